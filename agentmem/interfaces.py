@@ -1,0 +1,587 @@
+"""Everything you may subclass, side by side. A backend is one class; its suite is in ``agentmem.testing``.
+
+The log is the only truth. Every index is derived from it, returns row numbers and scores only, and can be
+deleted and rebuilt. Interfaces take one frozen request, so they grow by fields and old backends keep working.
+
+Row numbers: within one partition every version row has a number (``row``), ascending in commit order and
+never reused. A partition is one (tenant, user, agent) layer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
+
+from agentmem.records import (
+    UNSET,
+    Draft,
+    Finding,
+    ForgetMode,
+    Integrity,
+    Kind,
+    Memory,
+    Role,
+    Scope,
+    Source,
+    Unset,
+)
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Vectors = NDArray[np.float32]
+    RowNumbers = NDArray[np.int64]
+    Scores = NDArray[np.float32]
+
+
+# --- the log --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """One visible partition and the number of its last write; two equal heads mean nothing changed."""
+
+    partition: int
+    tenant: str
+    user: str | None
+    agent: str | None
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class LogQuery:
+    """Which memories to read; every condition given must hold. Order: partition, then order stored.
+
+    Args:
+        scope: Whose; the reader's rule of ``Scope`` decides which partitions are visible.
+        writable: Only what this scope may also change.
+        ids: Only these.
+        rows: Only these (partition, row) pairs.
+        as_of: Only what was true in the world then (``valid_from <= as_of < valid_to``).
+        known_at: The versions that the log held then; unset = the current ones.
+        retired: Also what ``forget(mode="retire")`` hid.
+        after: Continue behind this (partition, position).
+    """
+
+    scope: Scope
+    writable: bool = False
+    ids: tuple[str, ...] | None = None
+    rows: tuple[tuple[int, int], ...] | None = None
+    kinds: frozenset[str] | None = None
+    session: str | None = None
+    source: str | None = None
+    as_of: datetime | None = None
+    known_at: datetime | None = None
+    retired: bool = False
+    after: tuple[int, int] | None = None
+    limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IndexQuery:
+    """What an index of one partition lacks: everything written after ``after``.
+
+    ``known_at`` asks instead for the rows as the log held them then (``after`` must be 0).
+    """
+
+    scope: Scope
+    partition: int
+    after: int = 0
+    known_at: datetime | None = None
+    vectors: bool = True
+
+
+class IndexRow(NamedTuple):
+    """One current version row, as much of it as ranking and filtering need. Times are microseconds since 1970 UTC."""
+
+    row: int
+    id: str
+    version: int
+    kind: Kind
+    role: Role
+    speaker: str | None
+    session: str | None
+    position: int
+    occurred_at: int
+    recorded_from: int
+    valid_from: int
+    valid_to: int | None
+    expires_at: int | None
+    importance: float | None
+    integrity: Integrity
+    source: str | None
+    metadata: str
+    length: int
+    terms: bytes
+    generation: int | None
+    vector: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class IndexBatch:
+    """Rows that became current, ascending; rows that are no longer; rows whose vector came later.
+
+    Args:
+        seq: The partition's head that applying this batch reaches.
+        vectors: row -> (generation, float16 bytes).
+    """
+
+    seq: int
+    rows: Sequence[IndexRow]
+    gone: Sequence[int] = ()
+    vectors: Mapping[int, tuple[int, bytes]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """A new version of one memory; what is UNSET stays as it was.
+
+    ``terms``, ``length``, ``vector`` and ``sentences`` come with ``content``.
+    """
+
+    content: str | Unset = UNSET
+    metadata: Mapping[str, Any] | Unset = UNSET
+    importance: float | Unset | None = UNSET
+    source: Source | Unset | None = UNSET
+    terms: bytes = b""
+    length: int = 0
+    vector: bytes | None = None
+    sentences: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """What ``forget`` removed from the log: counts by table, and the (partition, row) pairs that indexes must drop."""
+
+    memories: int
+    rows: Mapping[str, int]
+    dropped: Sequence[tuple[int, int]] = ()
+    remaining: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """One set of vectors that may be compared with each other: all from one embedder."""
+
+    number: int
+    fingerprint: str
+    dimensions: int
+    embedder: str
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """The vector of one version row, for ``put_vectors``: float16 bytes, or None where the text has none."""
+
+    partition: int
+    row: int
+    vector: bytes | None
+    sentences: bytes | None = None
+
+
+class EpisodicLog(ABC):
+    """The only truth: every version of every memory.
+
+    What must hold:
+
+    - A call that returned is durable; a call that raised changed nothing.
+    - ``scope`` is enforced by every method that takes one, by-id calls too. An id of another scope
+      and an id that never was raise the same MemoryNotFound.
+    - Writes of one partition are totally ordered; ``Head.seq`` grows with every one of them.
+    - Content is checked against its hash when read (CorruptRecord).
+    - Every method may be called from several threads, and from several processes on one database.
+    """
+
+    @abstractmethod
+    def append(self, scope: Scope, drafts: Sequence[Draft], *, generation: int | None) -> list[Memory]:
+        """Store all or none; the memories in the order given.
+
+        A draft whose idempotency key is already there yields the memory stored then. Vectors are kept only
+        while ``generation`` is the current one.
+
+        Raises:
+            IdempotencyConflict: the key is there with other content.
+            InvalidInput: a draft's ``id`` exists already.
+        """
+
+    @abstractmethod
+    def revise(
+        self, scope: Scope, id: str, revision: Revision, *, expected_version: int | None, generation: int | None
+    ) -> Memory:
+        """Store a new version and close the one before.
+
+        Raises:
+            MemoryNotFound, ScopeError (visible, but not this scope's to change), VersionConflict.
+        """
+
+    @abstractmethod
+    def replace_document(
+        self, scope: Scope, name: str, drafts: Sequence[Draft], *, generation: int | None
+    ) -> list[Memory]:
+        """Make the document's chunks exactly these, in one transaction; ids of unchanged chunks stay."""
+
+    @abstractmethod
+    def erase(self, scope: Scope, ids: Sequence[str], *, mode: ForgetMode) -> Erasure:
+        """Forget these memories with their whole history (``retire`` only hides them).
+
+        Raises:
+            MemoryNotFound: one of them is unknown or foreign; nothing was touched.
+        """
+
+    @abstractmethod
+    def erase_everything(self, scope: Scope, *, dry_run: bool = False) -> Erasure:
+        """Forget every row of one user, or of one agent's layer, with its partitions.
+
+        Raises:
+            ScopeError: the scope names both a user and an agent.
+        """
+
+    @abstractmethod
+    def tombstoned(self, scope: Scope, ids: Sequence[str]) -> frozenset[str]:
+        """Those of the ids that were erased here, so that imports do not bring them back."""
+
+    @abstractmethod
+    def read(self, query: LogQuery) -> list[Memory]:
+        """The memories that match, in the order stored."""
+
+    @abstractmethod
+    def history(self, scope: Scope, id: str) -> list[Memory]:
+        """Every version, oldest first. Raises MemoryNotFound."""
+
+    @abstractmethod
+    def heads(self, scope: Scope) -> list[Head]:
+        """The partitions that this scope reads."""
+
+    @abstractmethod
+    def index_rows(self, query: IndexQuery) -> IndexBatch:
+        """What an index of the partition lacks; raises ScopeError if the scope does not read the partition."""
+
+    @abstractmethod
+    def sentence_vectors(self, scope: Scope, rows: Sequence[tuple[int, int]]) -> dict[tuple[int, int], bytes]:
+        """float16 bytes of the sentence vectors of these (partition, row) pairs, where there are any."""
+
+    @abstractmethod
+    def vectors(self, scope: Scope, rows: Sequence[tuple[int, int]]) -> dict[tuple[int, int], bytes]:
+        """float16 bytes of the vectors of these (partition, row) pairs, where there are any."""
+
+    @abstractmethod
+    def generation(self) -> Generation | None:
+        """The current generation, or None before the first vector."""
+
+    @abstractmethod
+    def start_generation(self, fingerprint: str, dimensions: int, embedder: str) -> Generation:
+        """Make a new generation the current one; rows of older ones no longer count as having a vector."""
+
+    @abstractmethod
+    def all_heads(self) -> list[Head]:
+        """Every partition there is, for jobs and upkeep; holds no content."""
+
+    @abstractmethod
+    def without_vector(self, head: Head, generation: int, *, after: int, limit: int) -> list[tuple[int, Memory]]:
+        """(row, memory) of current rows of a partition that have no vector of the generation, ascending by row."""
+
+    @abstractmethod
+    def put_vectors(self, generation: int, embedded: Sequence[Embedded]) -> None:
+        """Keep vectors that came later; ignored for rows that are gone and when the generation is not current."""
+
+    @abstractmethod
+    def cursor(self, index: str, generation: int, partition: int) -> int:
+        """How far an index has applied the partition; 0 at first."""
+
+    @abstractmethod
+    def move_cursor(self, index: str, generation: int, partition: int, seq: int) -> None: ...
+
+    @abstractmethod
+    def counts(self) -> Mapping[str, Any]:
+        """``memories`` by kind, ``versions``, ``partitions``, ``vectors``, ``waiting``, ``bytes_on_disk``."""
+
+    @abstractmethod
+    def check(self, *, deep: bool = False) -> list[Finding]:
+        """What ``verify`` reports of the log: settings, schema, integrity; ``deep`` reads every row's hash."""
+
+    @abstractmethod
+    def repair(self) -> list[str]:
+        """Mend what can be mended without losing anything; what was mended, in words."""
+
+    @abstractmethod
+    def purge_traces(self) -> tuple[str, ...]:
+        """Remove traces of erased rows outside the tables (write-ahead log); what is left to do, in words."""
+
+    @abstractmethod
+    def close(self) -> None: ...
+
+
+# --- embedders ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class EmbedRequest:
+    """Texts to embed; ``purpose`` lets asymmetric models tell a stored text from a question."""
+
+    texts: Sequence[str]
+    purpose: Literal["memory", "query"] = "memory"
+
+
+class Embedder(ABC):
+    """Text to vectors.
+
+    What must hold: the same text gives the same vector; rows have length 1, or are all zero where the text
+    has no vector (empty, no known token); nothing is NaN; order is kept.
+    """
+
+    name: str
+    dimensions: int
+    is_local: ClassVar[bool] = True
+    """True if it is fast and cannot fail, so that it may run on the write path (no network)."""
+
+    @abstractmethod
+    def embed(self, request: EmbedRequest) -> Vectors:
+        """Vectors of the texts: (n, dimensions) float32, rows of length 1 or 0."""
+
+    def fingerprint(self) -> str:
+        """Which vectors these can be compared with: a hash of what the embedder makes of fixed probes.
+
+        Rounded to two decimals, so that another processor's last bits do not look like another model.
+        """
+        probes = ["The cat sat on the mat.", "Der Zug fährt um 9 Uhr.", "2026-11-23 invoice #4711", "記憶"]
+        rounded = (self.embed(EmbedRequest(probes)) * 100).round().astype("int16")
+        return f"{self.name}:{hashlib.blake2b(rounded.tobytes(), digest_size=8).hexdigest()}"
+
+    def close(self) -> None:
+        """Release what was opened; the default has nothing to release."""
+        return
+
+
+# --- indexes --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class VectorChange:
+    """What changed in one partition: vectors to put (replacing) and rows to drop. Applying it twice is once.
+
+    Args:
+        rows: (n,) int64.
+        vectors: (n, d) float32, rows of length 1.
+        gone: Rows to drop; unknown ones are ignored.
+    """
+
+    generation: Generation
+    partition: int
+    rows: RowNumbers
+    vectors: Vectors
+    gone: Sequence[int] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class VectorQuery:
+    """The nearest rows of one partition: at most ``limit``, cosine."""
+
+    generation: Generation
+    partition: int
+    vector: Vectors
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class VectorHits:
+    """Row numbers and their cosine, -1 to 1, nearest first. (n,) int64 and (n,) float32."""
+
+    rows: RowNumbers
+    scores: Scores
+
+
+class VectorStore(ABC):
+    """Nearest vectors of a partition. Disposable: the log's vectors rebuild it without an embedder.
+
+    What must hold: what was applied is found by the next ``search``; partitions and generations never mix;
+    a row that is gone is never returned; ``apply`` is idempotent; ids and scores only, never text.
+    """
+
+    @abstractmethod
+    def apply(self, change: VectorChange, *, connection: Any = None) -> None:
+        """Apply a change; ``connection`` is the log's own transaction where the store lives in the same database."""
+
+    @abstractmethod
+    def search(self, query: VectorQuery) -> VectorHits: ...
+
+    @abstractmethod
+    def rows(self, generation: Generation, partition: int) -> set[int]:
+        """Every row it holds of the partition."""
+
+    @abstractmethod
+    def drop(self, generation: Generation, partition: int) -> None:
+        """Remove a partition, from disk too; nothing to remove is fine."""
+
+    def close(self) -> None:
+        return
+
+
+@dataclass(frozen=True, slots=True)
+class LexicalChange:
+    """Token bags to put and rows to drop in one partition. Applying it twice is once."""
+
+    partition: int
+    bags: Mapping[int, bytes]
+    gone: Sequence[int] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LexicalQuery:
+    """The best rows for these terms, among all the partitions together (one IDF over them)."""
+
+    partitions: Sequence[int]
+    terms: Sequence[int]
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class LexicalHits:
+    """(partition, row) pairs with their BM25 score, best first; each score above 0."""
+
+    rows: Sequence[tuple[int, int]]
+    scores: Scores
+
+
+class LexicalIndex(ABC):
+    """BM25 over token bags, IDF over the partitions asked.
+
+    What must hold: as for VectorStore; and a row of a partition that was not asked never changes a score.
+    """
+
+    @abstractmethod
+    def apply(self, change: LexicalChange, *, connection: Any = None) -> None: ...
+
+    @abstractmethod
+    def search(self, query: LexicalQuery) -> LexicalHits: ...
+
+    @abstractmethod
+    def drop(self, partition: int) -> None: ...
+
+    def close(self) -> None:
+        return
+
+
+@dataclass(frozen=True, slots=True)
+class RerankRequest:
+    query: str
+    texts: Sequence[str]
+
+
+class Reranker(ABC):
+    """A second look at the best few; blended with the fused score, never the only order."""
+
+    @abstractmethod
+    def rerank(self, request: RerankRequest) -> Scores:
+        """(n,) float32, 0 to 1, higher is nearer, in the order of the texts."""
+
+
+# --- derived memories -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class CompressionRequest:
+    """Memories to compress, oldest first, all of one scope and one integrity band."""
+
+    memories: Sequence[Memory]
+    max_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class CompressedLine:
+    """One line of a summary and the ids it stands on (at least one)."""
+
+    text: str
+    derived_from: tuple[str, ...]
+
+
+class Compressor(ABC):
+    """Fewer tokens, same evidence.
+
+    What must hold: every line cites at least one of the given memories and no other; the lines together stay
+    within ``max_tokens``; no memories, no lines.
+    """
+
+    @abstractmethod
+    def compress(self, request: CompressionRequest) -> Sequence[CompressedLine]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ExtractionRequest:
+    """Turns to take facts from, oldest first, all of one scope."""
+
+    memories: Sequence[Memory]
+
+
+@dataclass(frozen=True, slots=True)
+class ExtractedFact:
+    """(subject, attribute, value) with the turn and the characters it was read from (end excluded)."""
+
+    subject: str
+    attribute: str
+    value: str
+    polarity: Literal["affirmed", "denied"]
+    derived_from: str
+    start: int
+    end: int
+    occurred_at: datetime | None = None
+
+
+class Extractor(ABC):
+    """Turns to facts. What must hold: every fact cites one of the given turns, and a span inside its content."""
+
+    @abstractmethod
+    def extract(self, request: ExtractionRequest) -> Sequence[ExtractedFact]: ...
+
+
+# --- tokens and models ----------------------------------------------------------------------------
+
+
+class TokenCounter(ABC):
+    """How many tokens a text costs. What must hold: 0 for "", never negative, never the network."""
+
+    name: str
+    is_exact: bool
+
+    @abstractmethod
+    def count(self, text: str) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    role: Role
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class CompletionRequest:
+    messages: Sequence[Message]
+    max_tokens: int | None = None
+    temperature: float | None = None
+    timeout_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What the model answered; ``finish_reason`` tells a whole answer (``stop``) from a cut or refused one."""
+
+    text: str
+    finish_reason: str
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+
+
+class LLM(ABC):
+    """A language model, for what is optional and off the write path."""
+
+    @abstractmethod
+    def complete(self, request: CompletionRequest) -> Completion:
+        """Raises BackendError when there is no answer."""
+
+    def stream(self, request: CompletionRequest) -> Iterator[str]:
+        """The answer in pieces; the default gives it in one."""
+        yield self.complete(request).text

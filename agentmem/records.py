@@ -1,0 +1,527 @@
+"""The nouns: what goes in, what is kept, what comes back. All frozen, none does I/O.
+
+Times are aware UTC datetimes. Scores are higher-is-nearer. Nothing here imports numpy or a database.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime
+from enum import Enum
+from typing import Any, Final, Literal, get_args
+
+from agentmem.errors import InvalidInput
+
+Kind = Literal["turn", "document", "fact", "rule", "identity", "lesson", "summary"]
+Role = Literal["user", "assistant", "system", "tool"]
+Integrity = Literal["operator", "user", "assistant", "tool", "web", "undeclared"]
+State = Literal["live", "retired"]
+ForgetMode = Literal["erase", "retire"]
+ReceiptStatus = Literal["done", "pending", "dry_run"]
+
+KINDS: Final[tuple[str, ...]] = get_args(Kind)
+ROLES: Final[tuple[str, ...]] = get_args(Role)
+INTEGRITIES: Final[tuple[str, ...]] = get_args(Integrity)
+TRUSTED: Final[frozenset[str]] = frozenset({"operator", "user", "assistant"})
+STORED_KINDS: Final[frozenset[str]] = frozenset({"turn", "document", "rule", "lesson"})
+"""The kinds that ``retrieve`` searches when ``kinds`` is unset: what callers stored themselves."""
+
+MAX_CONTENT_BYTES: Final = 1 << 20
+"""Longest content of one memory, in UTF-8 bytes; longer text is a Document, which is chunked."""
+MAX_METADATA_BYTES: Final = 64 << 10
+MAX_METADATA_DEPTH: Final = 32
+MAX_ID_CHARACTERS: Final = 512
+
+
+class Unset(Enum):
+    """The type of UNSET: an argument that was not given, where None means something."""
+
+    UNSET = "unset"
+
+    def __repr__(self) -> str:
+        return "UNSET"
+
+
+UNSET: Final = Unset.UNSET
+
+
+# --- what goes in ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Whose memory. At least one of ``user`` and ``agent``; ids are opaque, non-empty strings.
+
+    A user's scope (with or without an agent) reads that user's rows; an agent alone reads the
+    agent's own layer and never a user's row. ``session`` is an address: it says where writes go,
+    and never filters a read (to narrow: ``where={"session": …}``).
+
+    Raises:
+        InvalidInput: neither user nor agent, or an id that is empty, not a string, or not text.
+    """
+
+    user: str | None = None
+    agent: str | None = None
+    session: str | None = None
+    tenant: str = "default"
+
+    def __post_init__(self) -> None:
+        if self.user is None and self.agent is None:
+            raise InvalidInput(
+                "A Scope needs a user or an agent.", hint='Write Scope(user="ana") or Scope(agent="coach").'
+            )
+        for name in ("user", "agent", "session", "tenant"):
+            value = getattr(self, name)
+            if value is None and name != "tenant":
+                continue
+            if not isinstance(value, str) or not value:
+                raise InvalidInput(f"Scope.{name} must be a non-empty string, not {value!r}.")
+            if len(value) > MAX_ID_CHARACTERS:
+                raise InvalidInput(
+                    f"Scope.{name} is {len(value)} characters long; at most {MAX_ID_CHARACTERS} are kept."
+                )
+            require_text(value, f"Scope.{name}")
+
+
+@dataclass(frozen=True, slots=True)
+class Affect:
+    """How it felt: ``valence`` -1 (bad) to 1 (good), ``arousal`` 0 (calm) to 1 (stirred), a label in words."""
+
+    valence: float = 0.0
+    arousal: float = 0.0
+    label: str | None = None
+
+    def __post_init__(self) -> None:
+        require_number(self.valence, "affect.valence", -1.0, 1.0)
+        require_number(self.arousal, "affect.arousal", 0.0, 1.0)
+        if self.label is not None:
+            require_text(self.label, "affect.label")
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One thing somebody said, verbatim.
+
+    Args:
+        content: The words, 1 byte to 1 MiB of UTF-8.
+        role: Who said it to whom, as LLM APIs name it.
+        speaker: The speaker's name, if there is one; searched together with the words.
+        occurred_at: When it was said; aware. Unset = when it is stored.
+        session: Overrides the session of the scope it is stored under.
+        kind: ``turn``, ``rule``, ``lesson``, ``fact``, ``identity`` or ``summary``.
+        metadata: JSON values under string keys, at most 64 KiB.
+        importance: 0 (trivia) to 1 (vital).
+        integrity: The declared author; unset = that of the role (a tool's words are untrusted).
+        expires_at: From then on it is hidden, and purged by retention.
+        idempotency_key: The same key twice in one scope stores one memory.
+        derived_from: Ids of the memories it was made from.
+    """
+
+    content: str
+    role: Role = "user"
+    speaker: str | None = None
+    occurred_at: datetime | None = None
+    session: str | None = None
+    kind: Kind = "turn"
+    metadata: Mapping[str, Any] | None = None
+    importance: float | None = None
+    affect: Affect | None = None
+    integrity: Integrity | None = None
+    expires_at: datetime | None = None
+    idempotency_key: str | None = None
+    derived_from: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A text or Markdown document; stored as one ``document`` memory per chunk.
+
+    Args:
+        content: The whole text; no limit of its own.
+        name: The file path, URL or title it is known by in its scope. Storing the same name
+            again replaces what changed and keeps the ids of what did not.
+        media_type: ``text/markdown`` (headings are structure) or ``text/plain``.
+        integrity: The declared author; unset = ``operator``, because the caller's own code hands it
+            in. Say ``web`` or ``tool`` for what was fetched: that is quarantined.
+    """
+
+    content: str
+    name: str
+    media_type: Literal["text/markdown", "text/plain"] = "text/markdown"
+    occurred_at: datetime | None = None
+    metadata: Mapping[str, Any] | None = None
+    importance: float | None = None
+    integrity: Integrity | None = None
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where in a document a chunk stands.
+
+    ``start`` and ``end`` count characters of the document's text, end excluded; ``place`` is the
+    chunk's number from 0.
+    """
+
+    name: str
+    headings: tuple[str, ...]
+    place: int
+    start: int
+    end: int
+
+
+# --- what is kept ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """One version of one memory, as the log holds it.
+
+    ``scope`` is the owner (its session is where it was said). ``position`` orders the turns of a
+    session, ascending, with gaps. ``valid_from``/``valid_to`` speak of the world,
+    ``recorded_from``/``recorded_to`` of the log; ``recorded_to`` is None for the current version.
+    """
+
+    id: str
+    version: int
+    kind: Kind
+    content: str
+    scope: Scope
+    role: Role
+    speaker: str | None
+    position: int
+    occurred_at: datetime
+    recorded_from: datetime
+    recorded_to: datetime | None
+    valid_from: datetime
+    valid_to: datetime | None
+    metadata: Mapping[str, Any]
+    importance: float | None
+    affect: Affect | None
+    integrity: Integrity
+    expires_at: datetime | None
+    idempotency_key: str | None
+    derived_from: tuple[str, ...]
+    source: Source | None
+    state: State
+
+    @property
+    def trusted(self) -> bool:
+        """True if its declared author is the operator, the user or the assistant."""
+        return self.integrity in TRUSTED
+
+    def to_dict(self) -> dict[str, Any]:
+        """The memory as JSON values; times in ISO 8601 with offset."""
+        return _as_object(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A checked memory on its way into the log: no defaults left to fill but id, version and place.
+
+    Args:
+        terms: The token bag as ``agentmem.retrieval.lexical.encode_bag`` writes it.
+        vector: float16 bytes of a row of length 1, or None (no vector, or one that follows later).
+        sentences: float16 bytes of the sentence vectors, row after row, or None.
+        id: Given by imports, which keep ids; otherwise the log makes one.
+    """
+
+    content: str
+    kind: Kind
+    role: Role
+    speaker: str | None
+    session: str | None
+    occurred_at: datetime
+    metadata: Mapping[str, Any]
+    importance: float | None
+    affect: Affect | None
+    integrity: Integrity
+    expires_at: datetime | None
+    idempotency_key: str | None
+    derived_from: tuple[str, ...]
+    source: Source | None
+    terms: bytes
+    length: int
+    vector: bytes | None = None
+    sentences: bytes | None = None
+    id: str | None = None
+    valid_from: datetime | None = None
+    valid_to: datetime | None = None
+
+
+# --- what comes back ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A memory that answers a question.
+
+    Args:
+        score: Orders this answer, higher is nearer; not comparable between questions.
+        confidence: Calibrated probability that it is relevant, 0 to 1.
+        signals: Each signal's share of the score, by name; filled when ``explain=True``.
+        neighbours: The turns said just before and after it, oldest first, without itself.
+        facts: Facts that were taken from it.
+    """
+
+    memory: Memory
+    score: float
+    confidence: float
+    signals: Mapping[str, float] = field(default_factory=dict)
+    neighbours: tuple[Memory, ...] = ()
+    facts: tuple[Memory, ...] = ()
+
+    @property
+    def id(self) -> str:
+        return self.memory.id
+
+    @property
+    def content(self) -> str:
+        return self.memory.content
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieval:
+    """The answer to one question: hits, best first.
+
+    Args:
+        confidence: Calibrated probability that any hit is relevant, 0 to 1.
+        hidden: What the question reached but was not shown, reason to count: ``superseded``,
+            ``expired``, ``untrusted``.
+        tokens: Tokens of the hits' contents; ``tokens_estimated`` when no exact counter was at hand.
+        degraded: Why this answer is worse than it could be, and what mends it; None if it is not.
+    """
+
+    query: str
+    hits: tuple[Hit, ...]
+    confidence: float
+    hidden: Mapping[str, int] = field(default_factory=dict)
+    tokens: int = 0
+    tokens_estimated: bool = False
+    degraded: str | None = None
+
+    def __iter__(self) -> Iterator[Hit]:
+        return iter(self.hits)
+
+    def __len__(self) -> int:
+        return len(self.hits)
+
+    def __getitem__(self, index: int) -> Hit:
+        return self.hits[index]
+
+    def render(self) -> str:
+        """The hits as one fenced, escaped prompt block: restatements folded, oldest first."""
+        from agentmem.context.rendering import render_hits
+
+        return render_hits(self.hits).text
+
+    def to_dict(self) -> dict[str, Any]:
+        return _as_object(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some memories in a stable order and the cursor that continues after them (None at the end)."""
+
+    items: tuple[Memory, ...]
+    cursor: str | None = None
+
+    def __iter__(self) -> Iterator[Memory]:
+        return iter(self.items)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What ``forget`` did, without the content.
+
+    Args:
+        status: ``done`` when every step is verified, ``pending`` while one is left (see
+            ``remaining``), ``dry_run`` when nothing was touched.
+        memories: How many memories were (or would be) forgotten.
+        rows: Rows removed by table.
+        remaining: What still has to be done, in words, and by whom.
+        verified: Whether the record was looked for afterwards and not found; None = not looked for.
+    """
+
+    id: str
+    status: ReceiptStatus
+    mode: ForgetMode
+    requested_at: datetime
+    done_at: datetime | None
+    memories: int
+    rows: Mapping[str, int] = field(default_factory=dict)
+    remaining: tuple[str, ...] = ()
+    verified: bool | None = None
+    reason: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        return _as_object(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing ``verify`` looked at: whether it holds, what was seen, and what mends it."""
+
+    name: str
+    ok: bool
+    detail: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What ``verify`` found; ``ok`` if every finding holds. ``repaired`` names what ``repair`` mended."""
+
+    findings: tuple[Finding, ...]
+    repaired: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        return all(finding.ok for finding in self.findings)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"ok": self.ok, **_as_object(self)}
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """Counts over the whole store: no content, no ids.
+
+    Args:
+        memories: Current memories by kind.
+        versions: Version rows, history included.
+        partitions: Distinct (tenant, user, agent) layers.
+        vectors: Current memories that have a vector of the current generation.
+        waiting: Current memories whose vector is still to come.
+        bytes_on_disk: Size of the log's files; None where it cannot be known.
+        cache_bytes: Memory held by the partition cache of this process.
+    """
+
+    memories: Mapping[str, int]
+    versions: int
+    partitions: int
+    vectors: int
+    waiting: int
+    bytes_on_disk: int | None
+    cache_bytes: int
+    embedder: str
+    degraded: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        return _as_object(self)
+
+
+# --- checks shared by every noun ------------------------------------------------------------------
+
+
+def require_text(value: object, name: str) -> str:
+    """The string itself, if every store can hold it.
+
+    Raises:
+        InvalidInput: not a string, a NUL (PostgreSQL cannot hold it) or a lone surrogate (no UTF-8).
+    """
+    if not isinstance(value, str):
+        raise InvalidInput(f"{name} must be a string, not {type(value).__name__}.")
+    nul = value.find("\x00")
+    if nul >= 0:
+        raise InvalidInput(f"{name} holds a NUL character at {nul}.", hint="Remove it or replace it by a space.")
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise InvalidInput(
+            f"{name} holds a lone surrogate at {error.start}, which is not text.",
+            hint="Decode the bytes with errors='replace' first.",
+        ) from None
+    return value
+
+
+def require_number(value: object, name: str, low: float, high: float) -> float:
+    """The number as a float, if it lies in [low, high]."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise InvalidInput(f"{name} must be a number from {low:g} to {high:g}, not {value!r}.")
+    if not low <= value <= high:
+        raise InvalidInput(f"{name} must lie between {low:g} and {high:g}, not {value!r}.")
+    return float(value)
+
+
+def require_time(value: object, name: str) -> datetime:
+    """The time in UTC.
+
+    Raises:
+        InvalidInput: not a datetime, or a naive one: guessing its zone would misdate the memory.
+    """
+    if not isinstance(value, datetime):
+        raise InvalidInput(f"{name} must be an aware datetime, not {type(value).__name__}.")
+    if value.tzinfo is None:
+        raise InvalidInput(
+            f"{name} is naive: {value.isoformat()} could be any zone.", hint="Add one: .replace(tzinfo=UTC)."
+        )
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise InvalidInput(f"{name} is outside the years 1 to 9999 once it is in UTC: {value!r}.") from None
+
+
+def require_metadata(value: object) -> dict[str, Any]:
+    """A copy of the metadata, if JSON can carry it unchanged."""
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise InvalidInput(f"metadata must be a mapping, not {type(value).__name__}.")
+    copy: dict[str, Any] = _json_value(value, "metadata", MAX_METADATA_DEPTH)
+    size = len(json.dumps(copy, ensure_ascii=False).encode("utf-8"))
+    if size > MAX_METADATA_BYTES:
+        raise InvalidInput(f"metadata is {size:,} bytes; at most {MAX_METADATA_BYTES:,} are kept.")
+    return copy
+
+
+def _json_value(value: object, place: str, depth: int) -> Any:
+    if depth == 0:
+        raise InvalidInput(f"{place} is nested deeper than {MAX_METADATA_DEPTH} levels.")
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return require_text(value, place)
+    if isinstance(value, int):
+        if abs(value) >= 1 << 63:
+            raise InvalidInput(f"{place} is an integer of more than 64 bits.", hint="Store it as a string.")
+        return value
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise InvalidInput(f"{place} is {value!r}, which JSON cannot carry.")
+        return value
+    if isinstance(value, Mapping):
+        copied: dict[str, Any] = {}
+        for key, item in value.items():
+            require_text(key, f"a key of {place}")
+            copied[key] = _json_value(item, f"{place}.{key}", depth - 1)
+        return copied
+    if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
+        return [_json_value(item, f"{place}[{place_}]", depth - 1) for place_, item in enumerate(value)]
+    raise InvalidInput(
+        f"{place} is a {type(value).__name__}, which JSON cannot carry.",
+        hint="Use strings, numbers, booleans, None, lists and mappings; times as ISO strings.",
+    )
+
+
+def _as_object(record: Any) -> dict[str, Any]:
+    return {item.name: as_json(getattr(record, item.name)) for item in fields(record)}
+
+
+def as_json(value: Any) -> Any:
+    """Dataclasses, tuples, mappings and times as JSON values."""
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, Mapping):
+        return {key: as_json(item) for key, item in value.items()}
+    if isinstance(value, tuple | list | frozenset):
+        return [as_json(item) for item in value]
+    if hasattr(value, "__dataclass_fields__"):
+        return _as_object(value)
+    return value
