@@ -1,0 +1,373 @@
+"""Words: what a text is searched by, how it is kept in the log, and BM25 over it.
+
+A memory's key is its content, its speaker and the words of its date ("23 november 2026 monday"), because questions
+name people and days. The key is kept as a bag: every term's 32-bit hash with its count, 6 bytes a term. Hashes are
+the same in every process and on every machine.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+import struct
+import threading
+import unicodedata
+import zlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import numpy as np
+
+from agentmem.interfaces import LexicalChange, LexicalHits, LexicalIndex, LexicalQuery
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float32]
+    Slots = NDArray[np.int32]
+
+K1: Final = 1.2
+B: Final = 0.75
+QUESTION: Final = zlib.crc32(b"\x00question")
+"""A mark in the bag, not a word: the content ends as a question."""
+TIMED: Final = zlib.crc32(b"\x00timed")
+"""A mark in the bag, not a word: the content itself speaks of a time ("last week", "in May", "at 5 pm")."""
+MARKS: Final = frozenset({QUESTION, TIMED})
+
+
+# --- from text to terms ---------------------------------------------------------------------------
+
+
+def query_terms(text: str) -> list[int]:
+    """The terms that a question asks for, each once, in the order said; empty if it has only stopwords."""
+    return list(dict.fromkeys(_terms(text)))
+
+
+def memory_terms(content: str, *, speaker: str | None, occurred_at: datetime) -> tuple[bytes, int]:
+    """The encoded bag of a memory's key, and how many tokens the key has."""
+    terms = _terms(content)
+    marks = []
+    if "?" in content and content.rstrip().endswith(("?", "？")):
+        marks.append(QUESTION)
+    if not _time_terms().isdisjoint(terms):
+        marks.append(TIMED)
+    if speaker:
+        terms += _terms(speaker)
+    terms += _date_terms(occurred_at.astimezone(UTC).toordinal())
+    return encode_bag(Counter(terms + marks)), len(terms)
+
+
+def encode_bag(bag: Mapping[int, int]) -> bytes:
+    """The bag as bytes: ``<u4`` hash and ``<u2`` count, term after term; counts stop at 65,535."""
+    size = len(bag)
+    flat: list[int] = [0] * (2 * size)
+    flat[::2] = bag.keys()
+    flat[1::2] = bag.values() if max(bag.values(), default=0) < 65_536 else [min(n, 65_535) for n in bag.values()]
+    return _packer(size).pack(*flat)
+
+
+def decode_bag(data: bytes) -> dict[int, int]:
+    """What ``encode_bag`` encoded."""
+    entries = np.frombuffer(data, _ENTRY)
+    return dict(zip(entries["term"].tolist(), entries["count"].tolist(), strict=True))
+
+
+def split_sentences(text: str) -> list[tuple[int, int]]:
+    """The (start, end) spans of the sentences, without the space around them; lines end sentences too."""
+    spans = []
+    start = 0
+    for stop in [*(match.end() for match in _SENTENCE_END.finditer(text)), len(text)]:
+        sentence = text[start:stop]
+        if bare := sentence.strip():
+            begin = start + sentence.index(bare)
+            spans.append((begin, begin + len(bare)))
+        start = stop
+    return spans
+
+
+# --- BM25 over bags -------------------------------------------------------------------------------
+
+
+class Postings:
+    """The inverted bags of one partition: which slots hold a term, and how often.
+
+    A slot is the place of a memory in the order added. Not thread-safe: its owner holds the lock.
+    """
+
+    def __init__(self) -> None:
+        self.lengths: Floats = np.zeros(0, np.float32)
+        self.alive: NDArray[np.bool_] = np.zeros(0, np.bool_)
+        self._sorted = _Entries.none()
+        self._tail = _Entries.none()
+        self._fresh: list[_Entries] = []
+        self._unpurged = 0
+
+    def __len__(self) -> int:
+        """How many slots there are, dead ones included."""
+        return len(self.lengths)
+
+    @property
+    def nbytes(self) -> int:
+        return sum(entries.nbytes for entries in (self._sorted, self._tail, *self._fresh)) + 5 * len(self)
+
+    def append(self, bags: Sequence[bytes], lengths: Sequence[int]) -> None:
+        """Add memories behind the last slot; ``lengths`` in tokens."""
+        first = len(self)
+        self._fresh.append(_Entries.of(bags, first))
+        self.lengths = np.concatenate([self.lengths, np.asarray(lengths, np.float32)])
+        self.alive = np.concatenate([self.alive, np.ones(len(bags), np.bool_)])
+
+    def remove(self, slots: Sequence[int] | Slots) -> None:
+        """Take memories out of every later answer; their slots stay empty."""
+        index = np.asarray(slots, np.int32)
+        self._unpurged += int(self.alive[index].sum())
+        self.alive[index] = False
+
+    def find(self, terms: Sequence[int]) -> list[tuple[Slots, Floats]]:
+        """For each term the slots that hold it and its counts there."""
+        self._settle()
+        wanted = np.asarray(terms, np.uint32)
+        starts = np.searchsorted(self._sorted.terms, wanted, "left")
+        ends = np.searchsorted(self._sorted.terms, wanted, "right")
+        found = []
+        for term, start, end in zip(wanted, starts, ends, strict=True):
+            slots, counts = self._sorted.slots[start:end], self._sorted.counts[start:end]
+            if len(self._tail.terms):
+                places = np.flatnonzero(self._tail.terms == term)
+                if len(places):
+                    slots = np.concatenate([slots, self._tail.slots[places]])
+                    counts = np.concatenate([counts, self._tail.counts[places]])
+            if self._unpurged:
+                living = self.alive[slots]
+                slots, counts = slots[living], counts[living]
+            found.append((slots, counts.astype(np.float32)))
+        return found
+
+    def _settle(self) -> None:
+        """Join what was added to the tail; sort the tail in when it is long, drop the dead when they are many."""
+        if self._fresh:
+            self._tail = _Entries.joined([self._tail, *self._fresh])
+            self._fresh.clear()
+        many_dead = self._unpurged > max(256, len(self) // 8)
+        if many_dead or len(self._tail.terms) > max(_MAX_TAIL, len(self._sorted.terms) // 8):
+            merged = _Entries.joined([self._sorted, self._tail])
+            if self._unpurged:
+                merged = merged.where(self.alive[merged.slots])
+            order = np.argsort(merged.terms.astype(np.uint64) << 32 | merged.slots.astype(np.uint64), kind="stable")
+            self._sorted, self._tail, self._unpurged = merged.where(order), _Entries.none(), 0
+
+
+class _Entries(NamedTuple):
+    """Parallel arrays: one entry per term of a memory."""
+
+    terms: NDArray[np.uint32]
+    slots: Slots
+    counts: NDArray[np.uint16]
+
+    @classmethod
+    def none(cls) -> _Entries:
+        return cls(np.zeros(0, np.uint32), np.zeros(0, np.int32), np.zeros(0, np.uint16))
+
+    @classmethod
+    def of(cls, bags: Sequence[bytes], first_slot: int) -> _Entries:
+        entries = np.frombuffer(b"".join(bags), _ENTRY)
+        sizes = [len(bag) // _ENTRY.itemsize for bag in bags]
+        slots = np.repeat(np.arange(first_slot, first_slot + len(bags), dtype=np.int32), sizes)
+        return cls(entries["term"].copy(), slots, entries["count"].copy())
+
+    @classmethod
+    def joined(cls, parts: Sequence[_Entries]) -> _Entries:
+        return cls(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+
+    def where(self, chosen: NDArray[Any]) -> _Entries:
+        return _Entries(self.terms[chosen], self.slots[chosen], self.counts[chosen])
+
+    @property
+    def nbytes(self) -> int:
+        return self.terms.nbytes + self.slots.nbytes + self.counts.nbytes
+
+
+def idf(holding: int, total: int) -> float:
+    """How telling a term is that ``holding`` of ``total`` texts hold; above 0."""
+    return math.log(1 + (total - holding + 0.5) / (holding + 0.5))
+
+
+def saturated(counts: Floats, lengths: Floats, mean_length: float) -> Floats:
+    """BM25's weight of a term that stands ``counts`` times in texts of these lengths, 0 to ``K1 + 1``."""
+    floor, slope = np.float32(K1 * (1 - B)), np.float32(K1 * B / max(mean_length, 1.0))
+    return counts * np.float32(K1 + 1) / (counts + floor + slope * lengths)
+
+
+class InvertedIndex(LexicalIndex):
+    """BM25 in process over the bags of any number of partitions; holds nothing on disk."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._partitions: dict[int, _Numbered] = {}
+
+    def apply(self, change: LexicalChange, *, connection: Any = None) -> None:
+        with self._lock:
+            partition = self._partitions.setdefault(change.partition, _Numbered(Postings(), [], {}))
+            for row in (*change.gone, *change.bags):
+                if (slot := partition.slots.pop(row, None)) is not None:
+                    partition.postings.remove([slot])
+            lengths = [sum(n for t, n in decode_bag(bag).items() if t not in MARKS) for bag in change.bags.values()]
+            partition.slots.update(zip(change.bags, itertools.count(len(partition.rows))))
+            partition.rows.extend(change.bags)
+            partition.postings.append(list(change.bags.values()), lengths)
+
+    def search(self, query: LexicalQuery) -> LexicalHits:
+        with self._lock:
+            numbers = [number for number in query.partitions if number in self._partitions]
+            asked = [self._partitions[number] for number in numbers]
+            total = sum(int(partition.postings.alive.sum()) for partition in asked)
+            tokens = sum(float(p.postings.lengths[p.postings.alive].sum()) for p in asked)
+            found = [partition.postings.find(query.terms) for partition in asked]
+            scores = [np.zeros(len(partition.postings), np.float32) for partition in asked]
+            for number in range(len(query.terms)):
+                weight = idf(sum(len(places[number][0]) for places in found), total)
+                for partition, places, score in zip(asked, found, scores, strict=True):
+                    slots, counts = places[number]
+                    lengths = partition.postings.lengths[slots]
+                    score[slots] += np.float32(weight) * saturated(counts, lengths, tokens / max(total, 1))
+            flat = np.concatenate([np.zeros(0, np.float32), *scores])
+            rows = [(n, row) for n, partition in zip(numbers, asked, strict=True) for row in partition.rows]
+        best = [place for place in np.argsort(-flat, kind="stable")[: query.limit].tolist() if flat[place] > 0]
+        return LexicalHits([rows[place] for place in best], flat[best])
+
+    def drop(self, partition: int) -> None:
+        with self._lock:
+            self._partitions.pop(partition, None)
+
+
+class _Numbered(NamedTuple):
+    """A partition's postings, the row of each slot, and the slot of each living row."""
+
+    postings: Postings
+    rows: list[int]
+    slots: dict[int, int]
+
+
+# --- word tables ----------------------------------------------------------------------------------
+
+_ENTRY: Final = np.dtype([("term", "<u4"), ("count", "<u2")])
+_WORD: Final = r"\d{1,3}(?:,\d{3})+(?![\d,])|\d+\.\d+(?![\d.])|[a-z0-9]+(?:'(?:s|t|m|d|re|ve|ll)\b)?"
+_ASCII_WORDS: Final = re.compile(_WORD)
+# Python's \w leaves out combining marks, which would cut Hindi or Thai words at every vowel sign.
+_MARKED: Final = "\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed\u0900-\u0963\u0966-\u0dff\u0f71-\u0fbc"
+_HAN: Final = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+_UNSPACED: Final = (
+    f"{_HAN}々〆\u3041-\u309f\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff"  # Chinese, Japanese
+    "\uac00-\ud7a3"  # Korean has spaces, but glues particles to its words
+    "\u0e01-\u0e3a\u0e40-\u0e4e\u0e81-\u0edf\u1000-\u1049\u1780-\u17d3"  # Thai, Lao, Burmese, Khmer
+)
+_ANY_WORDS: Final = re.compile(rf"[{_UNSPACED}]+|{_WORD}|(?:(?![{_UNSPACED}])(?:[^\W_]|[{_MARKED}]))+")
+_IS_UNSPACED: Final = re.compile(f"[{_UNSPACED}]")
+_IS_HAN: Final = re.compile(f"[{_HAN}]")
+# Soft hyphen, zero-width characters, bidi controls, word joiner, BOM: invisible, so never part of a word.
+_INVISIBLE: Final = re.compile("[\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]")
+_ACCENTS: Final = re.compile("[\u0300-\u036f]")
+_SENTENCE_END: Final = re.compile(r"(?<=[.!?…])[\"')\]”’]*\s+|(?<=[。！？｡])[」』”’]*|\n+")
+_TIME_WORDS: Final = (
+    "yesterday today tonight tomorrow ago recently lately week weekend month year morning evening summer winter spring "
+    "autumn monday tuesday wednesday thursday friday saturday sunday january february april june july august "
+    "september october november december 2019 2020 2021 2022 2023 2024 2025 2026 2027"
+)
+_STOPWORDS: Final = (
+    "a about above after again all am an and any are aren't as at be because been before being below between both "
+    "but by can can't cannot could couldn't did didn't do does doesn't doing don't down during each few for from "
+    "further had hadn't has hasn't have haven't having he her here hers herself him himself his how i if in into is "
+    "isn't it its itself just let's me more most mustn't my myself no nor not of off on once only or other ought our "
+    "ours ourselves out over own same shan't she should shouldn't so some such than that the their theirs them "
+    "themselves then there these they this those through to too under until up very was wasn't we were weren't what "
+    "when where which while who whom why will with won't would wouldn't you your yours yourself yourselves "
+    "also s t don didn doesn"
+)
+_MAX_REMEMBERED: Final = 200_000
+_MAX_TAIL: Final = 16_384
+_remembered: dict[str, int] = {}
+_local = threading.local()
+
+
+def _terms(text: str) -> list[int]:
+    """The term of every word of the text, in order, without stopwords."""
+    if text.isascii():
+        words = _ASCII_WORDS.findall(text.lower())
+    else:
+        words = _foreign_words(text)
+    remembered = _remembered
+    try:
+        found = [remembered[word] for word in words]
+    except KeyError:
+        found = [remembered[word] if word in remembered else _term(word) for word in words]
+    return [term for term in found if term]
+
+
+def _term(word: str) -> int:
+    """The hash of the word's stem, 0 for a stopword; remembered, because most words come again."""
+    bare = word.partition("'")[0]
+    if not _stopwords().isdisjoint((word, bare)):
+        term = 0
+    else:
+        stem = _stemmer().stemWord(bare) if bare.isascii() else bare
+        term = zlib.crc32(stem.replace(",", "").encode()) or 1
+    if len(_remembered) >= _MAX_REMEMBERED:
+        _remembered.clear()
+    _remembered[word] = term
+    return term
+
+
+def _stemmer() -> Any:
+    # A Stemmer keeps state between its calls: two threads in one give wrong stems.
+    if not hasattr(_local, "stemmer"):
+        import Stemmer
+
+        _local.stemmer = Stemmer.Stemmer("english", 0)
+    return _local.stemmer
+
+
+def _foreign_words(text: str) -> list[str]:
+    """Words of any script, without accents; scripts without spaces give pairs of characters, and each Han one."""
+    text = _ACCENTS.sub("", unicodedata.normalize("NFKD", _INVISIBLE.sub("", text).casefold()))
+    words = _ANY_WORDS.findall(unicodedata.normalize("NFC", text).casefold().replace("’", "'"))
+    if not _IS_UNSPACED.search(text):
+        return words
+    pieces: list[str] = []
+    for word in words:
+        if _IS_UNSPACED.match(word):
+            pieces += [word[i : i + 2] for i in range(len(word) - 1)] or [word]
+            if len(word) > 1:
+                pieces += _IS_HAN.findall(word)
+        else:
+            pieces.append(word)
+    return pieces
+
+
+@lru_cache(1)
+def _stopwords() -> frozenset[str]:
+    return frozenset(_STOPWORDS.split())
+
+
+@lru_cache(1)
+def _time_terms() -> frozenset[int]:
+    return frozenset(_terms(_TIME_WORDS))
+
+
+@lru_cache(4096)
+def _date_terms(ordinal: int) -> list[int]:
+    day = datetime.fromordinal(ordinal)
+    return _terms(f"{day.day} {_MONTHS.split()[day.month - 1]} {day.year} {_WEEKDAYS.split()[day.weekday()]}")
+
+
+# Not strftime: that speaks the machine's language.
+_MONTHS: Final = "january february march april may june july august september october november december"
+_WEEKDAYS: Final = "monday tuesday wednesday thursday friday saturday sunday"
+
+
+@lru_cache(1024)
+def _packer(size: int) -> struct.Struct:
+    return struct.Struct("<" + "IH" * size)

@@ -1,0 +1,117 @@
+"""Exact cosine in process: every vector of a partition is compared, so nothing is ever missed."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any, Final
+
+import numpy as np
+
+from agentmem.interfaces import (
+    Generation,
+    RowNumbers,
+    Scores,
+    VectorChange,
+    VectorHits,
+    VectorQuery,
+    Vectors,
+    VectorStore,
+)
+
+_FIRST_CAPACITY: Final = 64
+
+
+class VectorTable:
+    """Vectors by slot, one float32 matrix that grows; a slot without a vector is a row of zeros."""
+
+    def __init__(self, dimensions: int) -> None:
+        self._matrix: Vectors = np.zeros((0, dimensions), np.float32)
+        self.size = 0
+
+    @property
+    def nbytes(self) -> int:
+        return self._matrix.nbytes
+
+    def put(self, slots: RowNumbers, vectors: Vectors) -> None:
+        """Set the vectors of these slots; ``vectors`` (n, d) float32."""
+        self.extend(int(slots.max(initial=-1)) + 1)
+        self._matrix[slots] = vectors
+
+    def extend(self, size: int) -> None:
+        """Make room for slots below ``size``."""
+        if size > len(self._matrix):
+            # An eighth to spare: doubling would waste half of the largest thing in memory.
+            grown = np.zeros(
+                (max(_FIRST_CAPACITY, size + (size >> 3 if self.size else 0)), self._matrix.shape[1]), np.float32
+            )
+            grown[: self.size] = self._matrix[: self.size]
+            self._matrix = grown
+        self.size = max(self.size, size)
+
+    def clear(self, slots: RowNumbers) -> None:
+        """Forget the vectors of these slots."""
+        self._matrix[slots] = 0.0
+
+    def cosines(self, vector: Vectors) -> Scores:
+        """The cosine of every slot to a (d,) vector: (size,) float32; 0 where there is no vector."""
+        return self._matrix[: self.size] @ vector
+
+
+class ExactVectors(VectorStore):
+    """Exact nearest vectors in memory; rebuilt from the log, nothing on disk."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._partitions: dict[tuple[int, int], _Partition] = {}
+
+    @property
+    def nbytes(self) -> int:
+        return sum(partition.table.nbytes for partition in self._partitions.values())
+
+    def apply(self, change: VectorChange, *, connection: Any = None) -> None:
+        key = (change.generation.number, change.partition)
+        with self._lock:
+            if key not in self._partitions:
+                self._partitions[key] = _Partition(change.generation.dimensions)
+            self._partitions[key].apply(change)
+
+    def search(self, query: VectorQuery) -> VectorHits:
+        with self._lock:
+            partition = self._partitions.get((query.generation.number, query.partition))
+            if partition is None or query.limit < 1:
+                return VectorHits(np.zeros(0, np.int64), np.zeros(0, np.float32))
+            rows = np.fromiter(partition.slots, np.int64, len(partition.slots))
+            slots = np.fromiter(partition.slots.values(), np.int64, len(partition.slots))
+            scores = partition.table.cosines(np.asarray(query.vector, np.float32))[slots]
+        best = np.lexsort((rows, -scores))[: query.limit]
+        return VectorHits(rows[best], scores[best])
+
+    def rows(self, generation: Generation, partition: int) -> set[int]:
+        with self._lock:
+            held = self._partitions.get((generation.number, partition))
+            return set(held.slots) if held else set()
+
+    def drop(self, generation: Generation, partition: int) -> None:
+        with self._lock:
+            self._partitions.pop((generation.number, partition), None)
+
+
+class _Partition:
+    """One partition's vectors of one generation, found by row number; slots of dropped rows are used again."""
+
+    def __init__(self, dimensions: int) -> None:
+        self.table = VectorTable(dimensions)
+        self.slots: dict[int, int] = {}
+        self._free: list[int] = []
+
+    def apply(self, change: VectorChange) -> None:
+        dropped = [self.slots.pop(row) for row in change.gone if row in self.slots]
+        self.table.clear(np.asarray(dropped, np.int64))
+        self._free += dropped
+        gone = set(change.gone)
+        kept = [place for place, row in enumerate(change.rows.tolist()) if row not in gone]
+        for row in change.rows[kept].tolist():
+            if row not in self.slots:
+                self.slots[row] = self._free.pop() if self._free else len(self.slots)
+        slots = np.asarray([self.slots[row] for row in change.rows[kept].tolist()], np.int64)
+        self.table.put(slots, np.asarray(change.vectors, np.float32)[kept])
