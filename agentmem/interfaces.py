@@ -64,7 +64,6 @@ class LogQuery:
         rows: Only these (partition, row) pairs.
         as_of: Only what was true in the world then (``valid_from <= as_of < valid_to``).
         known_at: The versions that the log held then; unset = the current ones.
-        retired: Also what ``forget(mode="retire")`` hid.
         after: Continue behind this (partition, position).
     """
 
@@ -77,7 +76,6 @@ class LogQuery:
     source: str | None = None
     as_of: datetime | None = None
     known_at: datetime | None = None
-    retired: bool = False
     after: tuple[int, int] | None = None
     limit: int | None = None
 
@@ -156,12 +154,18 @@ class Revision:
 
 @dataclass(frozen=True, slots=True)
 class Erasure:
-    """What ``forget`` removed from the log: counts by table, and the (partition, row) pairs that indexes must drop."""
+    """What ``forget`` removed from the log: counts by table, and what indexes must drop.
+
+    Args:
+        memories: Memories forgotten, those derived from them included.
+        dropped: (partition, row) pairs.
+        partitions: Partitions that are gone as a whole; their rows are not in ``dropped``.
+    """
 
     memories: int
     rows: Mapping[str, int]
     dropped: Sequence[tuple[int, int]] = ()
-    remaining: tuple[str, ...] = ()
+    partitions: Sequence[int] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +231,9 @@ class EpisodicLog(ABC):
 
     @abstractmethod
     def erase(self, scope: Scope, ids: Sequence[str], *, mode: ForgetMode) -> Erasure:
-        """Forget these memories with their whole history (``retire`` only hides them).
+        """Forget these memories with their whole history, and what was derived from them.
+
+        ``retire`` closes their current versions instead: hidden from reads, kept in the history.
 
         Raises:
             MemoryNotFound: one of them is unknown or foreign; nothing was touched.

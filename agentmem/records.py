@@ -18,7 +18,6 @@ from agentmem.errors import InvalidInput
 Kind = Literal["turn", "document", "fact", "rule", "identity", "lesson", "summary"]
 Role = Literal["user", "assistant", "system", "tool"]
 Integrity = Literal["operator", "user", "assistant", "tool", "web", "undeclared"]
-State = Literal["live", "retired"]
 ForgetMode = Literal["erase", "retire"]
 ReceiptStatus = Literal["done", "pending", "dry_run"]
 
@@ -182,7 +181,8 @@ class Memory:
 
     ``scope`` is the owner (its session is where it was said). ``position`` orders the turns of a
     session, ascending, with gaps. ``valid_from``/``valid_to`` speak of the world,
-    ``recorded_from``/``recorded_to`` of the log; ``recorded_to`` is None for the current version.
+    ``recorded_from``/``recorded_to`` of the log; ``recorded_to`` is None for the current version and set on
+    all versions of a retired memory.
     """
 
     id: str
@@ -206,7 +206,6 @@ class Memory:
     idempotency_key: str | None
     derived_from: tuple[str, ...]
     source: Source | None
-    state: State
 
     @property
     def trusted(self) -> bool:

@@ -1,0 +1,336 @@
+"""Reads: every SELECT that returns memories, each with its scope."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, bindparam, func, literal, null, or_, select
+
+from agentmem.clock import to_micros
+from agentmem.errors import MemoryNotFound, ScopeError
+from agentmem.interfaces import Head, IndexBatch, IndexQuery, IndexRow, LogQuery
+from agentmem.log.rows import INDEX_COLUMNS, MEMORY_COLUMNS, memory_of
+from agentmem.log.schema import erasure, partition, version
+from agentmem.log.scoping import Reader, parameters, reader, visible, writable
+from agentmem.records import Memory, Scope
+
+Row = Mapping[str, Any]
+
+_PARAMETERS_AT_ONCE: Final = 5_000
+"""Values of one IN list; SQLite takes 32,766 parameters in a statement."""
+
+_current: Final = version.c.closed_seq.is_(None)
+_joined: Final = version.join(partition, version.c.partition_id == partition.c.id)
+
+
+# --- for callers ----------------------------------------------------------------------------------
+
+
+def heads(connection: Connection, scope: Scope) -> list[Head]:
+    """The partitions that the scope reads."""
+    found = connection.execute(_heads_statement(reader(scope)), parameters(scope))
+    return [Head(row[0], row[1], row[2] or None, row[3] or None, row[4]) for row in found]
+
+
+def read(connection: Connection, query: LogQuery) -> list[Memory]:
+    """The memories that match, in the order stored."""
+    if query.ids is not None and len(query.ids) > _PARAMETERS_AT_ONCE:
+        parts = (
+            query.ids[start : start + _PARAMETERS_AT_ONCE] for start in range(0, len(query.ids), _PARAMETERS_AT_ONCE)
+        )
+        found = [memory for part in parts for memory in _select(connection, query, version.c.id.in_(part))]
+        return sorted(found, key=lambda memory: memory.position)[: query.limit]
+    if query.rows is not None:
+        return _read_rows(connection, query, query.rows)
+    return _select(connection, query, version.c.id.in_(query.ids) if query.ids is not None else None)
+
+
+def history(connection: Connection, scope: Scope, id: str) -> list[Memory]:
+    """Every version, oldest first."""
+    statement = (
+        select(*MEMORY_COLUMNS)
+        .select_from(_joined)
+        .where(visible(reader(scope)), version.c.id == id)
+        .order_by(version.c.partition_id, version.c.version)
+    )
+    found = [memory_of(row) for row in connection.execute(statement, parameters(scope)).mappings()]
+    if not found:
+        raise unknown(id)
+    return found
+
+
+def index_rows(connection: Connection, query: IndexQuery) -> IndexBatch:
+    """What an index of the partition lacks."""
+    seq = connection.execute(
+        _head_statement(reader(query.scope)), {**parameters(query.scope), "at": query.partition}
+    ).scalar()
+    if seq is None:
+        raise ScopeError(f"{query.scope} does not read partition {query.partition}.")
+    at = {"at": query.partition, "after": query.after}
+    if query.known_at is not None:
+        known_at = to_micros(query.known_at)
+        rows = connection.execute(_snapshot_statement(query.vectors), {"at": query.partition, "known_at": known_at})
+        return IndexBatch(seq, [IndexRow._make(row) for row in rows])
+    rows = connection.execute(_rows_statement(query.vectors), at)
+    batch = [IndexRow._make(row) for row in rows]
+    if query.after == 0:
+        return IndexBatch(seq, batch)
+    gone = [row[0] for row in connection.execute(_gone_statement, at)]
+    late = connection.execute(_late_vectors_statement, at) if query.vectors else ()
+    return IndexBatch(seq, batch, gone, {row: (number, vector) for row, number, vector in late if vector is not None})
+
+
+def blobs(
+    connection: Connection, scope: Scope, rows: Sequence[tuple[int, int]], *, column: str
+) -> dict[tuple[int, int], bytes]:
+    """A column of these (partition, row) pairs, where it is not null."""
+    found: dict[tuple[int, int], bytes] = {}
+    for partition_id, numbers in _by_partition(rows):
+        statement = _blobs_statement(reader(scope), column)
+        values = {**parameters(scope), "at": partition_id, "numbers": numbers}
+        found |= {(partition_id, seq): blob for seq, blob in connection.execute(statement, values)}
+    return found
+
+
+# --- for the writes of the same transaction -------------------------------------------------------
+
+
+def writable_partition(connection: Connection, scope: Scope, id: str) -> int:
+    """Where the current version of the id lies.
+
+    Raises:
+        MemoryNotFound: unknown, foreign or retired.
+        ScopeError: this scope sees it but may not change it.
+    """
+    return writable_partitions(connection, scope, [id])[id]
+
+
+def writable_partitions(connection: Connection, scope: Scope, ids: Iterable[str]) -> dict[str, int]:
+    """``writable_partition`` of many ids at once."""
+    wanted = list(dict.fromkeys(ids))
+    found: dict[str, int] = {}
+    for start in range(0, len(wanted), _PARAMETERS_AT_ONCE):
+        part = wanted[start : start + _PARAMETERS_AT_ONCE]
+        statement = _place_statement(reader(scope), may_write=True)
+        found |= dict(connection.execute(statement, {**parameters(scope), "ids": part}).tuples().all())
+    missing = [id for id in wanted if id not in found]
+    if missing:
+        statement = _place_statement(reader(scope), may_write=False)
+        seen = connection.execute(statement, {**parameters(scope), "ids": missing[:_PARAMETERS_AT_ONCE]}).first()
+        if seen is not None:
+            raise ScopeError(
+                f"Memory {seen[0]} is visible to this scope but not its to change: it belongs to another layer.",
+                hint="Use the scope of its owner (memory.scope): the user alone, or the agent alone.",
+            )
+        raise unknown(missing[0])
+    return found
+
+
+def unknown(id: str) -> MemoryNotFound:
+    """The one answer for ids that never were, that are another scope's, and that are forgotten."""
+    return MemoryNotFound(f"There is no memory {id} in this scope.", hint="list() shows the ids there are.")
+
+
+def current_row(connection: Connection, partition_id: int, id: str) -> Row:
+    """The whole row of a current version, in a partition that the caller has checked."""
+    statement = select(version).where(version.c.partition_id == partition_id, version.c.id == id, _current)
+    row = connection.execute(statement).mappings().first()
+    if row is None:
+        raise unknown(id)
+    return _plain(row)
+
+
+def rows_by_key(connection: Connection, partition_id: int, keys: Sequence[str]) -> dict[str, Row]:
+    """Key to the current (or last) row of the memory it made, with the first version's content hash."""
+    first = version.alias()
+    found: dict[str, Row] = {}
+    for start in range(0, len(keys), _PARAMETERS_AT_ONCE):
+        statement = (
+            select(version, first.c.content_hash.label("first_hash"))
+            .join(first, and_(first.c.partition_id == version.c.partition_id, first.c.id == version.c.id))
+            .where(
+                first.c.partition_id == partition_id,
+                first.c.version == 1,
+                first.c.idempotency_key.in_(keys[start : start + _PARAMETERS_AT_ONCE]),
+            )
+            .order_by(version.c.version)
+        )
+        for row in connection.execute(statement).mappings():
+            found[row["idempotency_key"]] = _plain(row)
+    return found
+
+
+def existing_ids(connection: Connection, partition_id: int, ids: Sequence[str]) -> set[str]:
+    """Those of the ids that the partition holds, retired ones too."""
+    found: set[str] = set()
+    for start in range(0, len(ids), _PARAMETERS_AT_ONCE):
+        part = ids[start : start + _PARAMETERS_AT_ONCE]
+        statement = select(version.c.id).where(version.c.partition_id == partition_id, version.c.id.in_(part))
+        found.update(connection.execute(statement).scalars())
+    return found
+
+
+def document_rows(connection: Connection, partition_id: int, name: str) -> list[Row]:
+    """The current chunks of a document, in the order stored."""
+    statement = (
+        select(version)
+        .where(version.c.partition_id == partition_id, version.c.source_name == name, _current)
+        .order_by(version.c.position)
+    )
+    return [_plain(row) for row in connection.execute(statement).mappings()]
+
+
+def owner(connection: Connection, partition_id: int) -> Row:
+    """tenant, user_id and agent_id of a partition."""
+    statement = select(partition.c.tenant, partition.c.user_id, partition.c.agent_id).where(
+        partition.c.id == partition_id
+    )
+    return _plain(connection.execute(statement).mappings().one())
+
+
+def greatest(connection: Connection, value: int, column: ColumnElement[int]) -> ColumnElement[int]:
+    """The larger of a value and a column, which the two databases call differently."""
+    name = "max" if connection.dialect.name == "sqlite" else "greatest"
+    return getattr(func, name)(literal(value), column)  # type: ignore[no-any-return]
+
+
+# --- statements, built once -----------------------------------------------------------------------
+
+_at: Final = version.c.partition_id == bindparam("at")
+_after: Final = version.c.seq > bindparam("after")
+_numbers: Final = version.c.seq.in_(bindparam("numbers", expanding=True))
+
+
+@cache
+def _heads_statement(reader: Reader) -> Select[Any]:
+    columns = (partition.c.id, partition.c.tenant, partition.c.user_id, partition.c.agent_id, partition.c.head)
+    return select(*columns).where(visible(reader)).order_by(partition.c.id)
+
+
+@cache
+def _head_statement(reader: Reader) -> Select[Any]:
+    return select(partition.c.head).where(visible(reader), partition.c.id == bindparam("at"))
+
+
+@cache
+def _rows_statement(vectors: bool) -> Select[Any]:
+    vector = version.c.vector if vectors else null()
+    return select(*INDEX_COLUMNS, vector).where(_at, _after, _current).order_by(version.c.seq)
+
+
+@cache
+def _snapshot_statement(vectors: bool) -> Select[Any]:
+    vector = version.c.vector if vectors else null()
+    known_at: Any = bindparam("known_at")
+    return (
+        select(*INDEX_COLUMNS, vector)
+        .where(
+            _at,
+            version.c.recorded_from <= known_at,
+            or_(version.c.recorded_to.is_(None), version.c.recorded_to > known_at),
+        )
+        .order_by(version.c.seq)
+    )
+
+
+_gone_statement: Final = (
+    select(version.c.seq)
+    .where(_at, version.c.closed_seq > bindparam("after"))
+    .union_all(
+        select(erasure.c.row).where(erasure.c.partition_id == bindparam("at"), erasure.c.seq > bindparam("after"))
+    )
+)
+_late_vectors_statement: Final = select(version.c.seq, version.c.generation, version.c.vector).where(
+    _at, version.c.vector_seq > bindparam("after"), version.c.seq <= bindparam("after"), _current
+)
+
+
+@cache
+def _blobs_statement(reader: Reader, column: str) -> Select[Any]:
+    wanted = version.c[column]
+    return select(version.c.seq, wanted).select_from(_joined).where(visible(reader), _at, _numbers, wanted.is_not(None))
+
+
+@cache
+def _place_statement(reader: Reader, *, may_write: bool) -> Select[Any]:
+    condition = writable(reader) if may_write else visible(reader)
+    return (
+        select(version.c.id, version.c.partition_id)
+        .select_from(_joined)
+        .where(condition, version.c.id.in_(bindparam("ids", expanding=True)), _current)
+        .order_by(version.c.partition_id)
+    )
+
+
+@cache
+def _rows_by_number_statement(reader: Reader) -> Select[Any]:
+    return select(*MEMORY_COLUMNS).select_from(_joined).where(visible(reader), _at, _numbers).order_by(version.c.seq)
+
+
+def _read_rows(connection: Connection, query: LogQuery, rows: Sequence[tuple[int, int]]) -> list[Memory]:
+    # By number whatever version it is: the caller's index knew it as current a moment ago.
+    found: list[Memory] = []
+    statement = _rows_by_number_statement(reader(query.scope))
+    for partition_id, numbers in _by_partition(rows):
+        values = {**parameters(query.scope), "at": partition_id, "numbers": numbers}
+        found.extend(memory_of(row) for row in connection.execute(statement, values).mappings())
+    return found
+
+
+def _select(connection: Connection, query: LogQuery, narrowed: ColumnElement[bool] | None) -> list[Memory]:
+    who = reader(query.scope)
+    conditions = [writable(who) if query.writable else visible(who)]
+    if narrowed is not None:
+        conditions.append(narrowed)
+    if query.kinds is not None:
+        conditions.append(version.c.kind.in_(sorted(query.kinds)))
+    if query.session is not None:
+        conditions.append(version.c.session == query.session)
+    if query.source is not None:
+        conditions.append(version.c.source_name == query.source)
+    if query.as_of is not None:
+        as_of = to_micros(query.as_of)
+        conditions += [
+            version.c.valid_from <= as_of,
+            or_(version.c.valid_to.is_(None), version.c.valid_to > as_of),
+        ]
+    if query.known_at is None:
+        conditions.append(_current)
+    else:
+        known_at = to_micros(query.known_at)
+        conditions += [
+            version.c.recorded_from <= known_at,
+            or_(version.c.recorded_to.is_(None), version.c.recorded_to > known_at),
+        ]
+    if query.after is not None:
+        partition_id, position = query.after
+        conditions.append(
+            or_(
+                version.c.partition_id > partition_id,
+                and_(version.c.partition_id == partition_id, version.c.position > position),
+            )
+        )
+    statement = (
+        select(*MEMORY_COLUMNS)
+        .select_from(_joined)
+        .where(*conditions)
+        .order_by(version.c.partition_id, version.c.position)
+        .limit(query.limit)
+    )
+    return [memory_of(row) for row in connection.execute(statement, parameters(query.scope)).mappings()]
+
+
+def _plain(row: RowMapping) -> Row:
+    # RowMapping's keys are typed as columns or names; ours are names.
+    return {str(name): value for name, value in row.items()}
+
+
+def _by_partition(rows: Sequence[tuple[int, int]]) -> Iterable[tuple[int, list[int]]]:
+    grouped: dict[int, list[int]] = {}
+    for partition_id, row in rows:
+        grouped.setdefault(partition_id, []).append(row)
+    for partition_id, numbers in grouped.items():
+        for start in range(0, len(numbers), _PARAMETERS_AT_ONCE):
+            yield partition_id, numbers[start : start + _PARAMETERS_AT_ONCE]

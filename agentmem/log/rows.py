@@ -1,0 +1,147 @@
+"""A memory as a row of the version table, and back. The content's hash is checked on the way out."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Mapping
+from typing import Any, Final
+
+from sqlalchemy import RowMapping
+
+from agentmem.clock import from_micros, to_micros
+from agentmem.errors import CorruptRecord
+from agentmem.interfaces import IndexRow
+from agentmem.log.schema import partition, version
+from agentmem.records import Affect, Draft, Memory, Scope, Source
+
+_NOT_IN_A_MEMORY: Final = ("terms", "length", "vector", "sentences", "generation", "closed_seq", "vector_seq")
+
+MEMORY_COLUMNS: Final = (
+    *(column for column in version.c if column.name not in _NOT_IN_A_MEMORY),
+    partition.c.tenant,
+    partition.c.user_id,
+    partition.c.agent_id,
+)
+
+INDEX_COLUMNS: Final = (
+    *(version.c[{"row": "seq", "source": "source_name"}.get(name, name)] for name in IndexRow._fields[:-1]),
+)
+"""The columns of an IndexRow, in its order, all but the vector."""
+
+
+def new_id() -> str:
+    """A UUIDv7 (RFC 9562) as 32 hex digits: ids made later sort later."""
+    milliseconds = time.time_ns() // 1_000_000
+    noise = int.from_bytes(os.urandom(10), "big")
+    value = (milliseconds << 80) | (0x7 << 76) | ((noise >> 62 & 0xFFF) << 64) | (0b10 << 62) | (noise & (1 << 62) - 1)
+    return f"{value:032x}"
+
+
+def content_hash(content: str) -> bytes:
+    """16 bytes of BLAKE2b over the UTF-8 text."""
+    return hashlib.blake2b(content.encode("utf-8"), digest_size=16).digest()
+
+
+def row_of(draft: Draft, *, partition_id: int, seq: int, recorded_from: int, generation: int | None) -> dict[str, Any]:
+    """The first version of a memory. Its first row number is its position in its session."""
+    return {
+        "partition_id": partition_id,
+        "seq": seq,
+        "id": draft.id or new_id(),
+        "version": 1,
+        "kind": draft.kind,
+        "role": draft.role,
+        "speaker": draft.speaker,
+        "session": draft.session,
+        "position": seq,
+        "content": draft.content,
+        "content_hash": content_hash(draft.content),
+        "occurred_at": to_micros(draft.occurred_at),
+        "recorded_from": recorded_from,
+        "recorded_to": None,
+        "valid_from": to_micros(draft.valid_from or draft.occurred_at),
+        "valid_to": to_micros(draft.valid_to),
+        "expires_at": to_micros(draft.expires_at),
+        "metadata": dump_json(draft.metadata) if draft.metadata else "{}",
+        "importance": draft.importance,
+        "affect": dump_affect(draft.affect),
+        "integrity": draft.integrity,
+        "idempotency_key": draft.idempotency_key,
+        "derived_from": dump_json(draft.derived_from) if draft.derived_from else None,
+        "source_name": draft.source.name if draft.source else None,
+        "source": dump_source(draft.source),
+        "terms": draft.terms,
+        "length": draft.length,
+        "generation": generation,
+        "vector": draft.vector if generation is not None else None,
+        "sentences": draft.sentences if generation is not None else None,
+        "closed_seq": None,
+        "vector_seq": None,
+    }
+
+
+def memory_of(row: RowMapping | Mapping[str, Any]) -> Memory:
+    """The memory of a row of MEMORY_COLUMNS.
+
+    Raises:
+        CorruptRecord: the content is not what its hash says.
+    """
+    content: str = row["content"]
+    if content_hash(content) != row["content_hash"]:
+        raise CorruptRecord(
+            f"Memory {row['id']}, version {row['version']}: the content does not match its hash.",
+            hint="Restore it from a backup; `agentmem doctor --deep` lists every such row.",
+        )
+    affect, source, derived_from = row["affect"], row["source"], row["derived_from"]
+    return Memory(
+        id=row["id"],
+        version=row["version"],
+        kind=row["kind"],
+        content=content,
+        scope=Scope(
+            user=row["user_id"] or None,
+            agent=row["agent_id"] or None,
+            session=row["session"],
+            tenant=row["tenant"],
+        ),
+        role=row["role"],
+        speaker=row["speaker"],
+        position=row["position"],
+        occurred_at=from_micros(row["occurred_at"]),
+        recorded_from=from_micros(row["recorded_from"]),
+        recorded_to=from_micros(row["recorded_to"]),
+        valid_from=from_micros(row["valid_from"]),
+        valid_to=from_micros(row["valid_to"]),
+        metadata={} if row["metadata"] == "{}" else json.loads(row["metadata"]),
+        importance=row["importance"],
+        affect=Affect(**json.loads(affect)) if affect else None,
+        integrity=row["integrity"],
+        expires_at=from_micros(row["expires_at"]),
+        idempotency_key=row["idempotency_key"],
+        derived_from=tuple(json.loads(derived_from)) if derived_from else (),
+        source=load_source(source) if source else None,
+    )
+
+
+def dump_json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def dump_affect(affect: Affect | None) -> str | None:
+    if affect is None:
+        return None
+    return dump_json({"valence": affect.valence, "arousal": affect.arousal, "label": affect.label})
+
+
+def dump_source(source: Source | None) -> str | None:
+    if source is None:
+        return None
+    return dump_json([source.name, source.headings, source.place, source.start, source.end])
+
+
+def load_source(text: str) -> Source:
+    name, headings, place, start, end = json.loads(text)
+    return Source(name=name, headings=tuple(headings), place=place, start=start, end=end)

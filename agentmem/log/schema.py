@@ -1,0 +1,167 @@
+"""The tables of the log, the same on SQLite and PostgreSQL. Times are microseconds since 1970 UTC.
+
+partition   one row per (tenant, user, agent) layer; its head counts the layer's writes
+version     one row per version of a memory, with its token bag and its vector
+erasure     which rows were erased, for the caches of other processes; numbers only
+lineage     which memory was derived from which
+tombstone   keyed hashes of erased ids: stop imports from bringing them back, hold no content
+generation  one set of comparable vectors; the highest number is the current one
+cursor      how far an index has followed a partition
+setting     facts about the database itself
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+REVISION: Final = "0001"
+"""The migration that this code needs; revisions are numbers, so a newer one compares greater."""
+
+VERSION_TABLE: Final = "agentmem_schema"
+
+# SQLite makes only a column of exactly INTEGER its row number.
+_Number = BigInteger().with_variant(Integer, "sqlite")
+
+metadata = MetaData()
+
+partition = Table(
+    "agentmem_partition",
+    metadata,
+    Column("id", _Number, primary_key=True, autoincrement=True),
+    Column("tenant", String, nullable=False),
+    # "" stands for none: a unique constraint does not see NULLs as equal.
+    Column("user_id", String, nullable=False),
+    Column("agent_id", String, nullable=False),
+    Column("head", BigInteger, nullable=False),
+    UniqueConstraint("tenant", "user_id", "agent_id", name="agentmem_partition_owner"),
+    # A partition number is never used twice, so that a cache cannot take a new partition for one that is gone.
+    sqlite_autoincrement=True,
+)
+
+version = Table(
+    "agentmem_version",
+    metadata,
+    Column("partition_id", _Number, ForeignKey("agentmem_partition.id"), primary_key=True),
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("id", String, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("role", String, nullable=False),
+    Column("speaker", String),
+    Column("session", String),
+    Column("position", BigInteger, nullable=False),
+    Column("content", Text, nullable=False),
+    Column("content_hash", LargeBinary, nullable=False),
+    Column("occurred_at", BigInteger, nullable=False),
+    Column("recorded_from", BigInteger, nullable=False),
+    Column("recorded_to", BigInteger),
+    Column("valid_from", BigInteger, nullable=False),
+    Column("valid_to", BigInteger),
+    Column("expires_at", BigInteger),
+    Column("metadata", Text, nullable=False),
+    Column("importance", Float),
+    Column("affect", Text),
+    Column("integrity", String, nullable=False),
+    Column("idempotency_key", String),
+    Column("derived_from", Text),
+    Column("source_name", String),
+    Column("source", Text),
+    Column("terms", LargeBinary, nullable=False),
+    Column("length", Integer, nullable=False),
+    Column("generation", Integer),
+    Column("vector", LargeBinary),
+    Column("sentences", LargeBinary),
+    # The write that closed this version; null while it is current.
+    Column("closed_seq", BigInteger),
+    # The write that brought the vector, where it came later than the row.
+    Column("vector_seq", BigInteger),
+)
+
+Index("agentmem_version_id", version.c.partition_id, version.c.id, version.c.version, unique=True)
+# Pages of a listing follow the order stored, which an update must not change.
+Index("agentmem_version_position", version.c.partition_id, version.c.position)
+Index(
+    "agentmem_version_idempotency",
+    version.c.partition_id,
+    version.c.idempotency_key,
+    unique=True,
+    sqlite_where=version.c.idempotency_key.is_not(None) & (version.c.version == 1),
+    postgresql_where=version.c.idempotency_key.is_not(None) & (version.c.version == 1),
+)
+for _name, _column in (
+    ("closed", version.c.closed_seq),
+    ("late_vector", version.c.vector_seq),
+    ("source", version.c.source_name),
+):
+    # Few rows have these, and only the catch-up of an index asks for them.
+    Index(
+        f"agentmem_version_{_name}",
+        version.c.partition_id,
+        _column,
+        sqlite_where=_column.is_not(None),
+        postgresql_where=_column.is_not(None),
+    )
+
+erasure = Table(
+    "agentmem_erasure",
+    metadata,
+    Column("partition_id", _Number, ForeignKey("agentmem_partition.id"), primary_key=True),
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("row", BigInteger, primary_key=True, autoincrement=False),
+)
+
+lineage = Table(
+    "agentmem_lineage",
+    metadata,
+    Column("partition_id", _Number, ForeignKey("agentmem_partition.id"), primary_key=True),
+    Column("source_id", String, primary_key=True),
+    Column("derived_id", String, primary_key=True),
+)
+
+tombstone = Table(
+    "agentmem_tombstone",
+    metadata,
+    Column("keyed_hash", LargeBinary, primary_key=True),
+    Column("erased_at", BigInteger, nullable=False),
+)
+
+generation = Table(
+    "agentmem_generation",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("fingerprint", String, nullable=False),
+    Column("dimensions", Integer, nullable=False),
+    Column("embedder", String, nullable=False),
+    Column("started_at", BigInteger, nullable=False),
+)
+
+cursor = Table(
+    "agentmem_cursor",
+    metadata,
+    Column("index_name", String, primary_key=True),
+    Column("generation", Integer, primary_key=True, autoincrement=False),
+    Column("partition_id", _Number, ForeignKey("agentmem_partition.id"), primary_key=True),
+    Column("applied_seq", BigInteger, nullable=False),
+)
+
+setting = Table(
+    "agentmem_setting",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("value", LargeBinary, nullable=False),
+)

@@ -1,0 +1,217 @@
+"""The episodic log on SQLite and PostgreSQL: which step of which transaction, in the order of the verbs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import Connection
+
+from agentmem.clock import Clock, utc_now
+from agentmem.errors import ManagerClosed
+from agentmem.interfaces import (
+    Embedded,
+    EpisodicLog,
+    Erasure,
+    Generation,
+    Head,
+    IndexBatch,
+    IndexQuery,
+    LogQuery,
+    Revision,
+)
+from agentmem.log import erasing, reading, tombstones, upkeep, writing
+from agentmem.log.engine import Database
+from agentmem.log.migrate import ensure_schema
+from agentmem.records import Draft, Finding, ForgetMode, Memory, Scope
+
+_CHECKPOINT_TRIES: Final = 5
+_CHECKPOINT_PAUSE_S: Final = 0.02
+_LEFT_ON_POSTGRES: Final = (
+    "PostgreSQL keeps the bytes of deleted rows: run VACUUM FULL agentmem_version (or drop the tenant's partition); "
+    "archived WAL, replicas and backups keep theirs until they expire",
+)
+_LEFT_IN_WAL: Final = ("the write-ahead log, which a reader still needs: flush() or close() tries again",)
+
+
+class SQLLog(EpisodicLog):
+    """The log in a SQL database.
+
+    Args:
+        url: ``sqlite:///path/agentmem.db``, ``sqlite://`` (in memory) or ``postgresql+psycopg://…``.
+        tombstone_key_file: Where the key of the tombstones is; unset = beside the SQLite file, or in
+            PostgreSQL's own settings table.
+        clock: Gives the present; for tests.
+
+    Raises:
+        ConfigError: the URL or the file system will not do.
+        SchemaTooNew: a newer agentmem wrote the database.
+    """
+
+    def __init__(
+        self, url: str = "sqlite:///agentmem.db", *, tombstone_key_file: str | None = None, clock: Clock = utc_now
+    ) -> None:
+        self._clock = clock
+        self._database = Database(url)
+        self._closed = False
+        try:
+            self._database.require_settings()
+            ensure_schema(self._database)
+            key = tombstones.load_key(self._database, Path(tombstone_key_file) if tombstone_key_file else None)
+        except BaseException:
+            self._database.close()
+            raise
+        self._keyed: erasing.KeyedHash = lambda owner, id: tombstones.keyed_hash(key, owner, id)
+
+    @property
+    def place(self) -> str:
+        """Where the data is; never with a password."""
+        return self._database.place
+
+    # --- writes
+
+    def append(self, scope: Scope, drafts: Sequence[Draft], *, generation: int | None) -> list[Memory]:
+        if not drafts:
+            return []
+        with self._writing() as connection:
+            return writing.append(connection, scope, drafts, generation=generation, clock=self._clock)
+
+    def revise(
+        self, scope: Scope, id: str, revision: Revision, *, expected_version: int | None, generation: int | None
+    ) -> Memory:
+        with self._writing() as connection:
+            return writing.revise(
+                connection,
+                scope,
+                id,
+                revision,
+                expected_version=expected_version,
+                generation=generation,
+                clock=self._clock,
+            )
+
+    def replace_document(
+        self, scope: Scope, name: str, drafts: Sequence[Draft], *, generation: int | None
+    ) -> list[Memory]:
+        with self._writing() as connection:
+            return writing.replace_document(connection, scope, name, drafts, generation=generation, clock=self._clock)
+
+    def erase(self, scope: Scope, ids: Sequence[str], *, mode: ForgetMode) -> Erasure:
+        with self._writing() as connection:
+            if mode == "retire":
+                return erasing.retire(connection, scope, ids, clock=self._clock)
+            return erasing.erase(connection, scope, ids, keyed=self._keyed, clock=self._clock)
+
+    def erase_everything(self, scope: Scope, *, dry_run: bool = False) -> Erasure:
+        with self._reading() if dry_run else self._writing() as connection:
+            return erasing.erase_everything(connection, scope, dry_run=dry_run, keyed=self._keyed, clock=self._clock)
+
+    # --- reads
+
+    def tombstoned(self, scope: Scope, ids: Sequence[str]) -> frozenset[str]:
+        owner = (scope.tenant, scope.user or "", scope.agent or "")
+        by_hash = {self._keyed(owner, id): id for id in ids}
+        with self._reading() as connection:
+            return frozenset(by_hash[each] for each in tombstones.found(connection, by_hash))
+
+    def read(self, query: LogQuery) -> list[Memory]:
+        with self._reading() as connection:
+            return reading.read(connection, query)
+
+    def history(self, scope: Scope, id: str) -> list[Memory]:
+        with self._reading() as connection:
+            return reading.history(connection, scope, id)
+
+    def heads(self, scope: Scope) -> list[Head]:
+        with self._reading() as connection:
+            return reading.heads(connection, scope)
+
+    def index_rows(self, query: IndexQuery) -> IndexBatch:
+        with self._reading() as connection:
+            return reading.index_rows(connection, query)
+
+    def sentence_vectors(self, scope: Scope, rows: Sequence[tuple[int, int]]) -> dict[tuple[int, int], bytes]:
+        with self._reading() as connection:
+            return reading.blobs(connection, scope, rows, column="sentences")
+
+    def vectors(self, scope: Scope, rows: Sequence[tuple[int, int]]) -> dict[tuple[int, int], bytes]:
+        with self._reading() as connection:
+            return reading.blobs(connection, scope, rows, column="vector")
+
+    # --- vectors that follow, and cursors of indexes
+
+    def generation(self) -> Generation | None:
+        with self._reading() as connection:
+            return upkeep.current_generation(connection)
+
+    def start_generation(self, fingerprint: str, dimensions: int, embedder: str) -> Generation:
+        with self._writing() as connection:
+            return upkeep.start_generation(connection, fingerprint, dimensions, embedder, clock=self._clock)
+
+    def all_heads(self) -> list[Head]:
+        with self._reading() as connection:
+            return upkeep.all_heads(connection)
+
+    def without_vector(self, head: Head, generation: int, *, after: int, limit: int) -> list[tuple[int, Memory]]:
+        with self._reading() as connection:
+            return upkeep.without_vector(connection, head.partition, generation, after=after, limit=limit)
+
+    def put_vectors(self, generation: int, embedded: Sequence[Embedded]) -> None:
+        with self._writing() as connection:
+            upkeep.put_vectors(connection, generation, embedded)
+
+    def cursor(self, index: str, generation: int, partition: int) -> int:
+        with self._reading() as connection:
+            return upkeep.read_cursor(connection, index, generation, partition)
+
+    def move_cursor(self, index: str, generation: int, partition: int, seq: int) -> None:
+        with self._writing() as connection:
+            upkeep.move_cursor(connection, index, generation, partition, seq)
+
+    # --- upkeep
+
+    def counts(self) -> Mapping[str, Any]:
+        with self._reading() as connection:
+            return {**upkeep.counts(connection), "bytes_on_disk": self._database.bytes_on_disk()}
+
+    def check(self, *, deep: bool = False) -> list[Finding]:
+        self._require_open()
+        return upkeep.check(self._database, deep=deep)
+
+    def repair(self) -> list[str]:
+        with self._writing() as connection:
+            return upkeep.repair(connection)
+
+    def purge_traces(self) -> tuple[str, ...]:
+        self._require_open()
+        if not self._database.is_sqlite:
+            return _LEFT_ON_POSTGRES
+        for _ in range(_CHECKPOINT_TRIES):
+            if self._database.checkpoint():
+                return ()
+            time.sleep(_CHECKPOINT_PAUSE_S)
+        return _LEFT_IN_WAL
+
+    def close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            self._database.close()
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise ManagerClosed(f"The log {self.place} is closed.", hint="Open a new one.")
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        self._require_open()
+        with self._database.reading() as connection:
+            yield connection
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        self._require_open()
+        with self._database.writing() as connection:
+            yield connection

@@ -1,0 +1,97 @@
+"""Keyed hashes of what was erased: enough to refuse its return, nothing to read it from.
+
+The key of a SQLite log lies in a file beside it (0600), so that the database alone, or a backup of it, does not
+tell whether a known id was erased. A PostgreSQL log keeps it in its ``setting`` table unless it is given a file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import Connection, insert, select
+from sqlalchemy.exc import IntegrityError
+
+from agentmem.log.engine import Database
+from agentmem.log.schema import setting, tombstone
+
+_KEY_BYTES: Final = 32
+_SETTING: Final = "tombstone_key"
+
+
+def load_key(database: Database, key_file: Path | None) -> bytes:
+    """The key of this log, made at its first opening."""
+    if key_file is None and database.path is not None:
+        key_file = database.path.with_name(database.path.name + ".key")
+    return _key_in_file(key_file) if key_file is not None else _key_in_settings(database)
+
+
+def keyed_hash(key: bytes, owner: Sequence[str], id: str) -> bytes:
+    """16 bytes of HMAC-SHA256 over tenant, user, agent and id."""
+    # Lengths first: no two different tuples may read the same.
+    parts = [part.encode("utf-8") for part in (*owner, id)]
+    message = b"".join(len(part).to_bytes(4, "big") + part for part in parts)
+    return hmac.new(key, message, hashlib.sha256).digest()[:16]
+
+
+def bury(connection: Connection, hashes: Iterable[bytes], *, at: int) -> int:
+    """Keep the hashes; how many were new."""
+    wanted = set(hashes)
+    new = wanted - found(connection, wanted)
+    if new:
+        connection.execute(insert(tombstone), [{"keyed_hash": each, "erased_at": at} for each in sorted(new)])
+    return len(new)
+
+
+def found(connection: Connection, hashes: Iterable[bytes]) -> set[bytes]:
+    """Those of the hashes that are tombstones."""
+    wanted = sorted(hashes)
+    buried: set[bytes] = set()
+    for start in range(0, len(wanted), 5_000):
+        statement = select(tombstone.c.keyed_hash).where(tombstone.c.keyed_hash.in_(wanted[start : start + 5_000]))
+        buried.update(bytes(each) for each in connection.execute(statement).scalars())
+    return buried
+
+
+def _key_in_file(path: Path) -> bytes:
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        key = path.read_bytes()
+        if len(key) == _KEY_BYTES:
+            return key
+        # Another process made the file a moment ago and has not filled it, or was killed before it could.
+        path.unlink(missing_ok=True)
+        return _key_in_file(path)
+    with os.fdopen(descriptor, "wb") as file:
+        key = os.urandom(_KEY_BYTES)
+        file.write(key)
+        file.flush()
+        os.fsync(file.fileno())
+    return key
+
+
+def _key_in_settings(database: Database) -> bytes:
+    def read(connection: Connection) -> bytes | None:
+        value = connection.execute(select(setting.c.value).where(setting.c.name == _SETTING)).scalar()
+        return bytes(value) if value is not None else None
+
+    with database.reading() as connection:
+        key = read(connection)
+    if key is not None:
+        return key
+    try:
+        with database.writing() as connection:
+            connection.execute(insert(setting), {"name": _SETTING, "value": os.urandom(_KEY_BYTES)})
+    except Exception as error:
+        if not isinstance(error.__cause__, IntegrityError):
+            raise
+        # Another process was first; its key is the key.
+    with database.reading() as connection:
+        key = read(connection)
+    assert key is not None
+    return key

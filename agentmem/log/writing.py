@@ -1,0 +1,244 @@
+"""Writes: every one bumps its partition's head first, which orders the partition's writers on both databases."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, bindparam, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from agentmem.clock import Clock, to_micros
+from agentmem.errors import IdempotencyConflict, InvalidInput, VersionConflict
+from agentmem.interfaces import Revision
+from agentmem.log import reading
+from agentmem.log.rows import content_hash, dump_json, dump_source, load_source, memory_of, row_of
+from agentmem.log.schema import generation, lineage, partition, version
+from agentmem.log.scoping import address
+from agentmem.records import Draft, Memory, Scope, Unset
+
+Row = Mapping[str, Any]
+
+
+class Ticket(NamedTuple):
+    """A partition's write: the numbers it may use, and the generation whose vectors it may keep."""
+
+    partition_id: int
+    first_seq: int
+    generation: int | None
+
+
+def append(
+    connection: Connection, scope: Scope, drafts: Sequence[Draft], *, generation: int | None, clock: Clock
+) -> list[Memory]:
+    """Insert the drafts as first versions; a draft whose idempotency key is known yields the memory it made then."""
+    ticket = take_ticket(connection, scope, len(drafts))
+    owner = address(scope)
+    now = to_micros(clock())
+    kept = ticket.generation if ticket.generation == generation else None
+    known = _known_keys(connection, ticket.partition_id, drafts)
+    rows: list[Row] = []
+    answer: list[Row] = []
+    for place, draft in enumerate(drafts):
+        row = known.get(draft.idempotency_key) if draft.idempotency_key is not None else None
+        if row is None:
+            row = row_of(
+                draft,
+                partition_id=ticket.partition_id,
+                seq=ticket.first_seq + place,
+                recorded_from=now,
+                generation=kept,
+            )
+            rows.append(row)
+            if draft.idempotency_key is not None:
+                known[draft.idempotency_key] = row
+        elif row.get("first_hash", row["content_hash"]) != content_hash(draft.content):
+            raise IdempotencyConflict(
+                f"The idempotency key {draft.idempotency_key!r} was used in this scope for other content.",
+                hint="Use a new key for new content, or update() the memory.",
+            )
+        answer.append(row)
+    _insert(connection, ticket.partition_id, rows, given_ids=[draft.id for draft in drafts if draft.id])
+    return [memory_of({**row, **owner}) for row in answer]
+
+
+def revise(
+    connection: Connection,
+    scope: Scope,
+    id: str,
+    revision: Revision,
+    *,
+    expected_version: int | None,
+    generation: int | None,
+    clock: Clock,
+) -> Memory:
+    """Close the current version and insert the next one."""
+    partition_id = reading.writable_partition(connection, scope, id)
+    ticket = take_next(connection, partition_id)
+    # Read after the bump: from here on no other writer of this partition can come between.
+    old = reading.current_row(connection, partition_id, id)
+    if expected_version is not None and old["version"] != expected_version:
+        raise VersionConflict(
+            f"Memory {id} is at version {old['version']}, not {expected_version}.",
+            hint="Read it again with get() and repeat the change on what you find.",
+        )
+    now = max(to_micros(clock()), old["recorded_from"] + 1)
+    new = _next_version(old, revision, ticket, now, generation)
+    close_versions(connection, partition_id, [old["seq"]], seq=ticket.first_seq, now=now)
+    connection.execute(insert(version), [new])
+    return memory_of({**new, **reading.owner(connection, partition_id)})
+
+
+def replace_document(
+    connection: Connection, scope: Scope, name: str, drafts: Sequence[Draft], *, generation: int | None, clock: Clock
+) -> list[Memory]:
+    """Make the document's chunks exactly the drafts; a chunk with the same headings and text keeps its id."""
+    ticket = take_ticket(connection, scope, max(1, len(drafts)))
+    kept_generation = ticket.generation if ticket.generation == generation else None
+    before = defaultdict(list)
+    for old in reading.document_rows(connection, ticket.partition_id, name):
+        before[old["content_hash"], _headings(old["source"])].append(old)
+    now = to_micros(clock())
+    new_rows: list[Row] = []
+    closed: list[int] = []
+    answer: list[Row] = []
+    for place, draft in enumerate(drafts):
+        same = before[content_hash(draft.content), _headings(dump_source(draft.source))]
+        seq = ticket.first_seq + place
+        if not same:
+            row: Row = row_of(
+                draft,
+                partition_id=ticket.partition_id,
+                seq=seq,
+                recorded_from=now,
+                generation=kept_generation,
+            )
+            new_rows.append(row)
+        else:
+            row = same.pop(0)
+            moved = {
+                "source": dump_source(draft.source),
+                "metadata": dump_json(draft.metadata),
+                "integrity": draft.integrity,
+                "importance": draft.importance,
+                "expires_at": to_micros(draft.expires_at),
+            }
+            if any(row[name] != value for name, value in moved.items()):
+                closed.append(row["seq"])
+                row = {
+                    **row,
+                    **moved,
+                    "seq": seq,
+                    "version": row["version"] + 1,
+                    "recorded_from": max(now, row["recorded_from"] + 1),
+                }
+                new_rows.append(row)
+        answer.append(row)
+    closed += [old["seq"] for rest in before.values() for old in rest]
+    if closed:
+        close_versions(connection, ticket.partition_id, closed, seq=ticket.first_seq, now=now)
+    _insert(connection, ticket.partition_id, new_rows, given_ids=())
+    owner = address(scope)
+    return [memory_of({**row, **owner}) for row in answer]
+
+
+def close_versions(connection: Connection, partition_id: int, rows: Sequence[int], *, seq: int, now: int) -> None:
+    """End these versions at ``now``; an index learns of it by ``closed_seq``."""
+    connection.execute(
+        update(version)
+        .where(version.c.partition_id == partition_id, version.c.seq.in_(rows))
+        # A clock that jumped back must not end a version before it began.
+        .values(closed_seq=seq, recorded_to=reading.greatest(connection, now, version.c.recorded_from + 1))
+    )
+
+
+def take_ticket(connection: Connection, scope: Scope, count: int) -> Ticket:
+    """Reserve ``count`` numbers in the scope's own partition, which is made if it is new."""
+    row = connection.execute(_ticket_statement(connection.dialect.name), {**address(scope), "head": count}).one()
+    return Ticket(row[0], row[1] - count + 1, row[2])
+
+
+def take_next(connection: Connection, partition_id: int, count: int = 1) -> Ticket:
+    """Reserve ``count`` numbers in a partition that exists; other writers of it wait from here on."""
+    row = connection.execute(_bump, {"at": partition_id, "count": count}).one()
+    return Ticket(partition_id, row[0] - count + 1, row[1])
+
+
+_current_generation = select(func.max(generation.c.number)).scalar_subquery()
+_bump = (
+    update(partition)
+    .where(partition.c.id == bindparam("at"))
+    .values(head=partition.c.head + bindparam("count"))
+    .returning(partition.c.head, _current_generation)
+)
+
+
+@cache
+def _ticket_statement(dialect: str) -> Any:
+    made = (sqlite if dialect == "sqlite" else postgresql).insert(partition)
+    return made.on_conflict_do_update(
+        index_elements=["tenant", "user_id", "agent_id"],
+        set_={"head": partition.c.head + made.excluded.head},
+    ).returning(partition.c.id, partition.c.head, _current_generation)
+
+
+def _known_keys(connection: Connection, partition_id: int, drafts: Sequence[Draft]) -> dict[str, Row]:
+    keys = [draft.idempotency_key for draft in drafts if draft.idempotency_key is not None]
+    return reading.rows_by_key(connection, partition_id, keys) if keys else {}
+
+
+def _insert(connection: Connection, partition_id: int, rows: Sequence[Row], *, given_ids: Sequence[str]) -> None:
+    if given_ids:
+        taken = reading.existing_ids(connection, partition_id, given_ids)
+        repeated = len(set(given_ids)) < len(given_ids)
+        if taken or repeated:
+            raise InvalidInput(
+                f"The id {min(taken) if taken else min(given_ids)} exists already in this scope.",
+                hint="Leave the id out, or update() the memory.",
+            )
+    if not rows:
+        return
+    connection.execute(insert(version), list(rows))
+    descent = [
+        {"partition_id": partition_id, "source_id": source, "derived_id": row["id"]}
+        for row in rows
+        if row["derived_from"] and row["version"] == 1
+        for source in dict.fromkeys(json.loads(row["derived_from"]))
+    ]
+    if descent:
+        connection.execute(insert(lineage), descent)
+
+
+def _next_version(old: Row, revision: Revision, ticket: Ticket, now: int, generation: int | None) -> Row:
+    changed: dict[str, Any] = {
+        "seq": ticket.first_seq,
+        "version": old["version"] + 1,
+        "recorded_from": now,
+        "closed_seq": None,
+        "vector_seq": None,
+    }
+    if not isinstance(revision.content, Unset):
+        kept = ticket.generation if ticket.generation == generation else None
+        changed |= {
+            "content": revision.content,
+            "content_hash": content_hash(revision.content),
+            "terms": revision.terms,
+            "length": revision.length,
+            "generation": kept,
+            "vector": revision.vector if kept is not None else None,
+            "sentences": revision.sentences if kept is not None else None,
+        }
+    if not isinstance(revision.metadata, Unset):
+        changed["metadata"] = dump_json(revision.metadata)
+    if not isinstance(revision.importance, Unset):
+        changed["importance"] = revision.importance
+    if not isinstance(revision.source, Unset):
+        changed["source"] = dump_source(revision.source)
+    return {**old, **changed}
+
+
+def _headings(source: str | None) -> tuple[str, ...]:
+    return load_source(source).headings if source else ()
