@@ -5,8 +5,8 @@ Vectors are kept as float16 and computed with as float32: half the disk, and no 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from agentmem.errors import BackendError
 
@@ -20,8 +20,7 @@ def to_blob(vectors: Vectors) -> list[bytes | None]:
     Args:
         vectors: (n, d) float32, rows of length 1 or 0.
     """
-    half = vectors.astype("<f2")
-    return [row.tobytes() if present else None for row, present in zip(half, vectors.any(axis=1), strict=True)]
+    return [row.tobytes() if row.any() else None for row in vectors.astype("<f2")]
 
 
 def from_blobs(blobs: Sequence[bytes], dimensions: int) -> Vectors:
@@ -39,3 +38,39 @@ def from_blobs(blobs: Sequence[bytes], dimensions: int) -> Vectors:
             hint="The vectors come from another embedder: run `agentmem reembed`.",
         )
     return flat.astype(np.float32).reshape(len(blobs), dimensions)
+
+
+def embed_present(texts: Sequence[str], dimensions: int, name: str, embed: Callable[[list[str]], Any]) -> Vectors:
+    """What a foreign model makes of the texts, checked: (n, dimensions) float32, rows of length 1.
+
+    Blank texts are never sent (several services refuse the whole batch for one) and get a row of zeros.
+
+    Args:
+        name: The embedder's, for the message.
+        embed: Gets the texts that are not blank; returns one row of numbers for each, in order.
+
+    Raises:
+        BackendError: the answer is not as many finite rows of that many numbers.
+    """
+    import numpy as np
+
+    vectors = np.zeros((len(texts), dimensions), np.float32)
+    present = [place for place, text in enumerate(texts) if text and not text.isspace()]
+    if not present:
+        return vectors
+    answer = embed([texts[place] for place in present])
+    try:
+        rows = np.asarray(answer, dtype=np.float32)
+    except (TypeError, ValueError) as error:
+        raise BackendError(f"The embedder {name} returned something that is not rows of numbers.") from error
+    if rows.shape != (len(present), dimensions):
+        raise BackendError(
+            f"The embedder {name} returned an array of shape {rows.shape} for {len(present)} texts; "
+            f"({len(present)}, {dimensions}) was expected.",
+            hint="Correct the embedder's dimensions in the configuration.",
+        )
+    if not np.isfinite(rows).all():
+        raise BackendError(f"The embedder {name} returned NaN or an infinite number.")
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    vectors[present] = np.divide(rows, lengths, out=np.zeros_like(rows), where=lengths > 0)
+    return vectors
