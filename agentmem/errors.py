@@ -123,3 +123,8 @@ class BackendError(AgentMemError):
 
     code = "backend"
     retryable = True
+
+
+def unknown_memory(id: str) -> MemoryNotFound:
+    """The one answer for ids that never were, that are another scope's, and that are forgotten."""
+    return MemoryNotFound(f"There is no memory {id!r} in this scope.", hint="list() shows the ids there are.")

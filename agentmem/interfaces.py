@@ -64,6 +64,7 @@ class LogQuery:
         rows: Only these (partition, row) pairs.
         as_of: Only what was true in the world then (``valid_from <= as_of < valid_to``).
         known_at: The versions that the log held then; unset = the current ones.
+        unexpired_at: Only what has not expired then.
         after: Continue behind this (partition, position).
     """
 
@@ -76,6 +77,7 @@ class LogQuery:
     source: str | None = None
     as_of: datetime | None = None
     known_at: datetime | None = None
+    unexpired_at: datetime | None = None
     after: tuple[int, int] | None = None
     limit: int | None = None
 
@@ -202,11 +204,19 @@ class EpisodicLog(ABC):
     """
 
     @abstractmethod
-    def append(self, scope: Scope, drafts: Sequence[Draft], *, generation: int | None) -> list[Memory]:
+    def append(
+        self,
+        scope: Scope,
+        drafts: Sequence[Draft],
+        *,
+        generation: int | None,
+        replacing: frozenset[str] = frozenset(),
+    ) -> list[Memory]:
         """Store all or none; the memories in the order given.
 
         A draft whose idempotency key is already there yields the memory stored then. Vectors are kept only
-        while ``generation`` is the current one.
+        while ``generation`` is the current one. The documents named in ``replacing`` end up with exactly the
+        chunks among the drafts: a chunk with the same headings and text keeps its id, what is missing is retired.
 
         Raises:
             IdempotencyConflict: the key is there with other content.
@@ -222,12 +232,6 @@ class EpisodicLog(ABC):
         Raises:
             MemoryNotFound, ScopeError (visible, but not this scope's to change), VersionConflict.
         """
-
-    @abstractmethod
-    def replace_document(
-        self, scope: Scope, name: str, drafts: Sequence[Draft], *, generation: int | None
-    ) -> list[Memory]:
-        """Make the document's chunks exactly these, in one transaction; ids of unchanged chunks stay."""
 
     @abstractmethod
     def erase(self, scope: Scope, ids: Sequence[str], *, mode: ForgetMode) -> Erasure:
@@ -281,7 +285,10 @@ class EpisodicLog(ABC):
 
     @abstractmethod
     def start_generation(self, fingerprint: str, dimensions: int, embedder: str) -> Generation:
-        """Make a new generation the current one; rows of older ones no longer count as having a vector."""
+        """Make a generation of this embedder the current one; rows of others no longer count as having a vector.
+
+        Nothing changes if the current one has the same fingerprint already.
+        """
 
     @abstractmethod
     def all_heads(self) -> list[Head]:

@@ -9,7 +9,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, bindparam, func, literal, null, or_, select
 
 from agentmem.clock import to_micros
-from agentmem.errors import MemoryNotFound, ScopeError
+from agentmem.errors import ScopeError, unknown_memory
 from agentmem.interfaces import Head, IndexBatch, IndexQuery, IndexRow, LogQuery
 from agentmem.log.rows import INDEX_COLUMNS, MEMORY_COLUMNS, memory_of
 from agentmem.log.schema import erasure, partition, version
@@ -57,7 +57,7 @@ def history(connection: Connection, scope: Scope, id: str) -> list[Memory]:
     )
     found = [memory_of(row) for row in connection.execute(statement, parameters(scope)).mappings()]
     if not found:
-        raise unknown(id)
+        raise unknown_memory(id)
     return found
 
 
@@ -124,13 +124,8 @@ def writable_partitions(connection: Connection, scope: Scope, ids: Iterable[str]
                 f"Memory {seen[0]} is visible to this scope but not its to change: it belongs to another layer.",
                 hint="Use the scope of its owner (memory.scope): the user alone, or the agent alone.",
             )
-        raise unknown(missing[0])
+        raise unknown_memory(missing[0])
     return found
-
-
-def unknown(id: str) -> MemoryNotFound:
-    """The one answer for ids that never were, that are another scope's, and that are forgotten."""
-    return MemoryNotFound(f"There is no memory {id} in this scope.", hint="list() shows the ids there are.")
 
 
 def current_row(connection: Connection, partition_id: int, id: str) -> Row:
@@ -138,7 +133,7 @@ def current_row(connection: Connection, partition_id: int, id: str) -> Row:
     statement = select(version).where(version.c.partition_id == partition_id, version.c.id == id, _current)
     row = connection.execute(statement).mappings().first()
     if row is None:
-        raise unknown(id)
+        raise unknown_memory(id)
     return _plain(row)
 
 
@@ -304,6 +299,9 @@ def _select(connection: Connection, query: LogQuery, narrowed: ColumnElement[boo
             version.c.recorded_from <= known_at,
             or_(version.c.recorded_to.is_(None), version.c.recorded_to > known_at),
         ]
+    if query.unexpired_at is not None:
+        expires_at = version.c.expires_at
+        conditions.append(or_(expires_at.is_(None), expires_at > to_micros(query.unexpired_at)))
     if query.after is not None:
         partition_id, position = query.after
         conditions.append(

@@ -73,11 +73,20 @@ class SQLLog(EpisodicLog):
 
     # --- writes
 
-    def append(self, scope: Scope, drafts: Sequence[Draft], *, generation: int | None) -> list[Memory]:
-        if not drafts:
+    def append(
+        self,
+        scope: Scope,
+        drafts: Sequence[Draft],
+        *,
+        generation: int | None,
+        replacing: frozenset[str] = frozenset(),
+    ) -> list[Memory]:
+        if not drafts and not replacing:
             return []
         with self._writing() as connection:
-            return writing.append(connection, scope, drafts, generation=generation, clock=self._clock)
+            return writing.append(
+                connection, scope, drafts, generation=generation, replacing=replacing, clock=self._clock
+            )
 
     def revise(
         self, scope: Scope, id: str, revision: Revision, *, expected_version: int | None, generation: int | None
@@ -92,12 +101,6 @@ class SQLLog(EpisodicLog):
                 generation=generation,
                 clock=self._clock,
             )
-
-    def replace_document(
-        self, scope: Scope, name: str, drafts: Sequence[Draft], *, generation: int | None
-    ) -> list[Memory]:
-        with self._writing() as connection:
-            return writing.replace_document(connection, scope, name, drafts, generation=generation, clock=self._clock)
 
     def erase(self, scope: Scope, ids: Sequence[str], *, mode: ForgetMode) -> Erasure:
         with self._writing() as connection:

@@ -35,7 +35,13 @@ def current_generation(connection: Connection) -> Generation | None:
 def start_generation(
     connection: Connection, fingerprint: str, dimensions: int, embedder: str, *, clock: Clock
 ) -> Generation:
+    """The current generation if it has this fingerprint, else a new one."""
+    if connection.dialect.name == "postgresql":
+        # Two processes that open a new database at once must not both number a generation.
+        connection.execute(text("LOCK TABLE agentmem_generation IN EXCLUSIVE MODE"))
     now = current_generation(connection)
+    if now is not None and now.fingerprint == fingerprint:
+        return now
     number = now.number + 1 if now else 1
     values = {
         "number": number,

@@ -32,35 +32,42 @@ class Ticket(NamedTuple):
 
 
 def append(
-    connection: Connection, scope: Scope, drafts: Sequence[Draft], *, generation: int | None, clock: Clock
+    connection: Connection,
+    scope: Scope,
+    drafts: Sequence[Draft],
+    *,
+    generation: int | None,
+    replacing: frozenset[str],
+    clock: Clock,
 ) -> list[Memory]:
     """Insert the drafts as first versions; a draft whose idempotency key is known yields the memory it made then."""
-    ticket = take_ticket(connection, scope, len(drafts))
+    ticket = take_ticket(connection, scope, max(1, len(drafts)))
     owner = address(scope)
     now = to_micros(clock())
     kept = ticket.generation if ticket.generation == generation else None
     known = _known_keys(connection, ticket.partition_id, drafts)
+    standing = _Standing(connection, ticket, replacing, now) if replacing else None
     rows: list[Row] = []
     answer: list[Row] = []
     for place, draft in enumerate(drafts):
+        seq = ticket.first_seq + place
         row = known.get(draft.idempotency_key) if draft.idempotency_key is not None else None
-        if row is None:
-            row = row_of(
-                draft,
-                partition_id=ticket.partition_id,
-                seq=ticket.first_seq + place,
-                recorded_from=now,
-                generation=kept,
-            )
-            rows.append(row)
-            if draft.idempotency_key is not None:
-                known[draft.idempotency_key] = row
-        elif row.get("first_hash", row["content_hash"]) != content_hash(draft.content):
+        if row is not None and row.get("first_hash", row["content_hash"]) != content_hash(draft.content):
             raise IdempotencyConflict(
                 f"The idempotency key {draft.idempotency_key!r} was used in this scope for other content.",
                 hint="Use a new key for new content, or update() the memory.",
             )
+        if row is None and standing is not None:
+            row = standing.take(draft, seq)
+        if row is None:
+            row = row_of(draft, partition_id=ticket.partition_id, seq=seq, recorded_from=now, generation=kept)
+        if row["seq"] == seq:
+            rows.append(row)
+            if draft.idempotency_key is not None:
+                known[draft.idempotency_key] = row
         answer.append(row)
+    if standing is not None:
+        standing.close()
     _insert(connection, ticket.partition_id, rows, given_ids=[draft.id for draft in drafts if draft.id])
     return [memory_of({**row, **owner}) for row in answer]
 
@@ -90,59 +97,6 @@ def revise(
     close_versions(connection, partition_id, [old["seq"]], seq=ticket.first_seq, now=now)
     connection.execute(insert(version), [new])
     return memory_of({**new, **reading.owner(connection, partition_id)})
-
-
-def replace_document(
-    connection: Connection, scope: Scope, name: str, drafts: Sequence[Draft], *, generation: int | None, clock: Clock
-) -> list[Memory]:
-    """Make the document's chunks exactly the drafts; a chunk with the same headings and text keeps its id."""
-    ticket = take_ticket(connection, scope, max(1, len(drafts)))
-    kept_generation = ticket.generation if ticket.generation == generation else None
-    before = defaultdict(list)
-    for old in reading.document_rows(connection, ticket.partition_id, name):
-        before[old["content_hash"], _headings(old["source"])].append(old)
-    now = to_micros(clock())
-    new_rows: list[Row] = []
-    closed: list[int] = []
-    answer: list[Row] = []
-    for place, draft in enumerate(drafts):
-        same = before[content_hash(draft.content), _headings(dump_source(draft.source))]
-        seq = ticket.first_seq + place
-        if not same:
-            row: Row = row_of(
-                draft,
-                partition_id=ticket.partition_id,
-                seq=seq,
-                recorded_from=now,
-                generation=kept_generation,
-            )
-            new_rows.append(row)
-        else:
-            row = same.pop(0)
-            moved = {
-                "source": dump_source(draft.source),
-                "metadata": dump_json(draft.metadata),
-                "integrity": draft.integrity,
-                "importance": draft.importance,
-                "expires_at": to_micros(draft.expires_at),
-            }
-            if any(row[name] != value for name, value in moved.items()):
-                closed.append(row["seq"])
-                row = {
-                    **row,
-                    **moved,
-                    "seq": seq,
-                    "version": row["version"] + 1,
-                    "recorded_from": max(now, row["recorded_from"] + 1),
-                }
-                new_rows.append(row)
-        answer.append(row)
-    closed += [old["seq"] for rest in before.values() for old in rest]
-    if closed:
-        close_versions(connection, ticket.partition_id, closed, seq=ticket.first_seq, now=now)
-    _insert(connection, ticket.partition_id, new_rows, given_ids=())
-    owner = address(scope)
-    return [memory_of({**row, **owner}) for row in answer]
 
 
 def close_versions(connection: Connection, partition_id: int, rows: Sequence[int], *, seq: int, now: int) -> None:
@@ -183,6 +137,50 @@ def _ticket_statement(dialect: str) -> Any:
         index_elements=["tenant", "user_id", "agent_id"],
         set_={"head": partition.c.head + made.excluded.head},
     ).returning(partition.c.id, partition.c.head, _current_generation)
+
+
+class _Standing:
+    """The chunks that stand where a document is replaced: what is taken stays, what is left is closed."""
+
+    def __init__(self, connection: Connection, ticket: Ticket, names: frozenset[str], now: int) -> None:
+        self._connection = connection
+        self._ticket = ticket
+        self._now = now
+        self._names = names
+        self._closed: list[int] = []
+        self._chunks: defaultdict[tuple[Any, ...], list[Row]] = defaultdict(list)
+        for name in sorted(names):
+            for row in reading.document_rows(connection, ticket.partition_id, name):
+                self._chunks[name, _headings(row["source"]), row["content_hash"]].append(row)
+
+    def take(self, draft: Draft, seq: int) -> Row | None:
+        """The row of the same chunk, as it is or in a new version at ``seq`` where its place has changed."""
+        if draft.source is None or draft.source.name not in self._names:
+            return None
+        same = self._chunks[draft.source.name, draft.source.headings, content_hash(draft.content)]
+        if not same:
+            return None
+        row = same.pop(0)
+        given = {
+            "source": dump_source(draft.source),
+            "metadata": dump_json(draft.metadata),
+            "integrity": draft.integrity,
+            "importance": draft.importance,
+            "expires_at": to_micros(draft.expires_at),
+        }
+        if all(row[name] == value for name, value in given.items()):
+            return row
+        self._closed.append(row["seq"])
+        recorded_from = max(self._now, row["recorded_from"] + 1)
+        return {**row, **given, "seq": seq, "version": row["version"] + 1, "recorded_from": recorded_from}
+
+    def close(self) -> None:
+        """End what was replaced and what no draft took."""
+        self._closed += [row["seq"] for rows in self._chunks.values() for row in rows]
+        if self._closed:
+            close_versions(
+                self._connection, self._ticket.partition_id, self._closed, seq=self._ticket.first_seq, now=self._now
+            )
 
 
 def _known_keys(connection: Connection, partition_id: int, drafts: Sequence[Draft]) -> dict[str, Row]:
