@@ -1,0 +1,1 @@
+"""The conformance suites, one per role; import them from ``agentmem.testing``."""
