@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from sqlalchemy import Connection, Table, delete, func, insert, select
 
@@ -15,7 +15,7 @@ from agentmem.log.schema import cursor, erasure, lineage, partition, version
 from agentmem.log.scoping import parameters, reader, writable
 from agentmem.records import Scope
 
-KeyedHash = Callable[[Sequence[str], str], bytes]
+KeyedHash = Callable[[Mapping[str, str], str], bytes]
 
 _AT_ONCE = 5_000
 
@@ -25,9 +25,9 @@ def erase(connection: Connection, scope: Scope, ids: Sequence[str], *, keyed: Ke
     counts: Counter[str] = Counter()
     dropped: list[tuple[int, int]] = []
     forgotten = 0
-    for partition_id, wanted in _by_partition(reading.writable_partitions(connection, scope, ids)):
+    for partition_id, wanted in _by_partition(reading.writable_partitions(connection, scope, ids, retired=True)):
         doomed = _with_descendants(connection, partition_id, wanted)
-        owner = tuple(reading.owner(connection, partition_id).values())
+        owner = reading.owner(connection, partition_id)
         ticket = writing.take_next(connection, partition_id)
         rows = _rows_of(connection, partition_id, doomed)
         _delete_in(connection, version, version.c.id, partition_id, doomed)
@@ -74,7 +74,7 @@ def erase_everything(connection: Connection, scope: Scope, *, dry_run: bool, key
         counts["version"] += connection.execute(select(func.count()).where(of_partition)).scalar_one()
         if dry_run:
             continue
-        owner = tuple(reading.owner(connection, partition_id).values())
+        owner = reading.owner(connection, partition_id)
         tombstones.bury(connection, (keyed(owner, id) for id in ids), at=to_micros(clock()))
         for table in (lineage, erasure, cursor):
             counts[table.name.removeprefix("agentmem_")] += connection.execute(

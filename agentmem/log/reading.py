@@ -12,7 +12,7 @@ from agentmem.clock import to_micros
 from agentmem.errors import ScopeError, unknown_memory
 from agentmem.interfaces import Head, IndexBatch, IndexQuery, IndexRow, LogQuery
 from agentmem.log.rows import INDEX_COLUMNS, MEMORY_COLUMNS, memory_of
-from agentmem.log.schema import erasure, partition, version
+from agentmem.log.schema import erasure, generation, partition, version
 from agentmem.log.scoping import Reader, parameters, reader, visible, writable
 from agentmem.records import Memory, Scope
 
@@ -107,17 +107,19 @@ def writable_partition(connection: Connection, scope: Scope, id: str) -> int:
     return writable_partitions(connection, scope, [id])[id]
 
 
-def writable_partitions(connection: Connection, scope: Scope, ids: Iterable[str]) -> dict[str, int]:
-    """``writable_partition`` of many ids at once."""
+def writable_partitions(
+    connection: Connection, scope: Scope, ids: Iterable[str], *, retired: bool = False
+) -> dict[str, int]:
+    """``writable_partition`` of many ids at once; ``retired`` finds what was retired too."""
     wanted = list(dict.fromkeys(ids))
     found: dict[str, int] = {}
     for start in range(0, len(wanted), _PARAMETERS_AT_ONCE):
         part = wanted[start : start + _PARAMETERS_AT_ONCE]
-        statement = _place_statement(reader(scope), may_write=True)
+        statement = _place_statement(reader(scope), may_write=True, retired=retired)
         found |= dict(connection.execute(statement, {**parameters(scope), "ids": part}).tuples().all())
     missing = [id for id in wanted if id not in found]
     if missing:
-        statement = _place_statement(reader(scope), may_write=False)
+        statement = _place_statement(reader(scope), may_write=False, retired=retired)
         seen = connection.execute(statement, {**parameters(scope), "ids": missing[:_PARAMETERS_AT_ONCE]}).first()
         if seen is not None:
             raise ScopeError(
@@ -245,18 +247,22 @@ _late_vectors_statement: Final = select(version.c.seq, version.c.generation, ver
 @cache
 def _blobs_statement(reader: Reader, column: str) -> Select[Any]:
     wanted = version.c[column]
-    return select(version.c.seq, wanted).select_from(_joined).where(visible(reader), _at, _numbers, wanted.is_not(None))
+    of_this_generation = version.c.generation == select(func.max(generation.c.number)).scalar_subquery()
+    conditions = (visible(reader), _at, _numbers, of_this_generation, wanted.is_not(None))
+    return select(version.c.seq, wanted).select_from(_joined).where(*conditions)
 
 
 @cache
-def _place_statement(reader: Reader, *, may_write: bool) -> Select[Any]:
+def _place_statement(reader: Reader, *, may_write: bool, retired: bool) -> Select[Any]:
     condition = writable(reader) if may_write else visible(reader)
-    return (
+    statement = (
         select(version.c.id, version.c.partition_id)
+        .distinct()
         .select_from(_joined)
-        .where(condition, version.c.id.in_(bindparam("ids", expanding=True)), _current)
+        .where(condition, version.c.id.in_(bindparam("ids", expanding=True)))
         .order_by(version.c.partition_id)
     )
+    return statement if retired else statement.where(_current)
 
 
 @cache

@@ -26,6 +26,7 @@ from agentmem.interfaces import (
 from agentmem.log import erasing, reading, tombstones, upkeep, writing
 from agentmem.log.engine import Database
 from agentmem.log.migrate import ensure_schema
+from agentmem.log.scoping import address
 from agentmem.records import Draft, Finding, ForgetMode, Memory, Scope
 
 _CHECKPOINT_TRIES: Final = 5
@@ -115,7 +116,7 @@ class SQLLog(EpisodicLog):
     # --- reads
 
     def tombstoned(self, scope: Scope, ids: Sequence[str]) -> frozenset[str]:
-        owner = (scope.tenant, scope.user or "", scope.agent or "")
+        owner = address(scope)
         by_hash = {self._keyed(owner, id): id for id in ids}
         with self._reading() as connection:
             return frozenset(by_hash[each] for each in tombstones.found(connection, by_hash))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -31,9 +31,11 @@ def load_key(database: Database, key_file: Path | None) -> bytes:
 
 
 def keyed_hash(key: bytes, owner: Sequence[str], id: str) -> bytes:
-    """16 bytes of HMAC-SHA256 over tenant, user, agent and id."""
+    """16 bytes of HMAC-SHA256 over tenant, user (or else agent) and id."""
+    tenant, user, agent = owner
+    # Without the agent where there is a user: what a person had erased must not come back under another agent.
     # Lengths first: no two different tuples may read the same.
-    parts = [part.encode("utf-8") for part in (*owner, id)]
+    parts = [part.encode("utf-8") for part in (tenant, user, "" if user else agent, id)]
     message = b"".join(len(part).to_bytes(4, "big") + part for part in parts)
     return hmac.new(key, message, hashlib.sha256).digest()[:16]
 

@@ -1,0 +1,305 @@
+"""AsyncMemoryManager: the same verbs, each in a worker thread, nothing else.
+
+The core is synchronous because its parts are (SQLite, in-process search). A call that is cancelled while it
+waits may still have written. At most ``max_threads`` calls run at once; more wait their turn.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import functools
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
+
+from agentmem.interfaces import Message
+from agentmem.manager import Client, MemoryManager
+from agentmem.records import (
+    UNSET,
+    Affect,
+    Document,
+    Draft,
+    ForgetMode,
+    Health,
+    Integrity,
+    Kind,
+    Memory,
+    Page,
+    Receipt,
+    Retrieval,
+    Role,
+    Scope,
+    Stats,
+    Turn,
+    Unset,
+)
+
+if TYPE_CHECKING:
+    from agentmem.portability import ImportReport
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+MAX_THREADS = 8
+
+
+class AsyncMemoryManager:
+    """``MemoryManager`` for asyncio; every verb takes the same arguments and is documented there.
+
+    Args:
+        memory: The manager to call; closed together with this one.
+        max_threads: Calls that may run at once.
+    """
+
+    def __init__(self, memory: MemoryManager, *, max_threads: int = MAX_THREADS) -> None:
+        self.sync = memory
+        self._threads = ThreadPoolExecutor(max_threads, thread_name_prefix="agentmem")
+
+    @classmethod
+    async def open(cls, place: str | os.PathLike[str] = "./memory", **backends: Any) -> Self:
+        """As ``MemoryManager.open``."""
+        return cls(await asyncio.to_thread(MemoryManager.open, place, **backends))
+
+    @classmethod
+    async def from_yaml(cls, path: str | os.PathLike[str] | None = None) -> Self:
+        """As ``MemoryManager.from_yaml``."""
+        return cls(await asyncio.to_thread(MemoryManager.from_yaml, path))
+
+    @classmethod
+    async def from_dict(cls, mapping: Mapping[str, Any]) -> Self:
+        """As ``MemoryManager.from_dict``."""
+        return cls(await asyncio.to_thread(MemoryManager.from_dict, mapping))
+
+    async def store(
+        self,
+        content: str | Turn | Document,
+        /,
+        *,
+        scope: Scope,
+        kind: Kind = "turn",
+        role: Role = "user",
+        speaker: str | None = None,
+        occurred_at: datetime | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        importance: float | None = None,
+        affect: Affect | None = None,
+        integrity: Integrity | None = None,
+        expires_at: datetime | None = None,
+        idempotency_key: str | None = None,
+    ) -> Memory:
+        return await self._call(
+            self.sync.store,
+            content,
+            scope=scope,
+            kind=kind,
+            role=role,
+            speaker=speaker,
+            occurred_at=occurred_at,
+            metadata=metadata,
+            importance=importance,
+            affect=affect,
+            integrity=integrity,
+            expires_at=expires_at,
+            idempotency_key=idempotency_key,
+        )
+
+    async def store_many(
+        self, items: Iterable[Turn | Document | str | Mapping[str, Any]], /, *, scope: Scope
+    ) -> Sequence[Memory]:
+        return await self._call(self.sync.store_many, items, scope=scope)
+
+    async def store_drafts(self, drafts: Sequence[Draft], /, *, scope: Scope) -> Sequence[Memory]:
+        return await self._call(self.sync.store_drafts, drafts, scope=scope)
+
+    async def retrieve(
+        self,
+        query: str,
+        /,
+        *,
+        scope: Scope,
+        k: int | None = None,
+        max_tokens: int | None = None,
+        min_confidence: float | None = None,
+        kinds: Iterable[str] | None = None,
+        where: Mapping[str, Any] | None = None,
+        as_of: datetime | None = None,
+        known_at: datetime | None = None,
+        conversation: Sequence[Message | Mapping[str, Any]] = (),
+        include_untrusted: bool = False,
+        explain: bool = False,
+    ) -> Retrieval:
+        return await self._call(
+            self.sync.retrieve,
+            query,
+            scope=scope,
+            k=k,
+            max_tokens=max_tokens,
+            min_confidence=min_confidence,
+            kinds=kinds,
+            where=where,
+            as_of=as_of,
+            known_at=known_at,
+            conversation=conversation,
+            include_untrusted=include_untrusted,
+            explain=explain,
+        )
+
+    async def get(
+        self, id: str, /, *, scope: Scope, as_of: datetime | None = None, known_at: datetime | None = None
+    ) -> Memory:
+        return await self._call(self.sync.get, id, scope=scope, as_of=as_of, known_at=known_at)
+
+    async def list(
+        self,
+        *,
+        scope: Scope,
+        kinds: Iterable[str] | None = None,
+        where: Mapping[str, Any] | None = None,
+        limit: int = 100,
+        cursor: str | None = None,
+    ) -> Page:
+        return await self._call(self.sync.list, scope=scope, kinds=kinds, where=where, limit=limit, cursor=cursor)
+
+    async def history(self, id: str, /, *, scope: Scope) -> Sequence[Memory]:
+        return await self._call(self.sync.history, id, scope=scope)
+
+    async def update(
+        self,
+        id: str,
+        /,
+        *,
+        scope: Scope,
+        content: str | Unset = UNSET,
+        metadata: Mapping[str, Any] | None | Unset = UNSET,
+        importance: float | None | Unset = UNSET,
+        expected_version: int | None = None,
+    ) -> Memory:
+        return await self._call(
+            self.sync.update,
+            id,
+            scope=scope,
+            content=content,
+            metadata=metadata,
+            importance=importance,
+            expected_version=expected_version,
+        )
+
+    async def forget(
+        self,
+        ids: str | Sequence[str] | None = None,
+        /,
+        *,
+        scope: Scope,
+        where: Mapping[str, Any] | None = None,
+        everything: bool = False,
+        mode: ForgetMode = "erase",
+        dry_run: bool = False,
+        verify: bool = False,
+        reason: str | None = None,
+    ) -> Receipt:
+        return await self._call(
+            self.sync.forget,
+            ids,
+            scope=scope,
+            where=where,
+            everything=everything,
+            mode=mode,
+            dry_run=dry_run,
+            verify=verify,
+            reason=reason,
+        )
+
+    async def compress(self, *, scope: Scope, max_tokens: int = 200) -> Sequence[Memory]:
+        return await self._call(self.sync.compress, scope=scope, max_tokens=max_tokens)
+
+    def wrap(self, client: Client, *, scope: Scope | None = None, strict: bool = False) -> Client:
+        """As ``MemoryManager.wrap``; wrapping itself does no work that would need a thread."""
+        return self.sync.wrap(client, scope=scope, strict=strict)
+
+    def bind(self, scope: Scope) -> AsyncBoundMemory:
+        """The same verbs without ``scope=``."""
+        self.sync.bind(scope)
+        return AsyncBoundMemory(self, scope)
+
+    async def export_to(self, path: str | os.PathLike[str], /, *, scope: Scope) -> int:
+        return await self._call(self.sync.export_to, path, scope=scope)
+
+    async def import_from(
+        self,
+        path: str | os.PathLike[str],
+        /,
+        *,
+        scope: Scope,
+        trust: Integrity | str,
+        progress: Callable[[int], None] | None = None,
+    ) -> ImportReport:
+        return await self._call(self.sync.import_from, path, scope=scope, trust=trust, progress=progress)
+
+    async def stats(self) -> Stats:
+        return await self._call(self.sync.stats)
+
+    async def verify(self, *, deep: bool = False) -> Health:
+        return await self._call(self.sync.verify, deep=deep)
+
+    async def repair(self) -> Health:
+        return await self._call(self.sync.repair)
+
+    async def reembed(self, progress: Callable[[int, int], None] | None = None) -> int:
+        return await self._call(self.sync.reembed, progress)
+
+    async def flush(self, timeout_s: float | None = None) -> bool:
+        return await self._call(self.sync.flush, timeout_s)
+
+    async def close(self) -> None:
+        await asyncio.to_thread(self.sync.close)
+        self._threads.shutdown(wait=False)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def _call(self, verb: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        # The caller's context goes along, so that use_scope() holds in the thread.
+        context = contextvars.copy_context()
+        call = functools.partial(context.run, verb, *args, **kwargs)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, call)
+
+
+class AsyncBoundMemory:
+    """An async manager's verbs for one scope; each as its namesake there."""
+
+    def __init__(self, memory: AsyncMemoryManager, scope: Scope) -> None:
+        self._memory = memory
+        self.scope = scope
+
+    async def store(self, content: str | Turn | Document, /, **details: Any) -> Memory:
+        return await self._memory.store(content, scope=self.scope, **details)
+
+    async def store_many(self, items: Iterable[Turn | Document | str | Mapping[str, Any]], /) -> Sequence[Memory]:
+        return await self._memory.store_many(items, scope=self.scope)
+
+    async def retrieve(self, query: str, /, **details: Any) -> Retrieval:
+        return await self._memory.retrieve(query, scope=self.scope, **details)
+
+    async def update(self, id: str, /, **changes: Any) -> Memory:
+        return await self._memory.update(id, scope=self.scope, **changes)
+
+    async def forget(self, ids: str | Sequence[str] | None = None, /, **selection: Any) -> Receipt:
+        return await self._memory.forget(ids, scope=self.scope, **selection)
+
+    async def get(self, id: str, /, *, as_of: datetime | None = None, known_at: datetime | None = None) -> Memory:
+        return await self._memory.get(id, scope=self.scope, as_of=as_of, known_at=known_at)
+
+    async def list(self, **selection: Any) -> Page:
+        return await self._memory.list(scope=self.scope, **selection)
+
+    async def history(self, id: str, /) -> Sequence[Memory]:
+        return await self._memory.history(id, scope=self.scope)

@@ -1,0 +1,123 @@
+"""Forgetting: the log first, then every index, then the traces in files; and a receipt of what was done."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from agentmem.clock import Clock
+from agentmem.errors import ScopeError, unknown_memory
+from agentmem.interfaces import EpisodicLog, Erasure, LogQuery, VectorChange, VectorStore
+from agentmem.lifecycle.generations import Generations
+from agentmem.log.rows import new_id
+from agentmem.records import ForgetMode, Receipt, Scope
+
+_AT_ONCE = 1_000
+
+
+class Forgetter:
+    """Carries out ``forget`` over a log and its vector store."""
+
+    def __init__(self, log: EpisodicLog, *, vectors: VectorStore, generations: Generations, clock: Clock) -> None:
+        self._log = log
+        self._vectors = vectors
+        self._generations = generations
+        self._clock = clock
+
+    def memories(
+        self, scope: Scope, ids: Sequence[str], *, mode: ForgetMode, dry_run: bool, verify: bool, reason: str | None
+    ) -> Receipt:
+        """Forget these memories of the scope."""
+        receipt = self._receipt(mode, reason)
+        wanted = list(dict.fromkeys(ids))
+        if dry_run:
+            return replace(receipt, status="dry_run", memories=self._count(scope, wanted))
+        if not wanted:
+            return replace(receipt, status="done", done_at=self._clock(), verified=True if verify else None)
+        erasure = self._log.erase(scope, wanted, mode=mode)
+        return self._finished(receipt, erasure, scope, wanted if verify else None)
+
+    def everything(self, scope: Scope, *, mode: ForgetMode, dry_run: bool, verify: bool, reason: str | None) -> Receipt:
+        """Forget every memory of one user, or of one agent's layer."""
+        receipt = self._receipt(mode, reason)
+        planned = self._log.erase_everything(scope, dry_run=True)
+        if dry_run:
+            return replace(receipt, status="dry_run", memories=planned.memories, rows=planned.rows)
+        if mode == "retire":
+            ids = [memory_id for page in self._pages(scope) for memory_id in page]
+            return self.memories(scope, ids, mode=mode, dry_run=False, verify=verify, reason=reason)
+        erasure = self._log.erase_everything(scope)
+        return self._finished(receipt, erasure, scope, () if verify else None)
+
+    def _finished(self, receipt: Receipt, erasure: Erasure, scope: Scope, looked_for: Sequence[str] | None) -> Receipt:
+        self._drop_vectors(erasure)
+        remaining = self._log.purge_traces() if receipt.mode == "erase" else ()
+        verified = None if looked_for is None else self._is_gone(scope, looked_for, receipt.mode)
+        done = not remaining and verified is not False
+        return replace(
+            receipt,
+            status="done" if done else "pending",
+            done_at=self._clock() if done else None,
+            memories=erasure.memories,
+            rows={name: count for name, count in erasure.rows.items() if count},
+            remaining=remaining,
+            verified=verified,
+        )
+
+    def _drop_vectors(self, erasure: Erasure) -> None:
+        generation = self._generations.current()
+        if generation is None:
+            return
+        for partition in erasure.partitions:
+            self._vectors.drop(generation, partition)
+        for partition, pairs in itertools.groupby(sorted(erasure.dropped), key=lambda pair: pair[0]):
+            self._vectors.apply(
+                VectorChange(
+                    generation=generation,
+                    partition=partition,
+                    rows=np.empty(0, np.int64),
+                    vectors=np.empty((0, generation.dimensions), np.float32),
+                    gone=[row for _, row in pairs],
+                )
+            )
+
+    def _is_gone(self, scope: Scope, ids: Sequence[str], mode: ForgetMode) -> bool:
+        if not ids:
+            return self._log.erase_everything(scope, dry_run=True).memories == 0
+        if self._log.read(LogQuery(scope=scope, ids=tuple(ids))):
+            return False
+        return mode == "retire" or self._log.tombstoned(scope, ids) == frozenset(ids)
+
+    def _count(self, scope: Scope, ids: Sequence[str]) -> int:
+        found = {memory.id for memory in self._log.read(LogQuery(scope=scope, writable=True, ids=tuple(ids)))}
+        for id in ids:
+            if id not in found:
+                if self._log.read(LogQuery(scope=scope, ids=(id,))):
+                    raise ScopeError(f"Memory {id} is visible to this scope but not its to change.")
+                raise unknown_memory(id)
+        return len(found)
+
+    def _pages(self, scope: Scope) -> Iterator[list[str]]:
+        after: tuple[int, int] | None = None
+        partitions = {(head.user, head.agent): head.partition for head in self._log.heads(scope)}
+        while True:
+            page = self._log.read(LogQuery(scope=scope, writable=True, after=after, limit=_AT_ONCE))
+            yield [memory.id for memory in page]
+            if len(page) < _AT_ONCE:
+                return
+            owner = page[-1].scope
+            after = (partitions[owner.user, owner.agent], page[-1].position)
+
+    def _receipt(self, mode: ForgetMode, reason: str | None) -> Receipt:
+        return Receipt(
+            id=new_id(),
+            status="pending",
+            mode=mode,
+            requested_at=self._clock(),
+            done_at=None,
+            memories=0,
+            reason=reason,
+        )

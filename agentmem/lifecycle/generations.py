@@ -1,0 +1,73 @@
+"""Which vectors may be compared: the log's current generation against the embedder at hand."""
+
+from __future__ import annotations
+
+import threading
+from typing import Protocol
+
+from agentmem.interfaces import Embedder, Generation
+
+
+class GenerationLog(Protocol):
+    """The part of the log that generations need."""
+
+    def generation(self) -> Generation | None: ...
+    def start_generation(self, fingerprint: str, dimensions: int, embedder: str) -> Generation: ...
+
+
+class Generations:
+    """Tells whether the embedder's vectors belong to the log's current generation. Thread-safe.
+
+    The fingerprint is computed once, when it is first needed: it runs the embedder on four probes.
+    """
+
+    def __init__(self, log: GenerationLog, embedder: Embedder | None) -> None:
+        self._log = log
+        self._embedder = embedder
+        self._lock = threading.Lock()
+        self._fingerprint: str | None = None
+        self._number: int | None = None
+
+    @property
+    def fingerprint(self) -> str | None:
+        """The embedder's, or None without one."""
+        if self._embedder is None:
+            return None
+        with self._lock:
+            if self._fingerprint is None:
+                self._fingerprint = self._embedder.fingerprint()
+            return self._fingerprint
+
+    def current(self) -> Generation | None:
+        """The log's generation if the embedder made it, else None."""
+        generation = self._log.generation()
+        return generation if generation is not None and generation.fingerprint == self.fingerprint else None
+
+    def ensure(self) -> Generation | None:
+        """``current``, after starting the first generation of a log that has none."""
+        if self._embedder is None or self.fingerprint is None:
+            return None
+        generation = self._log.generation()
+        if generation is None:
+            return self._log.start_generation(self.fingerprint, self._embedder.dimensions, self._embedder.name)
+        return generation if generation.fingerprint == self.fingerprint else None
+
+    def number_for_writes(self) -> int | None:
+        """The generation that new vectors belong to; None where they must not be kept.
+
+        Remembered: the log itself drops vectors of a generation that is no longer the current one.
+        """
+        if self._number is None:
+            generation = self.ensure()
+            self._number = generation.number if generation is not None else None
+        return self._number
+
+    def mismatch(self) -> str | None:
+        """What is wrong, in words, when the log's vectors come from another embedder."""
+        generation = self._log.generation()
+        if generation is None or self._embedder is None or generation.fingerprint == self.fingerprint:
+            return None
+        return (
+            f"The vectors were made by {generation.embedder!r}, the embedder is {self._embedder.name!r}: "
+            "searching by words only. Run `agentmem reembed`, or go back to the former embedder."
+        )

@@ -1,0 +1,818 @@
+"""MemoryManager: store, retrieve, update, forget. Read top-down, this is the story of one memory."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import os
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
+
+from agentmem.clock import Clock, utc_now
+from agentmem.errors import InvalidInput, ManagerClosed, ScopeError, unknown_memory
+from agentmem.interfaces import (
+    LLM,
+    CompressionRequest,
+    Compressor,
+    Embedder,
+    EpisodicLog,
+    Extractor,
+    LogQuery,
+    Message,
+    Reranker,
+    Revision,
+    TokenCounter,
+    VectorStore,
+)
+from agentmem.lifecycle.drafting import embed_drafts, embed_one, index_terms, prepare, require_content
+from agentmem.lifecycle.forgetting import Forgetter
+from agentmem.lifecycle.generations import Generations
+from agentmem.lifecycle.indexing import Indexer
+from agentmem.lifecycle.jobs import Worker
+from agentmem.records import (
+    UNSET,
+    Affect,
+    Document,
+    Draft,
+    ForgetMode,
+    Health,
+    Integrity,
+    Kind,
+    Memory,
+    Page,
+    Receipt,
+    Retrieval,
+    Role,
+    Scope,
+    Stats,
+    Turn,
+    Unset,
+    require_metadata,
+    require_number,
+    require_time,
+)
+from agentmem.registry import build
+from agentmem.retrieval.pipeline import RetrievalOptions, Retriever
+from agentmem.retrieval.question import Question
+from agentmem.where import memory_columns, parse_where
+
+if TYPE_CHECKING:
+    from agentmem.config import Config
+    from agentmem.portability import ImportReport
+
+Client = TypeVar("Client")
+Spec = str | Mapping[str, Any]
+"""A backend by name, or ``{"type": name, **its options}``."""
+
+MAX_PAGE: Final = 10_000
+_READ_AT_ONCE: Final = 1_000
+
+
+class MemoryManager:
+    """A memory over one log: the verbs, for any number of scopes and threads.
+
+    Backends are instances, registered names, ``module:Class``, or mappings with a ``type``. What the manager
+    builds from a name it also closes; what it is given stays open.
+
+    Args:
+        log: The truth; ``SQLLog`` for SQLite and PostgreSQL.
+        vectors: Where nearest vectors are found; ``exact`` searches in this process.
+        embedder: Text to vectors; None searches by words only.
+        extractor: Turns to facts, behind the log; None extracts nothing.
+        compressor: For ``compress``.
+        llm: For what is optional; nothing on the write path ever calls it.
+        reranker: A second look at the best hits, blended in.
+        tokens: Counts tokens; unset = tiktoken where its encoding is at hand, else an estimate.
+        retrieval: Weights and switches of the ranking.
+        clock: Gives the present; for tests.
+    """
+
+    def __init__(
+        self,
+        log: EpisodicLog | Spec,
+        *,
+        vectors: VectorStore | Spec = "exact",
+        embedder: Embedder | Spec | None = "static",
+        extractor: Extractor | Spec | None = None,
+        compressor: Compressor | Spec = "extractive",
+        llm: LLM | Spec | None = None,
+        reranker: Reranker | Spec | None = None,
+        tokens: TokenCounter | Spec | None = None,
+        retrieval: RetrievalOptions | None = None,
+        required_ids: frozenset[str] = frozenset(),
+        clock: Clock = utc_now,
+    ) -> None:
+        self._closed = False
+        self._owned: list[Any] = []
+        self._clock = clock
+        self._required_ids = required_ids
+        try:
+            self._log: EpisodicLog = self._backend("log", log)
+            self._vectors: VectorStore = self._backend("vectors", vectors)
+            self._embedder: Embedder | None = self._backend("embedder", embedder)
+            self._extractor: Extractor | None = self._backend("extractor", extractor)
+            self._compressor: Compressor = self._backend("compressor", compressor)
+            self._llm: LLM | None = self._backend("llm", llm)
+            self._tokens: TokenCounter = self._backend("tokens", tokens) or _default_counter()
+            self._retriever = Retriever(
+                self._log,
+                embedder=self._embedder,
+                vectors=self._vectors,
+                tokens=self._tokens,
+                reranker=self._backend("reranker", reranker),
+                options=retrieval or RetrievalOptions(),
+                clock=clock,
+            )
+        except BaseException:
+            self._close_owned()
+            self._closed = True
+            raise
+        self._generations = Generations(self._log, self._embedder)
+        self._indexer = Indexer(self._log, embedder=self._embedder, vectors=self._vectors, clock=clock)
+        self._worker = Worker(self._indexer)
+        self._forgetter = Forgetter(self._log, vectors=self._vectors, generations=self._generations, clock=clock)
+
+    @classmethod
+    def open(cls, place: str | os.PathLike[str] = "./memory", **backends: Any) -> Self:
+        """A memory in one folder (made if it is missing), or in the database of a URL.
+
+        Args:
+            place: A folder, ``sqlite:///…`` or ``postgresql+psycopg://…``.
+            backends: As for the constructor.
+        """
+        if "://" in str(place):
+            return cls({"type": "sql", "url": str(place)}, **backends)
+        folder = Path(place).expanduser()
+        folder.mkdir(parents=True, exist_ok=True)
+        return cls({"type": "sql", "url": f"sqlite:///{(folder / 'agentmem.db').absolute()}"}, **backends)
+
+    @classmethod
+    def from_yaml(cls, path: str | os.PathLike[str] | None = None) -> Self:
+        """The memory that a YAML file describes; unset = $AGENTMEM_CONFIG, then ./agentmem.yaml.
+
+        Raises:
+            ConfigError: naming the file, the place in it, and what it takes.
+        """
+        from agentmem import config
+
+        return cls._from_config(config.load(path))
+
+    @classmethod
+    def from_dict(cls, mapping: Mapping[str, Any]) -> Self:
+        """The memory that a mapping in YAML's layout describes."""
+        from agentmem import config
+
+        return cls._from_config(config.from_mapping(mapping))
+
+    # --- store ------------------------------------------------------------------------------------
+
+    def store(
+        self,
+        content: str | Turn | Document,
+        /,
+        *,
+        scope: Scope,
+        kind: Kind = "turn",
+        role: Role = "user",
+        speaker: str | None = None,
+        occurred_at: datetime | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        importance: float | None = None,
+        affect: Affect | None = None,
+        integrity: Integrity | None = None,
+        expires_at: datetime | None = None,
+        idempotency_key: str | None = None,
+    ) -> Memory:
+        """The memory, stored durably and findable from now on.
+
+        Args:
+            content: The words; or a Turn or Document that carries the other arguments itself. Of a Document
+                every chunk is stored and the first one returned; ``store_many`` returns them all.
+            kind: See Turn, which documents every argument.
+            idempotency_key: The same key twice in one scope stores one memory; without one, saying the same
+                thing twice is two turns.
+
+        Raises:
+            InvalidInput, ScopeError, IdempotencyConflict, StoreBusy, StoreFull: nothing was written.
+        """
+        details: dict[str, Any] = {
+            "kind": kind,
+            "role": role,
+            "speaker": speaker,
+            "occurred_at": occurred_at,
+            "metadata": metadata,
+            "importance": importance,
+            "affect": affect,
+            "integrity": integrity,
+            "expires_at": expires_at,
+            "idempotency_key": idempotency_key,
+        }
+        if isinstance(content, str):
+            content = Turn(content, **details)
+        elif details != _TURN_DEFAULTS:
+            given = sorted(name for name, value in details.items() if value != _TURN_DEFAULTS[name])
+            raise InvalidInput(
+                f"store() got {', '.join(given)} beside a {type(content).__name__}.", hint="Set them on it instead."
+            )
+        return self._append([content], scope)[0]
+
+    def store_many(
+        self, items: Iterable[Turn | Document | str | Mapping[str, Any]], /, *, scope: Scope
+    ) -> Sequence[Memory]:
+        """The memories of all the items, in their order, stored in one transaction: all or none.
+
+        A mapping holds the fields of a Turn (``role`` and ``content`` as LLM APIs name them), or of a Document
+        if it has a ``name``.
+        """
+        return self._append(items, scope)
+
+    def store_drafts(self, drafts: Sequence[Draft], /, *, scope: Scope) -> Sequence[Memory]:
+        """The memories of drafts that keep their ids and times: the door of imports and copies.
+
+        Drafts without a token bag or vector get them here.
+        """
+        self._require(scope)
+        return self._write(scope, [_with_terms(draft) for draft in drafts], frozenset())
+
+    # --- retrieve ---------------------------------------------------------------------------------
+
+    def retrieve(
+        self,
+        query: str,
+        /,
+        *,
+        scope: Scope,
+        k: int | None = None,
+        max_tokens: int | None = None,
+        min_confidence: float | None = None,
+        kinds: Iterable[str] | None = None,
+        where: Mapping[str, Any] | None = None,
+        as_of: datetime | None = None,
+        known_at: datetime | None = None,
+        conversation: Sequence[Message | Mapping[str, Any]] = (),
+        include_untrusted: bool = False,
+        explain: bool = False,
+    ) -> Retrieval:
+        """The memories that answer the query, best first.
+
+        Args:
+            query: A question, or any text to find memories for.
+            k: At most so many hits. Unset together with ``max_tokens`` = 10.
+            max_tokens: The best hits whose contents together cost at most so many tokens.
+            min_confidence: Only hits of at least this probability to be relevant, 0 to 1.
+            kinds: Only these; unset = turn, document, rule and lesson.
+            where: Applied before the best are chosen; the grammar is in ``agentmem.where``.
+            as_of: What was true in the world then. known_at: What the log held then.
+            conversation: The messages just before, which tell what "it" means.
+            include_untrusted: Also what tools, web pages and undeclared authors said.
+            explain: Fill ``Hit.signals`` with each signal's share of the score.
+        """
+        self._require(scope)
+        question = Question(
+            query=query,
+            scope=scope,
+            k=k,
+            max_tokens=max_tokens,
+            min_confidence=min_confidence,
+            kinds=None if kinds is None else frozenset(kinds),
+            where=where,
+            as_of=as_of,
+            known_at=known_at,
+            conversation=tuple(conversation),  # type: ignore[arg-type]  # Question turns mappings into messages
+            include_untrusted=include_untrusted,
+            explain=explain,
+        )
+        return self._retriever.retrieve(question)
+
+    def get(
+        self, id: str, /, *, scope: Scope, as_of: datetime | None = None, known_at: datetime | None = None
+    ) -> Memory:
+        """The memory: its current version, or the one of ``as_of`` and ``known_at``.
+
+        Raises:
+            MemoryNotFound: unknown, another scope's, forgotten or expired.
+        """
+        self._require(scope)
+        query = LogQuery(
+            scope=scope,
+            ids=(_require_id(id),),
+            as_of=None if as_of is None else require_time(as_of, "as_of"),
+            known_at=None if known_at is None else require_time(known_at, "known_at"),
+            unexpired_at=self._clock(),
+        )
+        found = self._log.read(query)
+        if not found:
+            raise unknown_memory(id)
+        return found[0]
+
+    def list(
+        self,
+        *,
+        scope: Scope,
+        kinds: Iterable[str] | None = None,
+        where: Mapping[str, Any] | None = None,
+        limit: int = 100,
+        cursor: str | None = None,
+    ) -> Page:
+        """A page of the scope's memories in the order they were stored; every kind unless ``kinds`` narrows it.
+
+        Args:
+            limit: 1 to 10,000.
+            cursor: ``Page.cursor`` of the page before; stays good while memories are added, changed and forgotten.
+        """
+        self._require(scope)
+        if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= MAX_PAGE:
+            raise InvalidInput(f"limit must be a whole number from 1 to {MAX_PAGE:,}, not {limit!r}.")
+        query = LogQuery(
+            scope=scope,
+            kinds=Question(query="all", scope=scope, kinds=frozenset(kinds)).kinds if kinds is not None else None,
+            unexpired_at=self._clock(),
+        )
+        found: list[Memory] = []
+        for memory in self._matching(query, where, after=_after(cursor)):
+            if len(found) == limit:
+                return Page(tuple(found), self._cursor(found[-1]))
+            found.append(memory)
+        return Page(tuple(found))
+
+    def history(self, id: str, /, *, scope: Scope) -> Sequence[Memory]:
+        """Every version of the memory, oldest first; also of a retired one. Raises MemoryNotFound."""
+        self._require(scope)
+        return self._log.history(scope, _require_id(id))
+
+    # --- update -----------------------------------------------------------------------------------
+
+    def update(
+        self,
+        id: str,
+        /,
+        *,
+        scope: Scope,
+        content: str | Unset = UNSET,
+        metadata: Mapping[str, Any] | Unset | None = UNSET,
+        importance: float | Unset | None = UNSET,
+        expected_version: int | None = None,
+    ) -> Memory:
+        """The memory's new version; the one before stays in its history.
+
+        Args:
+            metadata: Replaces the whole metadata.
+            expected_version: The version the change was made from; if another one came between, nothing is
+                written.
+
+        Raises:
+            MemoryNotFound, ScopeError (visible to this scope, but another layer's), VersionConflict.
+        """
+        self._require(scope)
+        if content is UNSET and metadata is UNSET and importance is UNSET:
+            raise InvalidInput("update() was given nothing to change.", hint="Pass content, metadata or importance.")
+        revision = Revision(
+            metadata=UNSET if isinstance(metadata, Unset) else require_metadata(metadata),
+            importance=importance
+            if isinstance(importance, Unset) or importance is None
+            else require_number(importance, "importance", 0.0, 1.0),
+        )
+        generation = None
+        if not isinstance(content, Unset):
+            revision, generation = self._revised_content(id, scope, revision, require_content(content))
+        memory = self._log.revise(
+            scope, _require_id(id), revision, expected_version=expected_version, generation=generation
+        )
+        self._worker.wake()
+        return memory
+
+    # --- forget -----------------------------------------------------------------------------------
+
+    def forget(
+        self,
+        ids: str | Sequence[str] | None = None,
+        /,
+        *,
+        scope: Scope,
+        where: Mapping[str, Any] | None = None,
+        everything: bool = False,
+        mode: ForgetMode = "erase",
+        dry_run: bool = False,
+        verify: bool = False,
+        reason: str | None = None,
+    ) -> Receipt:
+        """A receipt for what was forgotten, without the content.
+
+        Exactly one selector: ids, ``where``, or ``everything`` (of one user, or of one agent's layer).
+
+        Args:
+            mode: ``erase`` removes every version, what was derived from it, and its traces in indexes and
+                files; ``retire`` only hides it, history and ``known_at`` keep it.
+            dry_run: Count only.
+            verify: Look for the memories afterwards, and say so in the receipt.
+            reason: Kept in the receipt.
+
+        Raises:
+            InvalidInput: none or several selectors.
+            MemoryNotFound: one of the ids is unknown or foreign; nothing was touched.
+            ScopeError: ``everything`` of a scope that names both user and agent.
+        """
+        self._require(scope)
+        if sum((ids is not None, where is not None, everything)) != 1:
+            raise InvalidInput(
+                "forget() takes exactly one of ids, where= and everything=True.",
+                hint="To forget a person: forget(scope=Scope(user=…), everything=True).",
+            )
+        if mode not in ("erase", "retire"):
+            raise InvalidInput(f"mode cannot be {mode!r}.", hint="It takes 'erase' or 'retire'.")
+        if everything:
+            receipt = self._forgetter.everything(scope, mode=mode, dry_run=dry_run, verify=verify, reason=reason)
+        else:
+            receipt = self._forgetter.memories(
+                scope, self._selected(scope, ids, where), mode=mode, dry_run=dry_run, verify=verify, reason=reason
+            )
+        if not dry_run:
+            self._retriever.drop_gone()
+            self._worker.wake()
+        return receipt
+
+    # --- compress ---------------------------------------------------------------------------------
+
+    def compress(self, *, scope: Scope, max_tokens: int = 200) -> Sequence[Memory]:
+        """One ``summary`` memory per session, its lines citing the turns they stand on; the turns stay.
+
+        With a session in the scope only that one, else every session of the scope. A summary that is there
+        already is replaced when it would read differently. Untrusted turns are left out.
+
+        Args:
+            max_tokens: Longest summary, in tokens.
+        """
+        self._require(scope)
+        if isinstance(max_tokens, bool) or not isinstance(max_tokens, int) or max_tokens < 1:
+            raise InvalidInput(f"max_tokens must be a whole number of at least 1, not {max_tokens!r}.")
+        turns: dict[tuple[str | None, str | None, str | None], list[Memory]] = {}
+        query = LogQuery(
+            scope=scope,
+            writable=True,
+            kinds=frozenset({"turn"}),
+            session=scope.session,
+            unexpired_at=self._clock(),
+        )
+        for memory in self._matching(query, None):
+            if memory.trusted:
+                owner = memory.scope
+                turns.setdefault((owner.user, owner.agent, owner.session), []).append(memory)
+        return [
+            summary
+            for memories in turns.values()
+            if (summary := self._compress_session(memories, max_tokens)) is not None
+        ]
+
+    # --- wrap and bind ----------------------------------------------------------------------------
+
+    def wrap(self, client: Client, *, scope: Scope | None = None, strict: bool = False) -> Client:
+        """A copy of an LLM client, of the same type, that remembers: see ``agentmem.clients``.
+
+        Args:
+            scope: Whose memory; unset = that of ``use_scope`` at each call.
+            strict: Raise where memory fails, instead of going on without it.
+        """
+        from agentmem.clients import wrap
+
+        return wrap(client, memory=self, scope=scope, strict=strict)
+
+    def bind(self, scope: Scope) -> BoundMemory:
+        """The same verbs without ``scope=``."""
+        self._require(scope)
+        return BoundMemory(self, scope)
+
+    # --- in and out -------------------------------------------------------------------------------
+
+    def export_to(self, path: str | os.PathLike[str], /, *, scope: Scope) -> int:
+        """How many memories were written to the file: what the scope may change, with history, as JSON lines."""
+        from agentmem.portability import export_to
+
+        self._require(scope)
+        return export_to(self, Path(path), scope=scope)
+
+    def import_from(
+        self,
+        path: str | os.PathLike[str],
+        /,
+        *,
+        scope: Scope,
+        trust: Integrity | str,
+        progress: Callable[[int], None] | None = None,
+    ) -> ImportReport:
+        """What was taken in from a file or folder: our export, JSONL of turns, chat exports, text, Markdown.
+
+        Args:
+            trust: The author of what has none of its own: ``user``, ``operator``, ``web``, …; or ``declared``
+                for what each record says.
+        """
+        from agentmem.portability import import_from
+
+        self._require(scope)
+        return import_from(self, Path(path), scope=scope, trust=trust, progress=progress)
+
+    # --- upkeep -----------------------------------------------------------------------------------
+
+    def stats(self) -> Stats:
+        """Counts over the whole store."""
+        self._require_open()
+        counts = self._log.counts()
+        return Stats(
+            memories=counts["memories"],
+            versions=counts["versions"],
+            partitions=counts["partitions"],
+            vectors=counts["vectors"],
+            waiting=counts["waiting"],
+            bytes_on_disk=counts["bytes_on_disk"],
+            cache_bytes=self._retriever.cache_bytes,
+            embedder=self._embedder.name if self._embedder else "none",
+            degraded=self._generations.mismatch(),
+        )
+
+    def verify(self, *, deep: bool = False) -> Health:
+        """What is right and wrong with the log and its indexes; ``deep`` also reads every row and vector."""
+        self._require_open()
+        return Health(tuple(self._log.check(deep=deep)) + tuple(self._indexer.check()))
+
+    def repair(self) -> Health:
+        """``verify`` after mending what can be mended without losing anything."""
+        self._require_open()
+        mended = (*self._log.repair(), *self._indexer.repair())
+        return Health(self.verify().findings, mended)
+
+    def reembed(self, progress: Callable[[int, int], None] | None = None) -> int:
+        """How many memories got vectors of the embedder at hand; resumable, and nothing to do is fine.
+
+        Args:
+            progress: Called with (done, total) as it goes.
+        """
+        self._require_open()
+        if self._embedder is None:
+            raise InvalidInput("There is no embedder to embed with.", hint="Configure one: embedder: static.")
+        done = self._indexer.reembed(progress)
+        self._generations = Generations(self._log, self._embedder)
+        return done
+
+    def flush(self, timeout_s: float | None = None) -> bool:
+        """True when every job behind the log is done; False when the timeout came first."""
+        self._require_open()
+        return self._worker.flush(timeout_s)
+
+    def close(self) -> None:
+        """Finish the jobs behind the log and close what this manager opened. Closing twice is fine."""
+        if self._closed:
+            return
+        self._closed = True
+        self._worker.close()
+        self._close_owned()
+
+    def __enter__(self) -> Self:
+        self._require_open()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if not getattr(self, "_closed", True) and self._owned:
+            warnings.warn("A MemoryManager was not closed; use `with` or close().", ResourceWarning, stacklevel=2)
+
+    # --- how ------------------------------------------------------------------------------------
+
+    @classmethod
+    def _from_config(cls, config: Config) -> Self:
+        return cls(**config.backends())
+
+    def _backend(self, role: str, spec: Any) -> Any:
+        if not isinstance(spec, str | Mapping):
+            return spec
+        made = build(role, spec)
+        self._owned.append(made)
+        return made
+
+    def _close_owned(self) -> None:
+        while self._owned:
+            close = getattr(self._owned.pop(), "close", None)
+            if close is not None:
+                close()
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise ManagerClosed("This MemoryManager is closed.", hint="Open a new one.")
+
+    def _require(self, scope: object) -> None:
+        self._require_open()
+        if not isinstance(scope, Scope):
+            raise InvalidInput(
+                f"scope must be a Scope, not {type(scope).__name__}.", hint='Write scope=Scope(user="ana").'
+            )
+        missing = sorted(name for name in self._required_ids if getattr(scope, name) is None)
+        if missing:
+            raise ScopeError(
+                f"This memory requires scopes with {', '.join(missing)} (scope.require in its configuration)."
+            )
+
+    def _append(self, items: Iterable[object], scope: Scope) -> Sequence[Memory]:
+        self._require(scope)
+        prepared = prepare(items, scope=scope, counter=self._tokens, clock=self._clock)
+        return self._write(scope, prepared.drafts, prepared.replacing)
+
+    def _write(self, scope: Scope, drafts: Sequence[Draft], replacing: frozenset[str]) -> Sequence[Memory]:
+        generation = None
+        if self._embedder is not None and self._embedder.is_local:
+            generation = self._generations.number_for_writes()
+            if generation is not None and drafts:
+                drafts = embed_drafts(drafts, self._embedder)
+        memories = self._log.append(scope, drafts, generation=generation, replacing=replacing)
+        self._worker.wake()
+        return memories
+
+    def _revised_content(self, id: str, scope: Scope, revision: Revision, content: str) -> tuple[Revision, int | None]:
+        old = self.get(id, scope=scope)
+        terms, length = index_terms(content, speaker=old.speaker, occurred_at=old.occurred_at, source=old.source)
+        revision = replace(revision, content=content, terms=terms, length=length)
+        if self._embedder is None or not self._embedder.is_local:
+            return revision, None
+        generation = self._generations.number_for_writes()
+        if generation is None:
+            return revision, None
+        return replace(revision, vector=embed_one(content, self._embedder)), generation
+
+    def _selected(
+        self, scope: Scope, ids: str | Sequence[str] | None, where: Mapping[str, Any] | None
+    ) -> Sequence[str]:
+        if where is not None:
+            return [memory.id for memory in self._matching(LogQuery(scope=scope, writable=True), where)]
+        chosen = [ids] if isinstance(ids, str) else list(ids or ())
+        if not chosen:
+            raise InvalidInput("forget() was given no ids.", hint="Pass at least one id.")
+        return [_require_id(id) for id in chosen]
+
+    def _matching(
+        self, query: LogQuery, where: Mapping[str, Any] | None, *, after: tuple[int, int] | None = None
+    ) -> Iterator[Memory]:
+        predicate = parse_where(where)
+        partitions = {(head.user, head.agent): head.partition for head in self._log.heads(query.scope)}
+        while True:
+            page = self._log.read(replace(query, after=after, limit=_READ_AT_ONCE))
+            for memory in page:
+                if predicate is None or predicate(memory_columns(memory)):
+                    yield memory
+            if len(page) < _READ_AT_ONCE:
+                return
+            last = page[-1]
+            after = (partitions[last.scope.user, last.scope.agent], last.position)
+
+    def _cursor(self, last: Memory) -> str:
+        owner = (last.scope.user, last.scope.agent)
+        partition = next(head.partition for head in self._log.heads(last.scope) if (head.user, head.agent) == owner)
+        return base64.urlsafe_b64encode(json.dumps([partition, last.position]).encode()).decode().rstrip("=")
+
+    def _compress_session(self, turns: Sequence[Memory], max_tokens: int) -> Memory | None:
+        owner = turns[0].scope
+        lines = self._compressor.compress(CompressionRequest(turns, max_tokens))
+        before = [
+            memory
+            for memory in self._log.read(
+                LogQuery(scope=owner, writable=True, kinds=frozenset({"summary"}), session=owner.session)
+            )
+            if memory.scope == owner
+        ]
+        content = "\n".join(line.text for line in lines)
+        cited = tuple(dict.fromkeys(id for line in lines for id in line.derived_from))
+        same = [memory for memory in before if memory.content == content and memory.derived_from == cited]
+        if same or not lines:
+            return same[0] if same else None
+        summary = self.store(
+            Turn(
+                content,
+                kind="summary",
+                role="assistant",
+                occurred_at=turns[-1].occurred_at,
+                derived_from=cited,
+                metadata={"lines": [list(line.derived_from) for line in lines]},
+            ),
+            scope=owner,
+        )
+        if before:
+            self._log.erase(owner, [memory.id for memory in before], mode="erase")
+        return summary
+
+
+class BoundMemory:
+    """A manager's verbs for one scope."""
+
+    def __init__(self, memory: MemoryManager, scope: Scope) -> None:
+        self._memory = memory
+        self.scope = scope
+
+    def store(self, content: str | Turn | Document, /, **details: Any) -> Memory:
+        """As ``MemoryManager.store``."""
+        return self._memory.store(content, scope=self.scope, **details)
+
+    def store_many(self, items: Iterable[Turn | Document | str | Mapping[str, Any]], /) -> Sequence[Memory]:
+        """As ``MemoryManager.store_many``."""
+        return self._memory.store_many(items, scope=self.scope)
+
+    def retrieve(self, query: str, /, **details: Any) -> Retrieval:
+        """As ``MemoryManager.retrieve``."""
+        return self._memory.retrieve(query, scope=self.scope, **details)
+
+    def update(self, id: str, /, **changes: Any) -> Memory:
+        """As ``MemoryManager.update``."""
+        return self._memory.update(id, scope=self.scope, **changes)
+
+    def forget(self, ids: str | Sequence[str] | None = None, /, **selection: Any) -> Receipt:
+        """As ``MemoryManager.forget``."""
+        return self._memory.forget(ids, scope=self.scope, **selection)
+
+    def get(self, id: str, /, *, as_of: datetime | None = None, known_at: datetime | None = None) -> Memory:
+        """As ``MemoryManager.get``."""
+        return self._memory.get(id, scope=self.scope, as_of=as_of, known_at=known_at)
+
+    def list(self, **selection: Any) -> Page:
+        """As ``MemoryManager.list``."""
+        return self._memory.list(scope=self.scope, **selection)
+
+    def history(self, id: str, /) -> Sequence[Memory]:
+        """As ``MemoryManager.history``."""
+        return self._memory.history(id, scope=self.scope)
+
+    def compress(self, *, max_tokens: int = 200) -> Sequence[Memory]:
+        """As ``MemoryManager.compress``."""
+        return self._memory.compress(scope=self.scope, max_tokens=max_tokens)
+
+    def export_to(self, path: str | os.PathLike[str], /) -> int:
+        """As ``MemoryManager.export_to``."""
+        return self._memory.export_to(path, scope=self.scope)
+
+    def import_from(
+        self,
+        path: str | os.PathLike[str],
+        /,
+        *,
+        trust: Integrity | str,
+        progress: Callable[[int], None] | None = None,
+    ) -> ImportReport:
+        """As ``MemoryManager.import_from``."""
+        return self._memory.import_from(path, scope=self.scope, trust=trust, progress=progress)
+
+    def wrap(self, client: Client, *, strict: bool = False) -> Client:
+        """As ``MemoryManager.wrap``."""
+        return self._memory.wrap(client, scope=self.scope, strict=strict)
+
+
+_TURN_DEFAULTS: Final[dict[str, Any]] = {
+    "kind": "turn",
+    "role": "user",
+    "speaker": None,
+    "occurred_at": None,
+    "metadata": None,
+    "importance": None,
+    "affect": None,
+    "integrity": None,
+    "expires_at": None,
+    "idempotency_key": None,
+}
+
+
+def _default_counter() -> TokenCounter:
+    from agentmem.tokens import default_counter
+
+    return default_counter()
+
+
+def _require_id(id: object) -> str:
+    if not isinstance(id, str) or not id:
+        raise InvalidInput(f"An id must be a non-empty string, not {id!r}.", hint="It is memory.id.")
+    # Text no store can hold is the id of nothing.
+    if "\x00" in id or any(0xD800 <= ord(character) <= 0xDFFF for character in id):
+        raise unknown_memory(id)
+    return id
+
+
+def _with_terms(draft: Draft) -> Draft:
+    if draft.terms:
+        return draft
+    terms, length = index_terms(
+        draft.content, speaker=draft.speaker, occurred_at=draft.occurred_at, source=draft.source
+    )
+    return replace(draft, terms=terms, length=length)
+
+
+def _after(cursor: str | None) -> tuple[int, int] | None:
+    if cursor is None:
+        return None
+    try:
+        padded = cursor + "=" * (-len(cursor) % 4)
+        partition, position = json.loads(base64.urlsafe_b64decode(padded.encode("ascii")))
+        return int(partition), int(position)
+    except (ValueError, TypeError, AttributeError, binascii.Error) as error:
+        raise InvalidInput("cursor is not one that list() gave.", hint="Pass Page.cursor unchanged.") from error
