@@ -174,8 +174,8 @@ class AsyncMemoryManager:
         *,
         scope: Scope,
         content: str | Unset = UNSET,
-        metadata: Mapping[str, Any] | None | Unset = UNSET,
-        importance: float | None | Unset = UNSET,
+        metadata: Mapping[str, Any] | Unset | None = UNSET,
+        importance: float | Unset | None = UNSET,
         expected_version: int | None = None,
     ) -> Memory:
         return await self._call(

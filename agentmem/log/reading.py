@@ -116,7 +116,8 @@ def writable_partitions(
     for start in range(0, len(wanted), _PARAMETERS_AT_ONCE):
         part = wanted[start : start + _PARAMETERS_AT_ONCE]
         statement = _place_statement(reader(scope), may_write=True, retired=retired)
-        found |= dict(connection.execute(statement, {**parameters(scope), "ids": part}).tuples().all())
+        places = connection.execute(statement, {**parameters(scope), "ids": part})
+        found |= {row[0]: row[1] for row in places}
     missing = [id for id in wanted if id not in found]
     if missing:
         statement = _place_statement(reader(scope), may_write=False, retired=retired)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -30,12 +30,15 @@ def load_key(database: Database, key_file: Path | None) -> bytes:
     return _key_in_file(key_file) if key_file is not None else _key_in_settings(database)
 
 
-def keyed_hash(key: bytes, owner: Sequence[str], id: str) -> bytes:
-    """16 bytes of HMAC-SHA256 over tenant, user (or else agent) and id."""
-    tenant, user, agent = owner
-    # Without the agent where there is a user: what a person had erased must not come back under another agent.
+def keyed_hash(key: bytes, owner: Mapping[str, str], id: str) -> bytes:
+    """16 bytes of HMAC-SHA256 over tenant, owner and id.
+
+    The owner is the user whatever the agent, or the agent of a layer without user: what a person had forgotten
+    does not come back by way of another agent.
+    """
+    subject = (owner["tenant"], owner["user_id"], "" if owner["user_id"] else owner["agent_id"])
     # Lengths first: no two different tuples may read the same.
-    parts = [part.encode("utf-8") for part in (tenant, user, "" if user else agent, id)]
+    parts = [part.encode("utf-8") for part in (*subject, id)]
     message = b"".join(len(part).to_bytes(4, "big") + part for part in parts)
     return hmac.new(key, message, hashlib.sha256).digest()[:16]
 

@@ -151,7 +151,7 @@ def counts(connection: Connection) -> dict[str, Any]:
 
     current = count(_current)
     return {
-        "memories": dict(by_kind.tuples().all()),
+        "memories": {row[0]: row[1] for row in by_kind},
         "versions": count(),
         "partitions": connection.execute(select(func.count()).select_from(partition)).scalar_one(),
         "vectors": count(embedded, version.c.vector.is_not(None)),
