@@ -18,7 +18,6 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from agentmem.testing.suites.derived import CompressorTests, ExtractorTests
     from agentmem.testing.fakes import (
         FailingEmbedder,
         FrozenClock,
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
         draft,
         memory,
     )
+    from agentmem.testing.suites.derived import CompressorTests, ExtractorTests
     from agentmem.testing.suites.indexes import LexicalIndexTests, VectorStoreTests
     from agentmem.testing.suites.log import EpisodicLogTests
     from agentmem.testing.suites.models import EmbedderTests, LLMTests, RerankerTests, TokenCounterTests

@@ -162,7 +162,8 @@ class WordHashEmbedder(Embedder):
             for word in words_of(text):
                 row += self._direction(word)
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-        return np.divide(vectors, lengths, out=vectors, where=lengths > 0)
+        np.divide(vectors, lengths, out=vectors, where=lengths > 0)
+        return vectors
 
     def _direction(self, word: str) -> Vectors:
         if word not in self._directions:

@@ -182,9 +182,7 @@ class ForgettingPromises(LogSuite):
     # --- traces -----------------------------------------------------------------------------------
 
     @pytest.mark.parametrize("how", ["by id", "everything"])
-    def test_no_trace_of_erased_words_is_left(
-        self, log: EpisodicLog, raw_text: Callable[[], bytes], how: str
-    ) -> None:
+    def test_no_trace_of_erased_words_is_left(self, log: EpisodicLog, raw_text: Callable[[], bytes], how: str) -> None:
         generation = log.start_generation("test:1", DIMENSIONS, "test").number
         secret = draft(
             f"the {SENTINEL} is under the stairs",

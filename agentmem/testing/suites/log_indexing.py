@@ -10,8 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from agentmem.clock import to_micros
 from agentmem.interfaces import Embedded, EpisodicLog, IndexBatch, IndexQuery, IndexRow, LogQuery, Revision
-from agentmem.records import Scope, Source
+from agentmem.records import Memory, Scope, Source
 from agentmem.testing.fakes import A_MONDAY, draft
 from agentmem.testing.suites.log_base import (
     ANA,
@@ -102,10 +103,10 @@ class IndexingPromises(LogSuite):
         )
         memory = append_one(log, ANA, given_draft, generation=generation)
         [row] = log.index_rows(IndexQuery(ANA, own_partition(log, ANA))).rows
-        same = "id version kind role speaker position importance integrity".split()
+        same = ["id", "version", "kind", "role", "speaker", "position", "importance", "integrity"]
         assert [getattr(row, name) for name in same] == [getattr(memory, name) for name in same]
         for name in ("occurred_at", "recorded_from", "valid_from", "valid_to", "expires_at"):
-            assert getattr(row, name) == _micros(getattr(memory, name)), name
+            assert getattr(row, name) == to_micros(getattr(memory, name)), name
         assert (row.session, row.source) == ("tuesday", "a.md")
         assert "städte" in row.metadata
         assert (row.terms, row.length) == (given_draft.terms, given_draft.length)
@@ -146,31 +147,28 @@ class IndexingPromises(LogSuite):
         assert versions(IndexQuery(ANA, partition, known_at=revised.recorded_from)) == [(one.id, 2)]
         assert len(versions(IndexQuery(ANA, partition))) == 2
 
-    @settings(
-        max_examples=25,
-        deadline=None,
-        derandomize=True,
-        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-    )
-    @given(steps=Steps)
-    def test_catching_up_in_steps_is_loading_at_once(
-        self, log: EpisodicLog, steps: list[tuple[str, int, bool]]
-    ) -> None:
+    def test_catching_up_in_steps_is_loading_at_once(self, log: EpisodicLog) -> None:
         """Whatever is written, an index that follows along holds what one that loads afresh holds."""
-        writer = _Writer(log, Scope(user=f"follower {next(_examples)}", agent="coach"))
-        writer.append(1, with_vector=True)
-        follower = _Follower(log, writer.scope)
-        for step, number, flag in steps:
-            if step == "catch up":
-                follower.catch_up()
-            else:
-                writer.do(step, number, flag)
-        follower.catch_up()
-        fresh = _Follower(log, writer.scope)
-        fresh.catch_up()
-        assert follower.comparable() == fresh.comparable()
-        assert follower.seq == fresh.seq == seq_of(log, writer.scope)
-        assert {row.id for row in fresh.rows.values()} == {memory.id for memory in log.read(LogQuery(writer.scope))}
+
+        @settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+        @given(steps=Steps)
+        def holds(steps: list[tuple[str, int, bool]]) -> None:
+            writer = _Writer(log, Scope(user=f"follower {next(_examples)}", agent="coach"))
+            writer.append(1, with_vector=True)
+            follower = _Follower(log, writer.scope)
+            for step, number, flag in steps:
+                if step == "catch up":
+                    follower.catch_up()
+                else:
+                    writer.do(step, number, flag)
+            follower.catch_up()
+            fresh = _Follower(log, writer.scope)
+            fresh.catch_up()
+            assert follower.comparable() == fresh.comparable()
+            assert follower.seq == fresh.seq == seq_of(log, writer.scope)
+            assert {row.id for row in fresh.rows.values()} == {each.id for each in log.read(LogQuery(writer.scope))}
+
+        holds()
 
     # --- vectors and generations ------------------------------------------------------------------
 
@@ -378,15 +376,7 @@ class _Follower:
         ]
 
 
-def _waiting(log: EpisodicLog, scope: Scope, generation: int) -> list[tuple[int, object]]:
+def _waiting(log: EpisodicLog, scope: Scope, generation: int) -> list[tuple[int, Memory]]:
     head = own_head(log, scope)
     assert head is not None
-    return list(log.without_vector(head, generation, after=0, limit=1_000))
-
-
-def _micros(time: object) -> int | None:
-    from datetime import UTC, datetime
-
-    if not isinstance(time, datetime):
-        return None
-    return (time - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+    return log.without_vector(head, generation, after=0, limit=1_000)
