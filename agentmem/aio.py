@@ -235,9 +235,12 @@ class AsyncMemoryManager:
         *,
         scope: Scope,
         trust: Integrity | str,
-        progress: Callable[[int], None] | None = None,
+        encoding: str | None = None,
+        progress: Callable[[int, int], None] | None = None,
     ) -> ImportReport:
-        return await self._call(self.sync.import_from, path, scope=scope, trust=trust, progress=progress)
+        return await self._call(
+            self.sync.import_from, path, scope=scope, trust=trust, encoding=encoding, progress=progress
+        )
 
     async def stats(self) -> Stats:
         return await self._call(self.sync.stats)

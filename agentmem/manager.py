@@ -170,6 +170,12 @@ class MemoryManager:
 
         return cls._from_config(config.from_mapping(mapping))
 
+    @property
+    def log(self) -> EpisodicLog:
+        """The truth behind the verbs, for imports and upkeep."""
+        self._require_open()
+        return self._log
+
     # --- store ------------------------------------------------------------------------------------
 
     def store(
@@ -231,6 +237,11 @@ class MemoryManager:
         if it has a ``name``.
         """
         return self._append(items, scope)
+
+    def drafts(self, items: Iterable[Turn | Document], /, *, scope: Scope) -> Sequence[Draft]:
+        """The drafts that ``store_many`` would store, checked, for an import to give them ids of its own."""
+        self._require(scope)
+        return prepare(items, scope=scope, counter=self._tokens, clock=self._clock).drafts
 
     def store_drafts(self, drafts: Sequence[Draft], /, *, scope: Scope) -> Sequence[Memory]:
         """The memories of drafts that keep their ids and times: the door of imports and copies.
@@ -503,18 +514,21 @@ class MemoryManager:
         *,
         scope: Scope,
         trust: Integrity | str,
-        progress: Callable[[int], None] | None = None,
+        encoding: str | None = None,
+        progress: Callable[[int, int], None] | None = None,
     ) -> ImportReport:
         """What was taken in from a file or folder: our export, JSONL of turns, chat exports, text, Markdown.
 
         Args:
-            trust: The author of what has none of its own: ``user``, ``operator``, ``web``, …; or ``declared``
-                for what each record says.
+            trust: Whose words these are: ``user``, ``operator``, ``web``, …; or ``declared`` for what each record
+                says of itself. What declares an untrusted author stays untrusted.
+            encoding: Of text files; unset = UTF-8.
+            progress: Called with (bytes read, bytes there are) as it goes.
         """
         from agentmem.portability import import_from
 
         self._require(scope)
-        return import_from(self, Path(path), scope=scope, trust=trust, progress=progress)
+        return import_from(self, Path(path), scope=scope, trust=trust, encoding=encoding, progress=progress)
 
     # --- upkeep -----------------------------------------------------------------------------------
 
@@ -759,10 +773,11 @@ class BoundMemory:
         /,
         *,
         trust: Integrity | str,
-        progress: Callable[[int], None] | None = None,
+        encoding: str | None = None,
+        progress: Callable[[int, int], None] | None = None,
     ) -> ImportReport:
         """As ``MemoryManager.import_from``."""
-        return self._memory.import_from(path, scope=self.scope, trust=trust, progress=progress)
+        return self._memory.import_from(path, scope=self.scope, trust=trust, encoding=encoding, progress=progress)
 
     def wrap(self, client: Client, *, strict: bool = False) -> Client:
         """As ``MemoryManager.wrap``."""

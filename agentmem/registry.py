@@ -115,6 +115,8 @@ def build(
 ) -> Any:
     """A backend from its name or its ``{type: name, **options}``; an instance is given back as it is.
 
+    ``type`` may also be the class itself.
+
     Args:
         place: Where the spec stands, for messages, such as ``agentmem.yaml: vectors``; unset = the role.
         given: What the caller has at hand (``clock``, ``llm`` …); passed on where the constructor takes it and the
@@ -128,7 +130,7 @@ def build(
     if interface is not object and isinstance(spec, interface):
         return spec
     name, options = _name_and_options(spec, place)
-    cls = resolve(role, name, allow=allow)
+    cls = _checked(role, name, place) if isinstance(name, type) else resolve(role, name, allow=allow)
     at_hand = {key: value for key, value in (given or {}).items() if key in options_of(cls) and key not in options}
     values, problems = check_options(cls, {**at_hand, **options})
     if problems:
@@ -136,7 +138,7 @@ def build(
     try:
         return cls(**values)
     except ImportError as error:
-        raise _not_importable(f"{place}: {name}", error) from error
+        raise _not_importable(f"{place}: {cls.__name__}", error) from error
     except (TypeError, ValueError) as error:
         if isinstance(error, ConfigError):
             raise
@@ -242,10 +244,10 @@ def _listed(known: Iterable[str]) -> str:
     return f"There is: {', '.join(known) or 'nothing installed'}."
 
 
-def _name_and_options(spec: Any, place: str) -> tuple[str, dict[str, Any]]:
+def _name_and_options(spec: Any, place: str) -> tuple[str | type, dict[str, Any]]:
     if isinstance(spec, str):
         return spec, {}
-    if isinstance(spec, Mapping) and isinstance(spec.get("type"), str):
+    if isinstance(spec, Mapping) and isinstance(spec.get("type"), str | type):
         return spec["type"], {str(key): value for key, value in spec.items() if key != "type"}
     raise ConfigError(
         f"{place} must be a name or a mapping with 'type', not {type(spec).__name__}.",

@@ -1,0 +1,578 @@
+"""A memory described in YAML: read strictly, every mistake named with its place, nothing ignored.
+
+    # agentmem.yaml
+    version: 1
+    log: {type: sql, url: "sqlite:///memory/agentmem.db"}
+    vectors: {type: chroma, path: ./chroma}
+    llm: {type: openai, model: gpt-5-mini, api_key: "${OPENAI_API_KEY}"}
+
+``${VAR}``, ``${VAR:-default}`` and ``$$`` (a dollar sign) are replaced in string values after parsing, so a value
+can never add structure. Relative paths start at the file. YAML is a convenience: ``Config.backends()`` gives what
+could be passed to ``MemoryManager`` by hand.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Literal, get_type_hints
+
+import yaml
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PydanticUserError,
+    TypeAdapter,
+    ValidationError,
+    create_model,
+    model_validator,
+)
+
+from agentmem import registry
+from agentmem.errors import ConfigError
+from agentmem.retrieval.options import RetrievalOptions
+
+FILE_NAME: Final = "agentmem.yaml"
+SCHEMA_NAME: Final = "agentmem.schema.json"
+ENVIRONMENT_VARIABLE: Final = "AGENTMEM_CONFIG"
+DEFAULT_URL: Final = "sqlite:///memory/agentmem.db"
+BACKENDS: Final = ("log", "vectors", "embedder", "extractor", "compressor", "llm", "tokens")
+"""The top-level keys that name a backend; each is the role of the same name in the registry."""
+
+_SQLITE_FILE: Final = re.compile(r"(sqlite(?:\+\w+)?:///)(?!:memory:)([^?]+)(.*)")
+_MAX_BYTES: Final = 1 << 20
+_MAX_DEPTH: Final = 32
+_MAX_NODES: Final = 20_000
+_PLAIN_TAGS: Final = frozenset(
+    f"tag:yaml.org,2002:{name}" for name in ("null", "bool", "int", "float", "str", "timestamp", "seq", "map", "merge")
+)
+
+Path_ = tuple[str | int, ...]
+"""Where a value stands: the keys and list places that lead to it."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, hide_input_in_errors=True, use_attribute_docstrings=True
+    )
+
+
+class ScopeRules(_Strict):
+    """Which scopes are accepted, and whose memory the command line means when it is not told."""
+
+    require: tuple[Literal["user", "agent", "session"], ...] = Field(default=(), strict=False)
+    """A scope without one of these is refused."""
+    tenant: str = "default"
+    user: str | None = None
+    agent: str | None = None
+    session: str | None = None
+
+
+class PluginRules(_Strict):
+    """Which installed packages may bring backends."""
+
+    allow: tuple[str, ...] | None = Field(default=None, strict=False)
+    """Names of distributions; unset = every installed one, loaded when it is named. Ours always may."""
+
+
+class Backend(BaseModel):
+    """A backend's name and its own options. Neither repr nor an error shows an option's value: it may be a key."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, hide_input_in_errors=True)
+    type: str
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return dict(self.model_extra or {})
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_name(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return {"type": "sql", "url": value} if "://" in value else {"type": value}
+        if isinstance(value, Mapping) and not isinstance(value.get("type"), str):
+            raise ValueError("a backend needs a 'type': a name, or module:Class")
+        return value
+
+    def __repr__(self) -> str:
+        return f"Backend(type={self.type!r}, options={sorted(self.options)})"
+
+    __str__ = __repr__
+
+
+def _retrieval_model() -> type[_Strict]:
+    """The ``retrieval:`` block: the fields of RetrievalOptions, so that the two cannot drift apart."""
+    hints = get_type_hints(RetrievalOptions)
+    definitions: dict[str, Any] = {
+        item.name: (hints[item.name], Field(default=item.default)) for item in dataclasses.fields(RetrievalOptions)
+    }
+    model: type[_Strict] = create_model(
+        "RetrievalRules",
+        __base__=_Strict,
+        __doc__="How memories are ranked: the weights and bounds of the retrieval pipeline.",
+        __validators__={"_checked": model_validator(mode="after")(_constructible)},  # type: ignore[dict-item]
+        **definitions,
+    )
+    return model
+
+
+def _constructible(rules: Any) -> Any:
+    RetrievalOptions(**{name: getattr(rules, name) for name in type(rules).model_fields})
+    return rules
+
+
+RetrievalRules: Final = _retrieval_model()
+
+
+class Config(_Strict):
+    """Everything ``agentmem.yaml`` may say, checked. ``backends()`` is what it describes."""
+
+    version: Literal[1] = 1
+    """The version of this file's format."""
+    scope: ScopeRules = ScopeRules()
+    log: Backend = Backend.model_validate({"type": "sql", "url": DEFAULT_URL})
+    """The database that holds every memory: SQLite, or postgresql+psycopg://…"""
+    vectors: Backend = Backend(type="exact")
+    """The vector index; rebuilt from the log when it is lost."""
+    embedder: Backend = Backend(type="static")
+    """What turns text into vectors."""
+    retrieval: RetrievalRules = Field(default_factory=RetrievalRules)  # type: ignore[valid-type]  # made by create_model
+    extractor: Backend | None = None
+    """What takes facts from turns."""
+    compressor: Backend = Backend(type="extractive")
+    """What turns many turns into few lines."""
+    llm: Backend | None = None
+    """A language model, for what is optional and off the write path."""
+    tokens: Backend | None = None
+    """What counts tokens; unset = exact where the encoding is at hand, otherwise an estimate."""
+    plugins: PluginRules = PluginRules()
+
+    def backend(self, role: str) -> Backend | None:
+        """The backend named for a role, or None."""
+        named: Backend | None = getattr(self, role)
+        return named
+
+    def retrieval_options(self) -> RetrievalOptions:
+        return RetrievalOptions(**{name: getattr(self.retrieval, name) for name in RetrievalRules.model_fields})
+
+    def backends(self) -> dict[str, Any]:
+        """What the file describes, as the arguments of ``MemoryManager``; each ``type`` is the class that was found.
+
+        The folder of an SQLite database is made if it is missing.
+        """
+        given: dict[str, Any] = {"retrieval": self.retrieval_options(), "required_ids": frozenset(self.scope.require)}
+        for role in BACKENDS:
+            named = self.backend(role)
+            if named is not None:
+                cls = registry.resolve(role, named.type, allow=self.plugins.allow)
+                given[role] = {"type": cls, **named.options}
+        database = _SQLITE_FILE.fullmatch(str(self.log.options.get("url", "")))
+        if self.log.type == "sql" and database:
+            Path(database[2]).parent.mkdir(parents=True, exist_ok=True)
+        return given
+
+
+# --- from a file or a mapping ---------------------------------------------------------------------
+
+
+def load(path: str | os.PathLike[str] | None = None) -> Config:
+    """The configuration of a file: the one named, else ``$AGENTMEM_CONFIG``, else ``./agentmem.yaml``.
+
+    Raises:
+        ConfigError: there is no such file, or it has mistakes: all of them, each with its line.
+    """
+    file = find(path)
+    if file is None:
+        raise ConfigError(f"There is no {FILE_NAME} here.", hint="`agentmem init` writes one.")
+    data, lines, problems = _parsed(_text_of(file), file.name)
+    if problems:
+        raise _combined(problems, file.name)
+    return _checked(_Reading(data, file.name, file.resolve().parent, lines))
+
+
+def find(path: str | os.PathLike[str] | None = None) -> Path | None:
+    """The file that ``load`` would read, or None."""
+    named = path or os.environ.get(ENVIRONMENT_VARIABLE)
+    if named:
+        return Path(named).expanduser()
+    here = Path(FILE_NAME)
+    return here if here.is_file() else None
+
+
+def from_mapping(data: Mapping[str, Any], *, place: str = "configuration", base: Path | None = None) -> Config:
+    """The configuration in a mapping, read as a file's content is: same keys, same checks, same ``${VAR}``.
+
+    Args:
+        place: What messages call it.
+        base: Where relative paths start; None = the working directory.
+    """
+    if not isinstance(data, Mapping):
+        raise ConfigError(f"{place} must be a mapping, not {type(data).__name__}.")
+    return _checked(_Reading(data, place, base))
+
+
+def _text_of(file: Path) -> str:
+    try:
+        raw = file.read_bytes() if file.stat().st_size <= _MAX_BYTES else None
+    except OSError as error:
+        hint = "`agentmem init` writes one." if isinstance(error, FileNotFoundError) else ""
+        raise ConfigError(f"{file} cannot be read: {error.strerror}.", hint=hint) from None
+    if raw is None:
+        raise ConfigError(f"{file} is larger than {_MAX_BYTES:,} bytes, which no configuration is.")
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise ConfigError(f"{file}:{line} is not UTF-8 (byte {error.start}).", hint="Save it as UTF-8.") from None
+
+
+def _parsed(text: str, name: str) -> tuple[Any, dict[Path_, int], list[str]]:
+    """The data, the line of every value, and what YAML itself does not refuse but we do."""
+    loader = yaml.SafeLoader(text)
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return {}, {}, []
+        walk = _Walk(name)
+        walk.visit(node, ())
+        data = {} if walk.problems else loader.construct_document(node)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        said = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error)
+        return {}, {}, [f"{name}:{mark.line + 1}: {said}." if mark else f"{name}: {said}."]
+    finally:
+        loader.dispose()
+    if not walk.problems and not isinstance(data, dict):
+        return {}, {}, [f"{name} must be a mapping of keys to values, not a {type(data).__name__}."]
+    return data, walk.lines, walk.problems
+
+
+@dataclass
+class _Walk:
+    """One look at every node before anything is built: lines, doubled keys, tags, size."""
+
+    name: str
+    lines: dict[Path_, int] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+    nodes: int = 0
+
+    def visit(self, node: yaml.Node, path: Path_) -> None:
+        self.nodes += 1
+        line = node.start_mark.line + 1
+        if self.nodes > _MAX_NODES or len(path) > _MAX_DEPTH:
+            # An alias that holds itself, or aliases of aliases, would never end.
+            raise yaml.YAMLError(f"it is nested deeper than {_MAX_DEPTH} levels or has more than {_MAX_NODES:,} values")
+        self.lines.setdefault(path, line)
+        if node.tag not in _PLAIN_TAGS:
+            self.problems.append(f"{self.name}:{line}: the tag {node.tag} is not accepted; write plain values.")
+        if isinstance(node, yaml.SequenceNode):
+            for number, item in enumerate(node.value):
+                self.visit(item, (*path, number))
+        elif isinstance(node, yaml.MappingNode):
+            self._mapping(node, path)
+
+    def _mapping(self, node: yaml.MappingNode, path: Path_) -> None:
+        first: dict[str, int] = {}
+        for key, value in node.value:
+            line = key.start_mark.line + 1
+            if not isinstance(key, yaml.ScalarNode) or key.tag == "tag:yaml.org,2002:merge":
+                self.visit(value, path)
+                continue
+            if key.value in first:
+                place = _dotted((*path, key.value))
+                self.problems.append(
+                    f"{self.name}:{line}: {place} is there twice; it stands in line {first[key.value]} already."
+                )
+            first.setdefault(key.value, line)
+            self.lines[*path, key.value] = line
+            self.visit(value, (*path, key.value))
+
+
+# --- the checks -----------------------------------------------------------------------------------
+
+
+@dataclass
+class _Reading:
+    """A mapping on its way to a Config, with what messages need."""
+
+    data: Mapping[str, Any]
+    place: str
+    base: Path | None = None
+    lines: Mapping[Path_, int] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+    replaced: set[Path_] = field(default_factory=set)
+
+    def report(self, path: Path_, said: str) -> None:
+        """Note a problem as ``agentmem.yaml:4: vectors: …``."""
+        line = next((self.lines[path[:size]] for size in range(len(path), 0, -1) if path[:size] in self.lines), None)
+        where = f"{self.place}:{line}" if line else self.place
+        self.problems.append(f"{where}: {_dotted(path)}: {said}" if path else f"{where}: {said}")
+
+
+def _checked(reading: _Reading) -> Config:
+    data = _substituted(reading.data, (), reading)
+    config = _validated(data, reading)
+    if config is not None:
+        config = config.model_copy(update=dict(_checked_backends(config, reading)))
+    if config is None or reading.problems:
+        raise _combined(reading.problems, reading.place)
+    return config
+
+
+def _validated(data: dict[str, Any], reading: _Reading) -> Config | None:
+    try:
+        return Config.model_validate(data)
+    except ValidationError as error:
+        errors = error.errors(include_url=False)
+    # A variable's value is text; where text does not fit, read it as YAML would have: 5, 0.5, true.
+    retyped = [_retype(data, item["loc"]) for item in errors if tuple(item["loc"]) in reading.replaced]
+    if any(retyped):
+        try:
+            return Config.model_validate(data)
+        except ValidationError as error:
+            errors = error.errors(include_url=False)
+    for item in errors:
+        reading.report(*_sentence(item, reading))
+    return None
+
+
+def _checked_backends(config: Config, reading: _Reading) -> Iterator[tuple[str, Backend]]:
+    """Backends whose name or options are wrong are reported; the others come back with their paths resolved."""
+    for role in BACKENDS:
+        named = config.backend(role)
+        if named is None or (role not in reading.data and role != "log"):
+            continue
+        try:
+            cls = registry.resolve(role, named.type, allow=config.plugins.allow)
+            values, problems = registry.check_options(cls, named.options)
+        except ConfigError as error:
+            reading.report((role,), str(error).removeprefix(f"{role}: "))
+            continue
+        for problem in problems:
+            reading.report((role,), problem)
+        hints = registry.options_of(cls)
+        resolved = {name: _located(value, hints.get(name), reading.base) for name, value in values.items()}
+        yield role, Backend.model_validate({"type": named.type, **resolved})
+
+
+def _located(value: Any, option: registry.Option | None, base: Path | None) -> Any:
+    """A path or an SQLite URL, starting at the file that says it."""
+    if base is None or option is None or not isinstance(value, str | Path):
+        return value
+    if registry.takes(option.hint, Path) or registry.takes(option.hint, os.PathLike):
+        return type(value)(base / Path(value).expanduser())
+    database = _SQLITE_FILE.fullmatch(str(value))
+    if option.name == "url" and database and not Path(database[2]).is_absolute():
+        return f"{database[1]}{base / database[2]}{database[3]}"
+    return value
+
+
+def _substituted(value: Any, path: Path_, reading: _Reading) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _substituted(item, (*path, key), reading) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_substituted(item, (*path, number), reading) for number, item in enumerate(value)]
+    if isinstance(value, str) and "$" in value:
+        return _VARIABLE.sub(lambda match: _variable(match, path, reading), value)
+    return value
+
+
+_VARIABLE: Final = re.compile(r"\$\$|\$\{(?:([A-Za-z_][A-Za-z0-9_]*)(:-([^}]*))?\})?")
+
+
+def _variable(match: re.Match[str], path: Path_, reading: _Reading) -> str:
+    if match[0] == "$$":
+        return "$"
+    name = match[1]
+    if name is None:
+        reading.report(path, "'${' begins no variable. Write ${NAME}, ${NAME:-default}, or $$ for a dollar sign.")
+        return ""
+    reading.replaced.add(path)
+    found = os.environ.get(name)
+    if match[2]:
+        return found or match[3]
+    if found is None:
+        reading.report(path, f"the environment has no {name}. Set it, or write ${{{name}:-default}}.")
+        return ""
+    return found
+
+
+def _retype(data: Any, path: tuple[str | int, ...]) -> bool:
+    """Turn the text at the path into the number or boolean it spells; whether it spells one."""
+    for step in path[:-1]:
+        data = data[step]
+    spelled = yaml.safe_load(data[path[-1]]) if re.fullmatch(r"[\w.+-]+", str(data[path[-1]])) else None
+    if isinstance(spelled, bool | int | float):
+        data[path[-1]] = spelled
+        return True
+    return False
+
+
+def _sentence(item: Any, reading: _Reading) -> tuple[Path_, str]:
+    """What pydantic found, as a path and a sentence."""
+    path: Path_ = tuple(item["loc"])
+    if item["type"] == "extra_forbidden":
+        known = _keys_at(path[:-1])
+        owner = _dotted(path[:-1]) or "the file"
+        return path, f"there is no such key. {registry.did_you_mean(str(path[-1]), known)}" + (
+            f"{owner} takes: {', '.join(known)}."
+        )
+    if path == ("version",):
+        return path, "this agentmem reads version 1. Write `version: 1`, or install a newer agentmem."
+    said = item["msg"].removeprefix("Value error, ").removeprefix(f"{_dotted(path)}.")
+    said = said[:1].lower() + said[1:]
+    given = item.get("input")
+    if isinstance(given, str | int | float | bool) and path not in reading.replaced and path[:1] not in _SECRETIVE:
+        said += f", not {given!r}"
+    return path, f"{said.rstrip('.')}."
+
+
+_SECRETIVE: Final = frozenset((role,) for role in BACKENDS)
+
+
+def _keys_at(path: Path_) -> list[str]:
+    model: Any = Config
+    for step in path:
+        model = model.model_fields[str(step)].annotation
+    return list(model.model_fields)
+
+
+def _dotted(path: Path_) -> str:
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).lstrip(".")
+
+
+def _combined(problems: list[str], place: str) -> ConfigError:
+    unique = list(dict.fromkeys(problems))
+    if len(unique) == 1:
+        return ConfigError(unique[0])
+    return ConfigError("\n  ".join([f"{place} has {len(unique)} problems:", *unique]))
+
+
+# --- what others may read -------------------------------------------------------------------------
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema (2020-12) of ``agentmem.yaml``, with the options of every installed backend."""
+    schema = Config.model_json_schema()
+    definitions = schema["$defs"]
+    definitions.pop("Backend", None)
+    for role in BACKENDS:
+        described = schema["properties"][role].get("description")
+        schema["properties"][role] = _backend_schema(role) | ({"description": described} if described else {})
+    for rules in definitions.values():
+        rules["properties"] = {name: _or_variable(rule) for name, rule in rules.get("properties", {}).items()}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": FILE_NAME}
+
+
+def _backend_schema(role: str) -> dict[str, Any]:
+    names = registry.names(role)
+    own = {"type": "string", "pattern": ":"}
+    return {
+        "anyOf": [
+            {"enum": names},
+            own,
+            *(_named_schema(role, name) for name in names),
+            {"type": "object", "properties": {"type": own}, "required": ["type"]},
+        ]
+    }
+
+
+def _named_schema(role: str, name: str) -> dict[str, Any]:
+    named: dict[str, Any] = {"type": "object", "properties": {"type": {"const": name}}, "required": ["type"]}
+    try:
+        options = registry.options_of(registry.resolve(role, name))
+    except ConfigError:
+        return named  # Its package lacks something here; the name is right nevertheless.
+    named["properties"] |= {option.name: _option_schema(option) for option in options.values() if _can_be_said(option)}
+    named["required"] += [option.name for option in options.values() if option.required]
+    return named | {"additionalProperties": False}
+
+
+def _can_be_said(option: registry.Option) -> bool:
+    """Whether YAML can give it: not a clock or another object that the program hands over."""
+    return option.name not in ("clock", "counter", *registry.ROLES)
+
+
+def _option_schema(option: registry.Option) -> dict[str, Any]:
+    if registry.takes(option.hint, Callable):
+        return {"type": "string", "pattern": ":"}
+    try:
+        described = TypeAdapter(option.hint).json_schema()
+    except PydanticUserError:
+        return {}  # An object that JSON cannot say.
+    if option.default is None or isinstance(option.default, str | int | float):
+        described["default"] = option.default
+    return _or_variable({key: value for key, value in described.items() if key != "default" or not option.required})
+
+
+def _or_variable(schema: dict[str, Any]) -> dict[str, Any]:
+    """The same, or ``${VAR}`` in its place."""
+    return schema if schema.get("type") == "string" or "$ref" in schema else _with_variable(schema)
+
+
+def _with_variable(schema: dict[str, Any]) -> dict[str, Any]:
+    kept = {key: value for key, value in schema.items() if key in ("description", "default", "title")}
+    rest = {key: value for key, value in schema.items() if key not in kept}
+    return {**kept, "anyOf": [*(rest.pop("anyOf", None) or [rest]), {"type": "string", "pattern": r"\$\{"}]}
+
+
+def commented_yaml() -> str:
+    """What ``agentmem init`` writes: every key with its default and a word about it."""
+    weights = "\n".join(
+        f"#   {name}: {_spelled(info.get_default(call_default_factory=True))}"
+        for name, info in RetrievalRules.model_fields.items()
+    )
+    return _TEMPLATE.replace("@WEIGHTS@", weights)
+
+
+def _spelled(value: Any) -> str:
+    return yaml.safe_dump(value, default_flow_style=True).removesuffix("...\n").strip()
+
+
+_TEMPLATE: Final = f"""\
+# yaml-language-server: $schema=./{SCHEMA_NAME}
+#
+# agentmem reads this file strictly: an unknown key is an error, and says what was meant. Relative paths start here.
+# ${{VAR}} and ${{VAR:-default}} are replaced inside values ($$ is a dollar sign); quote them inside {{…}}.
+version: 1
+
+# Whose memory. `require` refuses a scope that lacks one of these; the others are what the command line means when it
+# is not told (--user, --agent, --session, --tenant).
+scope:
+  user: "${{AGENTMEM_USER:-me}}"
+#   require: [user]
+#   agent: coach
+
+# The database that holds every memory; the only thing to back up.
+log:
+  type: sql
+  url: {DEFAULT_URL}
+#   url: "${{DATABASE_URL}}"                      # postgresql+psycopg://… for many users on many machines
+
+# The vector index. It can be deleted at any time: it is rebuilt from the log.
+vectors: exact
+# vectors: {{type: chroma, path: ./chroma}}       # pip install 'pyagentmem[chroma]'
+
+# What turns text into vectors. After a change run `agentmem reembed`.
+embedder: static                                # in process: no key, no network
+# embedder: {{type: openai, model: text-embedding-3-small, api_key: "${{OPENAI_API_KEY}}"}}
+# embedder: {{type: "my_app.vectors:MyEmbedder"}}
+
+# What turns many turns into few lines that cite them.
+compressor: extractive
+
+# A language model. Nothing needs one; `agentmem demo` talks to it if it is there.
+# llm: {{type: openai, model: gpt-5-mini, api_key: "${{OPENAI_API_KEY}}"}}
+
+# How memories are ranked. These are the defaults; leave out what you do not change.
+# retrieval:
+@WEIGHTS@
+
+# Which installed packages may bring backends; unset = all of them, loaded when named.
+# plugins: {{allow: [agentmem-hashing]}}
+"""
