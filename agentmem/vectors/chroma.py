@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import socket
@@ -49,6 +50,9 @@ class ChromaVectors(VectorStore):
         ssl: Talk to the server over TLS.
         collection_prefix: Begins every collection's name; tells several logs on one server apart.
 
+    Attributes:
+        name: What the log's cursors know it by; another place is another index, filled from the beginning.
+
     Raises:
         ConfigError: not exactly one of ``path`` and ``host``; at the first use, that the extra is not installed.
         StoreBusy: at any use, another process owns the folder.
@@ -71,6 +75,8 @@ class ChromaVectors(VectorStore):
         self._port = port
         self._ssl = ssl
         self._prefix = collection_prefix
+        place = f"{self._place}\n{collection_prefix}".encode()
+        self.name = f"chroma:{hashlib.blake2b(place, digest_size=8).hexdigest()}"
         self._opening = threading.Lock()
         self._opened = ExitStack()
         self._client: Any = None

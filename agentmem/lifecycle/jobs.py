@@ -1,0 +1,194 @@
+"""Work behind the log: one thread that comes when it is woken and goes when there is nothing to do."""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final, Protocol, TypeVar
+
+from agentmem.errors import AgentMemError, BackendError
+
+T = TypeVar("T")
+
+Pause = Callable[[float], bool]
+"""Waits that many seconds; True as soon as the work must stop."""
+
+_LINGER_S: Final = 1.0
+_RETRY_S: Final = 30.0
+_GLANCE_S: Final = 0.2
+
+
+class Job(Protocol):
+    """What a worker does."""
+
+    @property
+    def is_needed(self) -> bool:
+        """False if there can never be anything to do: the worker then has no thread."""
+
+    def run(self, pause: Pause) -> bool:
+        """Do all there is, or until ``pause`` says stop; True if nothing is left."""
+
+    def after_fork(self) -> None:
+        """Forget locks: a child inherits them as they were held."""
+
+
+class Stopped(Exception):
+    """The work must stop before it is done; what is left is found again from the log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """How often a failing call is tried, and how long the pauses grow: doubling, each shortened by chance."""
+
+    tries: int = 5
+    first_s: float = 0.5
+    longest_s: float = 20.0
+
+    def pauses(self) -> Iterator[float]:
+        """One pause fewer than tries, in seconds."""
+        for number in range(self.tries - 1):
+            # Jitter spreads processes that failed together.
+            yield min(self.first_s * 2**number, self.longest_s) * random.uniform(0.5, 1.0)  # noqa: S311
+
+
+def retried(call: Callable[[], T], *, backoff: Backoff, pause: Pause) -> T:
+    """What the call returns, tried again after each BackendError.
+
+    Raises:
+        BackendError: the last one, when every try failed.
+        Stopped: the work must stop.
+    """
+    for pause_s in backoff.pauses():
+        try:
+            return call()
+        except BackendError:
+            if pause(pause_s):
+                raise Stopped from None
+    return call()
+
+
+class Worker:
+    """Runs a job in one thread, started by the first ``wake`` and gone after a second without work.
+
+    The thread is not a daemon, so no write is ever cut in half, and it watches for the end of the program, so a
+    manager that nobody closed does not keep the program alive. A job that could not finish is run again later.
+    A forked child starts without a thread.
+    """
+
+    _thread: threading.Thread | None
+    _asked: int
+    _answered: int
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._start_clean()
+        _workers.add(self)
+
+    def wake(self) -> None:
+        """There may be something to do."""
+        if self._job.is_needed:
+            self._ask()
+
+    def flush(self, timeout_s: float | None = None) -> bool:
+        """Wait until all that was asked for before is done; False if time ran out or some of it could not be done."""
+        if not self._job.is_needed:
+            return True
+        asked = self._ask()
+        with self._changed:
+            self._changed.wait_for(lambda: self._answered >= asked or self._thread is None, timeout_s)
+            return self._answered >= asked and self._finished
+
+    def close(self, timeout_s: float = 10.0) -> None:
+        """Finish what was begun, within the timeout, and end the thread. Closing twice is fine."""
+        with self._changed:
+            thread = self._thread
+        if thread is not None:
+            self.flush(timeout_s)
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        if thread is not None:
+            thread.join()
+
+    def _ask(self) -> int:
+        with self._changed:
+            self._asked += 1
+            if self._thread is None and not self._closed:
+                self._thread = threading.Thread(target=self._run, name="agentmem-worker")
+                self._thread.start()
+            self._changed.notify_all()
+            return self._asked
+
+    def _run(self) -> None:
+        try:
+            while self._has_work():
+                asked = self._asked
+                finished = False
+                try:
+                    finished = self._job.run(self._pause)
+                except (AgentMemError, Stopped):
+                    # The job keeps its own account of what failed; it is run again after a while.
+                    finished = False
+                finally:
+                    self._answer(asked, finished)
+        finally:
+            self._leave()
+
+    def _answer(self, asked: int, finished: bool) -> None:
+        with self._changed:
+            self._answered, self._finished = asked, finished
+            self._changed.notify_all()
+
+    def _has_work(self) -> bool:
+        """Wait for something to do; False when the thread is to end."""
+        with self._changed:
+            retry_at = time.monotonic() + (_LINGER_S if self._finished else _RETRY_S)
+            while self._asked == self._answered and not self._stopping() and time.monotonic() < retry_at:
+                self._changed.wait(_GLANCE_S)
+            if self._stopping() or (self._asked == self._answered and self._finished):
+                # Still under the lock: the next ``wake`` either comes before and is seen, or starts a new thread.
+                self._leave()
+                return False
+            return True
+
+    def _leave(self) -> None:
+        with self._changed:
+            if self._thread is threading.current_thread():
+                self._thread = None
+                self._changed.notify_all()
+
+    def _pause(self, seconds: float) -> bool:
+        deadline = time.monotonic() + seconds
+        with self._changed:
+            while not self._stopping() and (left := deadline - time.monotonic()) > 0:
+                self._changed.wait(min(left, _GLANCE_S))
+            return self._stopping()
+
+    def _stopping(self) -> bool:
+        return self._closed or not threading.main_thread().is_alive()
+
+    def _start_clean(self) -> None:
+        self._changed = threading.Condition()
+        self._thread = None
+        self._asked = 0
+        self._answered = 0
+        self._finished = True
+        self._closed = False
+
+
+_workers: Final[weakref.WeakSet[Worker]] = weakref.WeakSet()
+
+
+def _start_clean_in_child() -> None:
+    for worker in _workers:
+        worker._start_clean()
+        worker._job.after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_start_clean_in_child)
