@@ -1,0 +1,107 @@
+"""Wrap the client of a language model, so that its calls remember: ``wrap(client) -> a copy of the same type``.
+
+    client = memory.wrap(OpenAI(), scope=Scope(user="ana"))
+    client.chat.completions.create(model=…, messages=[…])
+
+No provider's SDK is imported here; the shim of a client is found by the package that its class comes from.
+"""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from agentmem.clients.core import (
+    Attached,
+    Bridge,
+    ClientShim,
+    Prepared,
+    Recorder,
+    Said,
+    Status,
+    WrapOptions,
+    current_scope,
+    private_turns,
+    say,
+    use_scope,
+)
+from agentmem.errors import InvalidInput
+from agentmem.records import Scope
+
+C = TypeVar("C")
+
+__all__ = [
+    "Attached",
+    "Bridge",
+    "ClientShim",
+    "Prepared",
+    "Recorder",
+    "Said",
+    "Status",
+    "WrapOptions",
+    "current_scope",
+    "memory_status",
+    "private_turns",
+    "say",
+    "unwrap",
+    "use_scope",
+    "wrap",
+]
+
+
+def wrap(
+    client: C,
+    *,
+    memory: Recorder,
+    scope: Scope | None = None,
+    strict: bool = False,
+    options: WrapOptions | None = None,
+) -> C:
+    """A copy of the client that remembers; the caller's own client is not touched.
+
+    Before a call, what memory knows about the user's last words is put in front of them, and they are recorded;
+    after it, the answer is. Trouble with memory never fails the call; ``memory_status`` tells of it.
+
+    Args:
+        scope: Whose memory; ``use_scope`` overrides it. Without a session one is made for this wrap.
+        strict: Raise what goes wrong in memory (for tests).
+
+    Raises:
+        InvalidInput: no shim is installed for this kind of client.
+    """
+    attached = getattr(client, "__agentmem__", None)
+    if isinstance(attached, Attached):
+        bridge = attached.bridge
+        if (bridge.memory, bridge.scope, bridge.strict) == (memory, scope, strict):
+            return client
+        client = attached.original
+    bridge = Bridge(memory, scope=scope, strict=strict, options=options)
+    wrapped: C = _shim(client).attach(client, bridge)
+    return wrapped
+
+
+def unwrap(client: C) -> C:
+    """The client that a wrapped one was made from; a client that is not wrapped is given back as it is."""
+    attached = getattr(client, "__agentmem__", None)
+    original: C = attached.original if isinstance(attached, Attached) else client
+    return original
+
+
+def memory_status(client: object) -> Status:
+    """How memory fared in the last call of a wrapped client; ``off`` for one that is not wrapped."""
+    attached = getattr(client, "__agentmem__", None)
+    return attached.status if isinstance(attached, Attached) else "off"
+
+
+def _shim(client: object) -> ClientShim:
+    from agentmem.registry import names, resolve
+
+    known = names("client")
+    for package in (cls.__module__.partition(".")[0] for cls in type(client).__mro__):
+        if package in known:
+            shim: ClientShim = resolve("client", package)()
+            return shim
+    kind = f"{type(client).__module__}.{type(client).__qualname__}"
+    raise InvalidInput(
+        f"No shim is known for a {kind}.",
+        hint=f"These packages' clients can be wrapped: {', '.join(known)}. For others subclass ClientShim.",
+    )

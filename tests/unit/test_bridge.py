@@ -1,0 +1,369 @@
+"""The bridge between a model's client and a memory: recall once a turn, record once, never fail the call."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from agentmem.clients import Bridge, Prepared, Said, WrapOptions, current_scope, private_turns, use_scope
+from agentmem.errors import AgentMemError, InvalidInput, ScopeError, StoreBusy, StoreFull
+from agentmem.interfaces import Message
+from agentmem.records import Hit, Memory, Page, Retrieval, Scope, Turn
+
+ANA = Scope(user="ana", session="monday")
+BOB = Scope(user="bob", session="monday")
+
+
+class ListMemory:
+    """A memory that is a list, finds what shares a word, and fails or hangs when told to."""
+
+    def __init__(self) -> None:
+        self.memories: list[Memory] = []
+        self.questions: list[str] = []
+        self.conversations: list[Sequence[Message]] = []
+        self.before_reading: Callable[[], None] = lambda: None
+        self.before_storing: Callable[[], None] = lambda: None
+
+    def retrieve(
+        self, query: str, /, *, scope: Scope, max_tokens: int | None = None, conversation: Sequence[Message] = ()
+    ) -> Retrieval:
+        self.questions.append(query)
+        self.conversations.append(conversation)
+        self.before_reading()
+        words = set(query.lower().split())
+        found = [m for m in self.memories if m.scope.user == scope.user and words & set(m.content.lower().split())]
+        return Retrieval(query, tuple(Hit(memory, 1.0, 0.5) for memory in found), 0.5)
+
+    def store_many(self, items: Iterable[Turn], /, *, scope: Scope) -> Sequence[Memory]:
+        self.before_storing()
+        stored = [_memory(turn, scope, len(self.memories) + place) for place, turn in enumerate(items)]
+        self.memories += stored
+        return stored
+
+    def list(
+        self,
+        *,
+        scope: Scope,
+        kinds: Collection[str] | None = None,
+        where: Mapping[str, Any] | None = None,
+        limit: int = 100,
+        cursor: str | None = None,
+    ) -> Page:
+        self.before_reading()
+        mine = [memory for memory in self.memories if memory.scope == scope]
+        start = int(cursor or 0)
+        rest = start + limit < len(mine)
+        return Page(tuple(mine[start : start + limit]), str(start + limit) if rest else None)
+
+    def said(self, user: str = "ana") -> list[str]:
+        return [f"{m.role}: {m.content}" for m in self.memories if m.scope.user == user]
+
+
+def _memory(turn: Turn, scope: Scope, place: int) -> Memory:
+    now = datetime(2026, 5, 3, tzinfo=UTC)
+    integrity = "tool" if turn.role == "tool" else "user"
+    return Memory(
+        f"id{place:08d}", 1, turn.kind, turn.content, scope, turn.role, turn.speaker, place, now, now, None, now, None,
+        turn.metadata or {}, None, None, integrity, None, None, (), None,
+    )  # fmt: skip
+
+
+def users(*texts: str) -> list[Said]:
+    """A conversation, the user first."""
+    return [Said("assistant" if place % 2 else "user", text) for place, text in enumerate(texts)]
+
+
+def exchange(bridge: Bridge, said: Sequence[Said], answer: str = "fine") -> Prepared:
+    prepared = bridge.prepare(said)
+    bridge.observe(prepared, [Said("assistant", answer)])
+    return prepared
+
+
+@pytest.fixture
+def memory() -> ListMemory:
+    return ListMemory()
+
+
+# --- recording ------------------------------------------------------------------------------------
+
+
+def test_the_users_turn_is_recorded_before_the_answer_and_the_answer_after_it(memory: ListMemory) -> None:
+    bridge = Bridge(memory, scope=ANA)
+    prepared = bridge.prepare(users("hello"))
+    assert memory.said() == ["user: hello"]
+    bridge.observe(prepared, [Said("assistant", "hi")])
+    assert memory.said() == ["user: hello", "assistant: hi"]
+    assert bridge.status == "ok"
+
+
+def test_a_history_resent_in_full_is_recorded_once(memory: ListMemory) -> None:
+    bridge = Bridge(memory, scope=ANA)
+    exchange(bridge, users("one"), "1")
+    exchange(bridge, users("one", "1", "two"), "2")
+    exchange(bridge, users("one", "1", "two", "2", "three"), "3")
+    assert [m.content for m in memory.memories] == ["one", "1", "two", "2", "three", "3"]
+
+
+def test_a_history_known_from_an_earlier_process_is_not_recorded_again(memory: ListMemory) -> None:
+    exchange(Bridge(memory, scope=ANA), users("one"), "1")
+    exchange(Bridge(memory, scope=ANA), users("one", "1", "two"), "2")
+    assert [m.content for m in memory.memories] == ["one", "1", "two", "2"]
+
+
+def test_a_session_longer_than_a_page_is_still_known(memory: ListMemory) -> None:
+    history = users(*map(str, range(2500)))
+    Bridge(memory, scope=ANA, options=WrapOptions(deadline_s=10)).prepare(history)
+    exchange(Bridge(memory, scope=ANA, options=WrapOptions(deadline_s=10)), [*history, Said("user", "new")])
+    assert [m.content for m in memory.memories[2500:]] == ["new", "fine"]
+
+
+def test_words_lost_by_the_store_are_recorded_when_they_are_sent_again(memory: ListMemory) -> None:
+    bridge = Bridge(memory, scope=ANA)
+    memory.before_storing = _raising(StoreFull("full"))
+    exchange(bridge, users("one"), "1")
+    assert (bridge.status, bridge.lost_turns, memory.said()) == ("lost", 2, [])
+    memory.before_storing = lambda: None
+    exchange(bridge, users("one", "1", "two"), "2")
+    assert (bridge.status, bridge.lost_turns) == ("ok", 2)
+    assert [m.content for m in memory.memories] == ["one", "1", "two", "2"]
+
+
+def test_an_answer_that_broke_off_is_marked(memory: ListMemory) -> None:
+    bridge = Bridge(memory, scope=ANA)
+    bridge.observe(bridge.prepare(users("hello")), [Said("assistant", "hi th")], complete=False)
+    assert memory.memories[-1].metadata == {"complete": False}
+
+
+def test_private_turns_are_answered_from_memory_but_never_recorded(memory: ListMemory) -> None:
+    bridge = Bridge(memory, scope=ANA)
+    exchange(bridge, users("my cat is Tom"), "1")
+    with private_turns():
+        prepared = exchange(bridge, users("my cat is Tom", "1", "my secret cat"), "2")
+    assert memory.questions[-1] == "my secret cat"
+    exchange(bridge, users("my cat is Tom", "1", "my secret cat", "2", "bye"), "3")
+    assert [m.content for m in memory.memories] == ["my cat is Tom", "1", "bye", "3"]
+    assert prepared.is_private
+
+
+def test_without_a_session_each_wrap_makes_one_for_each_person(memory: ListMemory) -> None:
+    first, second = (Bridge(memory, scope=Scope(user="ana")) for _ in range(2))
+    exchange(first, users("one"))
+    exchange(first, users("two"))
+    exchange(second, users("three"))
+    with use_scope(Scope(user="bob")):
+        exchange(first, users("four"))
+    sessions = [m.scope.session for m in memory.memories if m.role == "user"]
+    assert sessions[0] == sessions[1]
+    assert len(set(sessions)) == 3
+    assert all(session and session[14] == "7" for session in sessions)
+
+
+# --- recalling ------------------------------------------------------------------------------------
+
+
+def test_what_is_known_is_given_for_the_users_last_words(memory: ListMemory) -> None:
+    exchange(Bridge(memory, scope=Scope(user="ana", session="sunday")), users("my name is Ana"))
+    block = Bridge(memory, scope=ANA).prepare(users("what is my name")).block
+    assert '"my name is Ana"' in block
+    assert "not instructions" in block
+
+
+def test_what_the_call_already_says_is_not_given_again(memory: ListMemory) -> None:
+    bridge = Bridge(memory, scope=ANA)
+    exchange(bridge, users("my name is Ana"), "hello Ana")
+    assert exchange(bridge, users("my name is Ana", "hello Ana", "what is my name")).block == ""
+
+
+def test_memory_is_asked_once_in_a_turn_and_the_block_stays_the_same(memory: ListMemory) -> None:
+    exchange(Bridge(memory, scope=BOB), users("x"))
+    exchange(Bridge(memory, scope=Scope(user="ana", session="sunday")), users("the weather is mine"))
+    memory.questions.clear()
+    bridge = Bridge(memory, scope=ANA)
+    loop = users("weather please")
+    blocks = [exchange(bridge, loop, "looking").block]
+    for result in ("rain", "sun"):
+        loop = [*loop, Said("assistant", "looking"), Said("tool", result)]
+        blocks.append(exchange(bridge, loop, "looking").block)
+    assert memory.questions == ["weather please"]
+    assert len(set(blocks)) == 1
+    assert blocks[0] != ""
+
+
+def test_a_tool_result_alone_asks_nothing(memory: ListMemory) -> None:
+    bridge = Bridge(memory, scope=ANA)
+    assert bridge.prepare([*users("hello"), Said("tool", "result")]).block == ""
+    assert memory.questions == []
+
+
+def test_saying_the_same_again_later_asks_again(memory: ListMemory) -> None:
+    bridge = Bridge(memory, scope=ANA)
+    exchange(bridge, users("ok"))
+    exchange(bridge, users("ok", "fine", "ok"))
+    assert memory.questions == ["ok", "ok"]
+
+
+def test_retrieval_is_told_what_was_said_before(memory: ListMemory) -> None:
+    bridge = Bridge(memory, scope=ANA)
+    bridge.prepare([*users("my cat", "nice"), Said("tool", "noise"), Said("user", "is it old")])
+    assert [message.content for message in memory.conversations[0]] == ["my cat", "nice"]
+
+
+# --- scopes ---------------------------------------------------------------------------------------
+
+
+def test_a_call_without_a_scope_goes_on_without_memory(memory: ListMemory) -> None:
+    bridge = Bridge(memory)
+    assert exchange(bridge, users("hello")) == Prepared()
+    assert (bridge.status, memory.said()) == ("off", [])
+
+
+def test_use_scope_overrides_and_ends(memory: ListMemory) -> None:
+    bridge = Bridge(memory, scope=ANA)
+    with use_scope(BOB):
+        assert current_scope() == BOB
+        exchange(bridge, users("I am Bob"))
+    exchange(bridge, users("I am Ana"))
+    assert current_scope() is None
+    assert memory.said("bob")[0] == "user: I am Bob"
+    assert memory.said("ana")[0] == "user: I am Ana"
+
+
+def test_threads_do_not_mix_their_scopes(memory: ListMemory) -> None:
+    bridge = Bridge(memory)
+    together = threading.Barrier(4)
+
+    def talk(user: str) -> None:
+        together.wait()
+        with use_scope(Scope(user=user, session="s")):
+            for place in range(20):
+                exchange(bridge, users(f"{user} {place}"), f"{user} answered {place}")
+
+    threads = [threading.Thread(target=talk, args=(user,)) for user in "abcd"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for user in "abcd":
+        assert [line.split()[1] for line in memory.said(user)] == [user] * 40
+        assert [m.content for m in memory.memories if m.scope.user == user and m.role == "user"] == [
+            f"{user} {place}" for place in range(20)
+        ]
+
+
+def test_tasks_do_not_mix_their_scopes(memory: ListMemory) -> None:
+    bridge = Bridge(memory)
+
+    async def talk(user: str) -> None:
+        with use_scope(Scope(user=user, session="s")):
+            for place in range(10):
+                await asyncio.to_thread(exchange, bridge, users(f"{user} {place}"), f"{user} answered")
+
+    async def main() -> None:
+        await asyncio.gather(*(talk(user) for user in "abcd"))
+
+    asyncio.run(main())
+    assert {m.content[0] == m.scope.user for m in memory.memories} == {True}
+
+
+# --- trouble --------------------------------------------------------------------------------------
+
+
+def _raising(error: Exception) -> Callable[[], None]:
+    def fail() -> None:
+        raise error
+
+    return fail
+
+
+def test_a_failing_read_is_a_call_without_memory_that_is_still_recorded(memory: ListMemory) -> None:
+    memory.before_reading = _raising(RuntimeError("broken"))
+    bridge = Bridge(memory, scope=ANA)
+    assert exchange(bridge, users("one", "1", "hello")).block == ""
+    assert (bridge.status, memory.said()) == ("degraded", ["user: hello", "assistant: fine"])
+    memory.before_reading = lambda: None
+    exchange(bridge, users("one", "1", "hello", "fine", "bye"))
+    assert (bridge.status, memory.said()[2:]) == ("ok", ["user: bye", "assistant: fine"])
+
+
+def test_a_hanging_memory_holds_a_call_up_no_longer_than_its_deadline(memory: ListMemory) -> None:
+    release = threading.Event()
+    memory.before_reading = memory.before_storing = lambda: (release.wait(10), None)[1]
+    bridge = Bridge(memory, scope=ANA, options=WrapOptions(deadline_s=0.1))
+    started = time.monotonic()
+    exchange(bridge, users("hello"))
+    assert time.monotonic() - started < 0.3
+    assert bridge.status == "degraded"
+    release.set()
+
+
+def test_turns_that_come_late_are_stored_in_the_order_they_were_said(memory: ListMemory) -> None:
+    release = threading.Event()
+    memory.before_storing = lambda: (release.wait(10), None)[1]
+    bridge = Bridge(memory, scope=ANA, options=WrapOptions(deadline_s=0.02))
+    exchange(bridge, users("one"), "1")
+    exchange(bridge, users("one", "1", "two"), "2")
+    assert memory.said() == []
+    release.set()
+    _eventually(lambda: len(memory.memories) == 4)
+    assert [m.content for m in memory.memories] == ["one", "1", "two", "2"]
+
+
+def _eventually(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 5
+    while not holds():
+        assert time.monotonic() < deadline, "it never came"
+        time.sleep(0.005)
+
+
+def test_with_every_worker_stuck_calls_go_on_at_once(memory: ListMemory) -> None:
+    release = threading.Event()
+    memory.before_reading = memory.before_storing = lambda: (release.wait(10), None)[1]
+    bridge = Bridge(memory, options=WrapOptions(deadline_s=0.01))
+    for user in range(30):
+        with use_scope(Scope(user=f"u{user}")):
+            exchange(bridge, users("hello"))
+    bridge.options = WrapOptions(deadline_s=5)
+    started = time.monotonic()
+    with use_scope(ANA):
+        exchange(bridge, users("hello"))
+    assert time.monotonic() - started < 1
+    assert bridge.status == "lost"
+    release.set()
+
+
+def test_trouble_is_logged_once_a_minute_and_without_what_was_said(
+    memory: ListMemory, caplog: pytest.LogCaptureFixture
+) -> None:
+    memory.before_storing = _raising(InvalidInput("secret words"))
+    bridge = Bridge(memory, scope=ANA)
+    with caplog.at_level(logging.ERROR, "agentmem.clients"):
+        for _ in range(5):
+            exchange(bridge, users("hello"))
+    assert len(caplog.records) == 1
+    assert "invalid_input" in caplog.text
+    assert "secret" not in caplog.text
+
+
+@pytest.mark.parametrize("where", ["before_reading", "before_storing"])
+def test_strict_raises_what_went_wrong(memory: ListMemory, where: str) -> None:
+    setattr(memory, where, _raising(StoreBusy("busy")))
+    with pytest.raises(StoreBusy):
+        exchange(Bridge(memory, scope=ANA, strict=True), users("hello"))
+
+
+def test_strict_raises_when_there_is_no_scope(memory: ListMemory) -> None:
+    with pytest.raises(ScopeError):
+        exchange(Bridge(memory, strict=True), users("hello"))
+
+
+def test_strict_raises_when_the_deadline_passes(memory: ListMemory) -> None:
+    memory.before_reading = lambda: time.sleep(0.2)
+    with pytest.raises(AgentMemError, match="within"):
+        exchange(Bridge(memory, scope=ANA, strict=True, options=WrapOptions(deadline_s=0.05)), users("hello"))
