@@ -444,7 +444,7 @@ class MemoryManager:
                 scope, self._selected(scope, ids, where), mode=mode, dry_run=dry_run, verify=verify, reason=reason
             )
         if not dry_run:
-            self._retriever.drop_gone()
+            self._retriever.drop_gone(scope)
             self._worker.wake()
         return receipt
 

@@ -16,13 +16,15 @@ import unicodedata
 import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
+from agentmem.growing import GrowingArray
 from agentmem.interfaces import LexicalChange, LexicalHits, LexicalIndex, LexicalQuery
+from agentmem.retrieval.timewords import TIME_WORDS, date_words, written_days
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -44,7 +46,7 @@ MARKS: Final = frozenset({QUESTION, TIMED})
 
 def query_terms(text: str) -> list[int]:
     """The terms that a question asks for, each once, in the order said; empty if it has only stopwords."""
-    return list(dict.fromkeys(_terms(text)))
+    return list(dict.fromkeys(_terms(f"{text} {written_days(text)}")))
 
 
 def memory_terms(content: str, *, speaker: str | None, occurred_at: datetime) -> tuple[bytes, int]:
@@ -99,8 +101,12 @@ class Postings:
     """
 
     def __init__(self) -> None:
-        self.lengths: Floats = np.zeros(0, np.float32)
-        self.alive: NDArray[np.bool_] = np.zeros(0, np.bool_)
+        self._lengths = GrowingArray(np.float32)
+        self._alive = GrowingArray(np.bool_)
+        self.count = 0
+        """Memories alive."""
+        self.tokens = 0.0
+        """Their lengths together."""
         self._sorted = _Entries.none()
         self._tail = _Entries.none()
         self._fresh: list[_Entries] = []
@@ -108,23 +114,37 @@ class Postings:
 
     def __len__(self) -> int:
         """How many slots there are, dead ones included."""
-        return len(self.lengths)
+        return len(self._lengths)
+
+    @property
+    def lengths(self) -> Floats:
+        """Tokens by slot."""
+        return self._lengths.values
+
+    @property
+    def alive(self) -> NDArray[np.bool_]:
+        """By slot: False once it was removed."""
+        return self._alive.values
 
     @property
     def nbytes(self) -> int:
-        return sum(entries.nbytes for entries in (self._sorted, self._tail, *self._fresh)) + 5 * len(self)
+        return sum(entries.nbytes for entries in (self._sorted, self._tail, *self._fresh)) + self._lengths.nbytes
 
     def append(self, bags: Sequence[bytes], lengths: Sequence[int]) -> None:
         """Add memories behind the last slot; ``lengths`` in tokens."""
-        first = len(self)
-        self._fresh.append(_Entries.of(bags, first))
-        self.lengths = np.concatenate([self.lengths, np.asarray(lengths, np.float32)])
-        self.alive = np.concatenate([self.alive, np.ones(len(bags), np.bool_)])
+        self._fresh.append(_Entries.of(bags, len(self)))
+        self._lengths.extend(lengths)
+        self._alive.extend(np.ones(len(bags), np.bool_))
+        self.count += len(bags)
+        self.tokens += sum(lengths)
 
-    def remove(self, slots: Sequence[int] | Slots) -> None:
+    def remove(self, slots: Sequence[int] | NDArray[np.integer[Any]]) -> None:
         """Take memories out of every later answer; their slots stay empty."""
-        index = np.asarray(slots, np.int32)
-        self._unpurged += int(self.alive[index].sum())
+        index = np.unique(np.asarray(slots, np.int32))
+        index = index[self.alive[index]]
+        self.count -= len(index)
+        self.tokens -= float(self.lengths[index].sum())
+        self._unpurged += len(index)
         self.alive[index] = False
 
     def find(self, terms: Sequence[int]) -> list[tuple[Slots, Floats]]:
@@ -198,8 +218,8 @@ def idf(holding: int, total: int) -> float:
 
 def saturated(counts: Floats, lengths: Floats, mean_length: float) -> Floats:
     """BM25's weight of a term that stands ``counts`` times in texts of these lengths, 0 to ``K1 + 1``."""
-    floor, slope = np.float32(K1 * (1 - B)), np.float32(K1 * B / max(mean_length, 1.0))
-    return counts * np.float32(K1 + 1) / (counts + floor + slope * lengths)
+    floor, slope = K1 * (1 - B), K1 * B / max(mean_length, 1.0)
+    return ((K1 + 1) * counts / (counts + floor + slope * lengths)).astype(np.float32, copy=False)
 
 
 class InvertedIndex(LexicalIndex):
@@ -224,8 +244,8 @@ class InvertedIndex(LexicalIndex):
         with self._lock:
             numbers = [number for number in query.partitions if number in self._partitions]
             asked = [self._partitions[number] for number in numbers]
-            total = sum(int(partition.postings.alive.sum()) for partition in asked)
-            tokens = sum(float(p.postings.lengths[p.postings.alive].sum()) for p in asked)
+            total = sum(partition.postings.count for partition in asked)
+            tokens = sum(partition.postings.tokens for partition in asked)
             found = [partition.postings.find(query.terms) for partition in asked]
             scores = [np.zeros(len(partition.postings), np.float32) for partition in asked]
             for number in range(len(query.terms)):
@@ -272,11 +292,6 @@ _IS_HAN: Final = re.compile(f"[{_HAN}]")
 _INVISIBLE: Final = re.compile("[\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]")
 _ACCENTS: Final = re.compile("[\u0300-\u036f]")
 _SENTENCE_END: Final = re.compile(r"(?<=[.!?…])[\"')\]”’]*\s+|(?<=[。！？｡])[」』”’]*|\n+")
-_TIME_WORDS: Final = (
-    "yesterday today tonight tomorrow ago recently lately week weekend month year morning evening summer winter spring "
-    "autumn monday tuesday wednesday thursday friday saturday sunday january february april june july august "
-    "september october november december 2019 2020 2021 2022 2023 2024 2025 2026 2027"
-)
 _STOPWORDS: Final = (
     "a about above after again all am an and any are aren't as at be because been before being below between both "
     "but by can can't cannot could couldn't did didn't do does doesn't doing don't down during each few for from "
@@ -354,18 +369,12 @@ def _stopwords() -> frozenset[str]:
 
 @lru_cache(1)
 def _time_terms() -> frozenset[int]:
-    return frozenset(_terms(_TIME_WORDS))
+    return frozenset(_terms(TIME_WORDS))
 
 
 @lru_cache(4096)
 def _date_terms(ordinal: int) -> list[int]:
-    day = datetime.fromordinal(ordinal)
-    return _terms(f"{day.day} {_MONTHS.split()[day.month - 1]} {day.year} {_WEEKDAYS.split()[day.weekday()]}")
-
-
-# Not strftime: that speaks the machine's language.
-_MONTHS: Final = "january february march april may june july august september october november december"
-_WEEKDAYS: Final = "monday tuesday wednesday thursday friday saturday sunday"
+    return _terms(date_words(date.fromordinal(ordinal)))
 
 
 @lru_cache(1024)

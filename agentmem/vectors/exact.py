@@ -3,62 +3,53 @@
 from __future__ import annotations
 
 import threading
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from agentmem.interfaces import (
-    Generation,
-    RowNumbers,
-    Scores,
-    VectorChange,
-    VectorHits,
-    VectorQuery,
-    Vectors,
-    VectorStore,
-)
+from agentmem.growing import GrowingArray
+from agentmem.interfaces import Generation, VectorChange, VectorHits, VectorQuery, VectorStore
 
-_FIRST_CAPACITY: Final = 64
+if TYPE_CHECKING:
+    from agentmem.interfaces import RowNumbers, Scores, Vectors
 
 
 class VectorTable:
-    """Vectors by slot, one float32 matrix that grows; a slot without a vector is a row of zeros."""
+    """Vectors by slot; a slot without a vector is a row of zeros."""
 
     def __init__(self, dimensions: int) -> None:
-        self._matrix: Vectors = np.zeros((0, dimensions), np.float32)
-        self.size = 0
+        self.dimensions = dimensions
+        self._rows = GrowingArray(np.float32, width=dimensions)
 
     @property
     def nbytes(self) -> int:
-        return self._matrix.nbytes
+        return self._rows.nbytes
 
     def put(self, slots: RowNumbers, vectors: Vectors) -> None:
         """Set the vectors of these slots; ``vectors`` (n, d) float32."""
-        self.extend(int(slots.max(initial=-1)) + 1)
-        self._matrix[slots] = vectors
+        self.resize(int(slots.max(initial=-1)) + 1)
+        self._rows.values[slots] = vectors
 
-    def extend(self, size: int) -> None:
-        """Make room for slots below ``size``."""
-        if size > len(self._matrix):
-            # An eighth to spare: doubling would waste half of the largest thing in memory.
-            grown = np.zeros(
-                (max(_FIRST_CAPACITY, size + (size >> 3 if self.size else 0)), self._matrix.shape[1]), np.float32
-            )
-            grown[: self.size] = self._matrix[: self.size]
-            self._matrix = grown
-        self.size = max(self.size, size)
+    def resize(self, size: int) -> None:
+        """Have at least so many slots."""
+        self._rows.resize(size)
 
     def clear(self, slots: RowNumbers) -> None:
         """Forget the vectors of these slots."""
-        self._matrix[slots] = 0.0
+        self._rows.values[slots] = 0.0
 
     def cosines(self, vector: Vectors) -> Scores:
-        """The cosine of every slot to a (d,) vector: (size,) float32; 0 where there is no vector."""
-        return self._matrix[: self.size] @ vector
+        """The cosine of every slot to a (d,) vector: (slots,) float32; 0 where there is no vector."""
+        cosines: Scores = self._rows.values @ vector
+        return cosines
 
 
 class ExactVectors(VectorStore):
-    """Exact nearest vectors in memory; rebuilt from the log, nothing on disk."""
+    """Exact nearest vectors in memory; nothing on disk.
+
+    The default. The retriever then keeps each partition's ``VectorTable`` beside its token bags, under one budget
+    and loaded from the log, so nobody has to apply anything here; used by itself it is a store like any other.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.RLock()

@@ -1,0 +1,385 @@
+"""Partitions in memory: loaded from the log at the first question, caught up at every later one."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import weakref
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from agentmem.clock import from_micros
+from agentmem.embedders import from_blobs
+from agentmem.growing import GrowingArray
+from agentmem.interfaces import EpisodicLog, Head, IndexBatch, IndexQuery, IndexRow
+from agentmem.records import KINDS, TRUSTED, Scope
+from agentmem.retrieval.lexical import Postings, query_terms
+from agentmem.vectors.exact import VectorTable
+from agentmem.where import Columns, Predicate
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Slots = NDArray[np.int64]
+
+NEVER: Final = np.iinfo(np.int64).max
+"""The time of what has no end, in microseconds."""
+_SPOKEN: Final = frozenset({"turn", "document"})
+"""Kinds whose neighbours say something about them."""
+_MASKS_KEPT: Final = 8
+_BYTES_OF_AN_ID: Final = 96
+
+
+class CachedPartition:
+    """One partition by slot: what ranking and filtering need, token bags and vectors. Never the text.
+
+    Slots are in the order of row numbers. Its owner holds ``lock`` while it applies or ranks; slots that were read
+    keep their meaning afterwards.
+    """
+
+    def __init__(self, head: Head, *, generation: int | None, dimensions: int) -> None:
+        self.number = head.partition
+        self.owner = (head.tenant, head.user, head.agent)
+        self.generation = generation
+        self.seq = 0
+        self.size = 0
+        """Bytes, as of the last ``apply``."""
+        self.lock = threading.Lock()
+        self.postings = Postings()
+        self.vectors = VectorTable(dimensions) if generation is not None else None
+        self.session_tokens: NDArray[np.float32] = np.zeros(1, np.float32)
+        self._columns = {name: GrowingArray(dtype) for name, dtype in _COLUMNS.items()}
+        self._ids: list[str] = []
+        self._names = {name: _Names() for name in ("role", "speaker", "session", "integrity", "source", "metadata")}
+        self._units = _Names()
+        self._speaker_terms: list[frozenset[int]] = []
+        self._metadata: dict[int, Any] = {}
+        self._masks: OrderedDict[str, NDArray[np.bool_]] = OrderedDict()
+        self._last: dict[int, int] = {}
+
+    def __len__(self) -> int:
+        """How many slots there are, dead ones included."""
+        return len(self._ids)
+
+    def __getitem__(self, column: str) -> NDArray[Any]:
+        """A column by slot; see ``_COLUMNS``."""
+        return self._columns[column].values
+
+    @property
+    def session_count(self) -> int:
+        """How many sessions and documents there are."""
+        return int(np.count_nonzero(self.session_tokens[1:] > 0))
+
+    def speaker_terms(self) -> list[frozenset[int]]:
+        """The terms of every speaker's name, by the code in column ``speaker``."""
+        fresh = self._names["speaker"].names[len(self._speaker_terms) :]
+        self._speaker_terms += [frozenset(query_terms(name or "")) for name in fresh]
+        return self._speaker_terms
+
+    def version_at(self, slot: int) -> tuple[str, int]:
+        """The id and version of the memory in a slot."""
+        return self._ids[slot], int(self["version"][slot])
+
+    def apply(self, batch: IndexBatch) -> None:
+        """Catch up with the log: what became current, what is no longer, whose vector came later."""
+        gone = self.slots_of(batch.gone)
+        gone = gone[gone >= 0]
+        first = len(self)
+        if batch.rows:
+            self._append(batch.rows)
+        if len(gone):
+            self._remove(gone)
+        self._put_vectors({row.row: (row.generation, row.vector) for row in batch.rows})
+        self._put_vectors(batch.vectors)
+        self._link(first, relink=bool(len(gone)))
+        self.seq, self.size = batch.seq, self._measured()
+
+    def matching(self, where: Mapping[str, Any], predicate: Predicate) -> NDArray[np.bool_]:
+        """Which slots the predicate of ``where`` holds for; the last few answers are remembered."""
+        key = json.dumps(where, sort_keys=True, default=repr)
+        known = self._masks.pop(key, np.zeros(0, np.bool_))
+        fresh = [predicate(self._values_of(slot)) for slot in range(len(known), len(self))]
+        mask = np.concatenate([known, np.asarray(fresh, np.bool_)])
+        self._masks[key] = mask
+        if len(self._masks) > _MASKS_KEPT:
+            self._masks.popitem(last=False)
+        return mask
+
+    def _append(self, rows: Sequence[IndexRow]) -> None:
+        columns = dict(zip(IndexRow._fields, zip(*rows, strict=True), strict=True))
+        self._ids.extend(columns["id"])
+        sessions = self._units.codes(
+            (row.session or row.source) and f"{row.session}\n{row.source}" if row.kind in _SPOKEN else None
+            for row in rows
+        )
+        self._extend("row", columns["row"])
+        self._extend("version", columns["version"])
+        self._extend("kind", [KINDS.index(kind) for kind in columns["kind"]])
+        self._extend("unit", sessions)
+        self._extend("position", columns["position"])
+        for name in ("occurred_at", "recorded_from", "valid_from"):
+            self._extend(name, columns[name])
+        for name in ("valid_to", "expires_at"):
+            self._extend(name, [NEVER if time is None else time for time in columns[name]])
+        self._extend("importance", [np.nan if value is None else value for value in columns["importance"]])
+        for name, names in self._names.items():
+            self._extend(name, names.codes(columns[name]))
+        self._extend("trusted", [integrity in TRUSTED for integrity in columns["integrity"]])
+        self._extend("assistant", [role == "assistant" for role in columns["role"]])
+        for name in ("previous", "following"):
+            self._extend(name, np.full(len(rows), -1))
+        self.postings.append(columns["terms"], columns["length"])
+        if self.vectors is not None:
+            self.vectors.resize(len(self))
+        self._count_sessions(np.asarray(sessions), np.asarray(columns["length"], np.float32))
+
+    def _extend(self, name: str, values: Any) -> None:
+        self._columns[name].extend(values)
+
+    def _remove(self, slots: Slots) -> None:
+        slots = slots[self.postings.alive[slots]]
+        self._count_sessions(self["unit"][slots], -self.postings.lengths[slots])
+        self.postings.remove(slots)
+        if self.vectors is not None:
+            self.vectors.clear(slots)
+
+    def _count_sessions(self, sessions: NDArray[Any], tokens: NDArray[np.float32]) -> None:
+        counted = np.bincount(sessions, tokens, len(self._units)).astype(np.float32)
+        counted[: len(self.session_tokens)] += self.session_tokens
+        self.session_tokens = counted
+
+    def _put_vectors(self, found: Mapping[int, tuple[int | None, bytes | None]]) -> None:
+        if self.vectors is None:
+            return
+        current = {row: blob for row, (generation, blob) in found.items() if blob and generation == self.generation}
+        slots = self.slots_of(list(current))
+        here = (slots >= 0) & self.postings.alive[slots]
+        if here.any():
+            self.vectors.put(slots[here], from_blobs(list(current.values()), self.vectors.dimensions)[here])
+
+    def _link(self, first: int, *, relink: bool) -> None:
+        """Tie every turn from slot ``first`` on to the one before it in its session; all of them if order broke."""
+        unit, position = self["unit"], self["position"]
+        previous, following = self["previous"], self["following"]
+        fresh = np.flatnonzero(unit[first:]) + first
+        if not relink and first and len(fresh) < 256:
+            for slot in fresh.tolist():
+                before = self._last.get(int(unit[slot]), -1)
+                if before >= 0:
+                    if position[before] >= position[slot]:
+                        break
+                    previous[slot], following[before] = before, slot
+                self._last[int(unit[slot])] = slot
+            else:
+                return
+        spoken = np.flatnonzero((unit > 0) & self.postings.alive)
+        order = spoken[np.lexsort((position[spoken], unit[spoken]))]
+        previous[:], following[:] = -1, -1
+        together = unit[order[1:]] == unit[order[:-1]]
+        previous[order[1:][together]] = order[:-1][together]
+        following[order[:-1][together]] = order[1:][together]
+        self._last = dict(zip(unit[order].tolist(), order.tolist(), strict=True))
+
+    def slots_of(self, rows: Sequence[int] | Slots) -> Slots:
+        """The slot of each row, -1 where it is not here."""
+        wanted = np.asarray(rows, np.int64)
+        if not len(self):
+            return np.full(len(wanted), -1)
+        places = np.minimum(np.searchsorted(self["row"], wanted), len(self) - 1)
+        return np.where(self["row"][places] == wanted, places, -1)
+
+    def _measured(self) -> int:
+        columns = sum(column.nbytes for column in self._columns.values())
+        names = sum(names.nbytes for names in (*self._names.values(), self._units))
+        vectors = self.vectors.nbytes if self.vectors is not None else 0
+        return columns + names + _BYTES_OF_AN_ID * len(self) + self.postings.nbytes + vectors
+
+    def _values_of(self, slot: int) -> Columns:
+        def column(name: str) -> Any:
+            if name == "id":
+                return self._ids[slot]
+            if name in ("user", "agent"):
+                return self.owner[1 if name == "user" else 2]
+            value = self._columns[name].values[slot]
+            if name == "metadata":
+                code = int(value)
+                if code not in self._metadata:
+                    self._metadata[code] = json.loads(self._names["metadata"].names[code] or "{}")
+                return self._metadata[code]
+            if name in self._names:
+                return self._names[name].names[value]
+            if name == "kind":
+                return KINDS[value]
+            if name == "importance":
+                return None if np.isnan(value) else float(value)
+            if name in _TIMES:
+                return None if value == NEVER else from_micros(int(value))
+            return int(value)
+
+        return column
+
+
+_TIMES: Final = ("occurred_at", "recorded_from", "valid_from", "valid_to", "expires_at")
+_COLUMNS: Final[Mapping[str, type]] = {
+    "row": np.int64,
+    "version": np.int32,
+    "kind": np.int8,
+    "unit": np.intp,
+    "position": np.int64,
+    **dict.fromkeys(_TIMES, np.int64),
+    "importance": np.float64,
+    **dict.fromkeys(("role", "speaker", "session", "integrity", "source", "metadata"), np.int32),
+    "trusted": np.bool_,
+    "assistant": np.bool_,
+    "previous": np.intp,
+    "following": np.intp,
+}
+"""By slot. ``unit`` is the session or document that gives a memory its neighbours (0 for none); ``previous`` and
+``following`` are slots (-1 for none); names are codes."""
+
+
+class _Names:
+    """Strings that come again and again, as small numbers; None is 0."""
+
+    def __init__(self) -> None:
+        self._codes: dict[str | None, int] = {None: 0}
+        self.names: list[str | None] = [None]
+        self.nbytes = 0
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def codes(self, names: Any) -> list[int]:
+        codes = []
+        for name in names:
+            code = self._codes.get(name)
+            if code is None:
+                code = self._codes[name] = len(self.names)
+                self.names.append(name)
+                self.nbytes += 160 + len(name)
+            codes.append(code)
+        return codes
+
+
+class PartitionCache:
+    """The partitions of one log in this process, within a budget; those longest unused go first.
+
+    Args:
+        budget: Bytes that partitions may take together. Those of the question at hand are kept in any case.
+    """
+
+    def __init__(self, log: EpisodicLog, *, budget: int) -> None:
+        self._log = log
+        self._budget = budget
+        self._start()
+        _caches.add(self)
+
+    def _start(self) -> None:
+        self._lock = threading.Lock()
+        self._partitions: OrderedDict[int, CachedPartition] = OrderedDict()
+
+    @property
+    def nbytes(self) -> int:
+        with self._lock:
+            return sum(partition.size for partition in self._partitions.values())
+
+    def clear(self) -> None:
+        """Let go of every partition; the next question loads what it needs."""
+        with self._lock:
+            self._partitions.clear()
+
+    def drop(self, scope: Scope) -> None:
+        """Let go of what the scope may write, terms and vectors of forgotten memories with it."""
+        owner = (scope.tenant, scope.user) if scope.user else (scope.tenant, None, scope.agent)
+        with self._lock:
+            for number, partition in list(self._partitions.items()):
+                if partition.owner[: len(owner)] == owner:
+                    del self._partitions[number]
+
+    @contextmanager
+    def current(self, scope: Scope, *, generation: int | None, dimensions: int) -> Iterator[list[CachedPartition]]:
+        """The partitions that the scope reads, caught up with the log and locked while the block runs.
+
+        Args:
+            generation: Whose vectors to keep; None = none.
+            dimensions: Their length.
+        """
+        heads = self._log.heads(scope)
+        with ExitStack() as held:
+            # In the order of their numbers, so that two questions never wait for each other.
+            partitions = []
+            for head in sorted(heads, key=lambda head: head.partition):
+                partition = self._fetched(head, generation, dimensions)
+                held.enter_context(partition.lock)
+                self._catch_up(partition, scope, head.seq)
+                partitions.append(partition)
+            self._evict(keep=len(partitions))
+            yield partitions
+
+    def snapshot(
+        self, scope: Scope, known_at: datetime, *, generation: int | None, dimensions: int
+    ) -> list[CachedPartition]:
+        """The partitions as the log held them then; read anew each time, never kept."""
+        partitions = []
+        for head in self._log.heads(scope):
+            partition = CachedPartition(head, generation=generation, dimensions=dimensions)
+            query = IndexQuery(scope, head.partition, known_at=known_at, vectors=generation is not None)
+            partition.apply(self._log.index_rows(query))
+            partitions.append(partition)
+        return partitions
+
+    def _fetched(self, head: Head, generation: int | None, dimensions: int) -> CachedPartition:
+        with self._lock:
+            partition = self._partitions.get(head.partition)
+            if partition is None or partition.generation != generation:
+                partition = self._partitions[head.partition] = CachedPartition(
+                    head, generation=generation, dimensions=dimensions
+                )
+            self._partitions.move_to_end(head.partition)
+            return partition
+
+    def _catch_up(self, partition: CachedPartition, scope: Scope, seq: int) -> None:
+        if partition.seq >= seq:
+            return
+        try:
+            with_vectors = partition.vectors is not None
+            query = IndexQuery(scope, partition.number, after=partition.seq, vectors=with_vectors)
+            partition.apply(self._log.index_rows(query))
+        except BaseException:
+            # Half applied is worse than not there.
+            with self._lock:
+                self._partitions.pop(partition.number, None)
+            raise
+        if 2 * partition.postings.count < len(partition) - _FEW:
+            # Mostly dead: the next question loads the living anew.
+            with self._lock:
+                self._partitions.pop(partition.number, None)
+
+    def _evict(self, *, keep: int) -> None:
+        with self._lock:
+            spare = self._budget - sum(partition.size for partition in self._partitions.values())
+            for number in list(self._partitions)[: len(self._partitions) - keep]:
+                if spare >= 0:
+                    break
+                spare += self._partitions.pop(number).size
+
+
+_FEW: Final = 1024
+"""So many dead slots are never worth a new load."""
+_caches: weakref.WeakSet[PartitionCache] = weakref.WeakSet()
+
+
+def _start_clean() -> None:
+    # A child inherits locks as they were held and arrays as they were being changed.
+    for cache in _caches:
+        cache._start()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_start_clean)

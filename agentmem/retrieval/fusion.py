@@ -1,0 +1,106 @@
+"""Ranking as pure functions over arrays by slot: evidence, neighbours, sessions, and their weighted sum.
+
+A slot is one memory. Arrays are float32 unless said otherwise, scores are 0 or more and higher is nearer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from agentmem.retrieval.lexical import saturated
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float32]
+    Bools = NDArray[np.bool_]
+    Indices = NDArray[np.intp]
+    Found = Sequence[tuple[NDArray[np.int32], Floats]]
+    """For each term the slots that hold it and its counts there."""
+
+_REACH: Final = 2
+
+
+def bm25(found: Found, weights: Sequence[float], lengths: Floats, mean_length: float) -> Floats:
+    """BM25 of every slot; ``weights`` are the terms' IDF, ``lengths`` tokens by slot."""
+    scores = np.zeros(len(lengths), np.float32)
+    for (slots, counts), weight in zip(found, weights, strict=True):
+        scores[slots] += np.float32(weight) * saturated(counts, lengths[slots], mean_length)
+    return scores
+
+
+def coverage(found: Found, weights: Sequence[float], size: int) -> Floats:
+    """How much of the question each slot holds, 0..1: the weights of its terms over those of all terms."""
+    covered = np.zeros(size, np.float32)
+    whole = sum(weights) or 1.0
+    for (slots, _), weight in zip(found, weights, strict=True):
+        covered[slots] += np.float32(weight / whole)
+    return covered
+
+
+def by_session(found: Found, sessions: Indices, count: int) -> list[tuple[NDArray[np.int32], Floats]]:
+    """``found`` with sessions in place of slots; session 0 stands for none and is left out.
+
+    Args:
+        sessions: The session of every slot.
+        count: How many sessions there are, 0 included.
+    """
+    grouped = []
+    for slots, counts in found:
+        totals = np.bincount(sessions[slots], counts, count).astype(np.float32)
+        totals[0] = 0.0
+        holding = np.flatnonzero(totals)
+        grouped.append((holding.astype(np.int32), totals[holding]))
+    return grouped
+
+
+def smoothed(scores: Floats, previous: Indices, following: Indices, borrowing: Floats) -> Floats:
+    """Each score with what its neighbours in the session lend it: ``borrowing / distance`` of theirs, two each way.
+
+    Args:
+        previous, following: The slot said just before and after in the same session, -1 for none.
+        borrowing: How much of a neighbour's score each slot takes, see ``damped``.
+    """
+    padded = np.append(scores, np.float32(0.0))  # so that -1, no neighbour, finds 0
+    lent = np.zeros(len(scores), np.float32)
+    for links in (previous, following):
+        place = links
+        for distance in range(1, _REACH + 1):
+            lent += padded[place] / np.float32(distance)
+            if distance < _REACH:
+                place = np.append(links, -1)[place]
+    return scores + borrowing * lent
+
+
+def damped(weight: float, lengths: Floats, knee: float) -> Floats:
+    """The weight, shrinking with the square of the length beyond ``knee`` tokens: long texts stand for themselves."""
+    return np.float32(weight) * np.minimum(np.float32(1.0), np.float32(knee) / np.maximum(lengths, 1.0)) ** 2
+
+
+def largest(scores: Floats, among: Bools) -> float:
+    """The largest of the scores among those, to divide by; 1 if none is above 0."""
+    return float(np.max(scores, where=among, initial=0.0)) or 1.0
+
+
+def ranks(values: NDArray[Any]) -> Floats:
+    """The place of each value in ascending order, over the number of values: above 0, at most 1."""
+    places = np.empty(len(values), np.float32)
+    places[np.argsort(values, kind="stable")] = np.arange(1, len(values) + 1) / max(len(values), 1)
+    return places
+
+
+def best_first(scores: Floats, among: Bools, count: int) -> Indices:
+    """At least the ``count`` best slots among those, best first; of equals the later one first.
+
+    A longer answer begins with the shorter one.
+    """
+    candidates = np.flatnonzero(among)
+    values = scores[candidates]
+    if count < len(candidates):
+        bar = np.partition(values, len(values) - count)[len(values) - count]
+        candidates = candidates[values >= bar]
+        values = scores[candidates]
+    return candidates[np.lexsort((-candidates, -values))]

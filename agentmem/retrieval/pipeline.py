@@ -1,0 +1,471 @@
+"""From a question to its answer: vector, partitions, evidence, rank, budget.
+
+The log says which partitions the scope reads, the cache holds them, ranking is pure (``fusion``); the text of the
+best few and of their neighbours comes from the log again.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import numpy as np
+
+from agentmem.clock import Clock, to_micros, utc_now
+from agentmem.embedders import from_blobs
+from agentmem.errors import BackendError
+from agentmem.interfaces import (
+    Embedder,
+    EmbedRequest,
+    EpisodicLog,
+    Generation,
+    LogQuery,
+    Reranker,
+    RerankRequest,
+    TokenCounter,
+    VectorQuery,
+    VectorStore,
+)
+from agentmem.records import KINDS, Hit, Memory, Retrieval, Scope
+from agentmem.retrieval import confidence, fusion
+from agentmem.retrieval.cache import CachedPartition, PartitionCache
+from agentmem.retrieval.explain import signals_of
+from agentmem.retrieval.lexical import K1, QUESTION, TIMED, idf, query_terms
+from agentmem.retrieval.options import RetrievalOptions
+from agentmem.retrieval.question import Question
+from agentmem.retrieval.timewords import asks_when
+from agentmem.vectors.exact import ExactVectors
+from agentmem.where import parse_where
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from agentmem.interfaces import Vectors
+    from agentmem.retrieval.fusion import Bools, Floats, Indices
+
+__all__ = ["Question", "RetrievalOptions", "Retriever"]
+
+_READ_AT_ONCE: Final = 32
+_JUDGED: Final = 10
+"""The confidence of an answer looks at so many of the best, however many are wanted."""
+_MESSAGES_BEFORE: Final = 2
+_POINTS_BACK: Final = re.compile(
+    r"\b(?:it|its|that|this|those|these|they|them|their|he|him|his|she|her|there|then|one|same)\b", re.IGNORECASE
+)
+
+
+class Retriever:
+    """Answers questions from one log. May be shared by threads, and starts clean in a forked process.
+
+    Args:
+        embedder: None = words only.
+        vectors: None or ``ExactVectors`` = exact search in the partition cache. Another store is asked for its
+            nearest; what it left out of the best by words is looked up in the log.
+        tokens: Counts what hits cost.
+    """
+
+    def __init__(
+        self,
+        log: EpisodicLog,
+        *,
+        embedder: Embedder | None,
+        vectors: VectorStore | None,
+        tokens: TokenCounter,
+        reranker: Reranker | None = None,
+        options: RetrievalOptions | None = None,
+        clock: Clock = utc_now,
+    ) -> None:
+        self._log = log
+        self._embedder = embedder
+        self._store = None if isinstance(vectors, ExactVectors) else vectors
+        self._tokens = tokens
+        self._reranker = reranker
+        self._options = options or RetrievalOptions()
+        self._clock = clock
+        self._cache = PartitionCache(log, budget=self._options.cache_mb << 20)
+        self._fingerprint: str | None = None
+
+    @property
+    def cache_bytes(self) -> int:
+        """Memory held by cached partitions, as last measured."""
+        return self._cache.nbytes
+
+    def drop_caches(self) -> None:
+        """Let go of every cached partition."""
+        self._cache.clear()
+
+    def drop_gone(self, scope: Scope) -> None:
+        """Let go of what is cached of this scope's own memories, so that nothing of a forgotten one stays."""
+        self._cache.drop(scope)
+
+    def retrieve(self, question: Question) -> Retrieval:
+        """The best memories for the question, within its limits.
+
+        Raises:
+            BackendError: the log or the vector store failed. A failed embedder or reranker only degrades the answer.
+        """
+        meaning = self._meaning(question)
+        with self._partitions(question, meaning) as partitions:
+            ranking = self._ranked(question, meaning, _View(partitions))
+        ranking, trouble = self._reranked(question, ranking)
+        return self._answered(question, ranking, degraded=meaning.degraded or trouble)
+
+    # --- what is asked ----------------------------------------------------------------------------
+
+    def _meaning(self, question: Question) -> _Meaning:
+        """The question's vector, if the log's can be compared with it; otherwise why not."""
+        generation = self._log.generation()
+        if self._embedder is None or generation is None:
+            return _Meaning()
+        try:
+            self._fingerprint = self._fingerprint or self._embedder.fingerprint()
+            if self._fingerprint != generation.fingerprint:
+                return _Meaning(
+                    degraded=f"Searched by words only: the vectors were made by {generation.embedder!r}, the embedder "
+                    f"is {self._embedder.name!r}. Run `agentmem reembed`, or go back to the former embedder."
+                )
+            vector = self._embedder.embed(EmbedRequest([question.text], purpose="query"))[0]
+        except BackendError as error:
+            return _Meaning(degraded=f"Searched by words only: the embedder failed. {error}")
+        return _Meaning(vector if vector.any() else None, generation)
+
+    @contextmanager
+    def _partitions(self, question: Question, meaning: _Meaning) -> Iterator[list[CachedPartition]]:
+        """The partitions that the scope reads, with vectors where they are searched here."""
+        here = meaning.generation if self._store is None or question.known_at else None
+        wanted = {"generation": here.number, "dimensions": here.dimensions} if here else _NO_VECTORS
+        if question.known_at is not None:
+            yield self._cache.snapshot(question.scope, question.known_at, **wanted)
+        else:
+            with self._cache.current(question.scope, **wanted) as partitions:
+                yield partitions
+
+    def _terms(self, question: Question) -> dict[int, float]:
+        """The question's terms and what each counts. One that only points back borrows the words it points at."""
+        terms = dict.fromkeys(query_terms(question.text), 1.0)
+        if question.conversation and (not terms or _POINTS_BACK.search(question.text)):
+            before = " ".join(message.content for message in question.conversation[-_MESSAGES_BEFORE:])
+            return dict.fromkeys(query_terms(before), self._options.conversation) | terms
+        return terms
+
+    # --- rank -------------------------------------------------------------------------------------
+
+    def _ranked(self, question: Question, meaning: _Meaning, view: _View) -> _Ranking:
+        """Every memory in view: what of it the question may reach, and how it scores."""
+        weights = self._options
+        reach = self._reach(question, view)
+        terms = self._terms(question)
+        words = _Words.of(view, terms)
+        cosines = self._cosines(question, meaning, view, words.scores)
+        borrowing = fusion.damped(weights.neighbours, view.lengths, weights.neighbour_tokens)
+        smoothed = fusion.smoothed(words.scores, view.previous, view.following, borrowing)
+        if not terms and meaning.vector is None:
+            # Only stopwords, and no meaning either: the latest is the best guess.
+            shares = {"recency": fusion.ranks(view.column("occurred_at"))}
+        else:
+            lexical = np.float32(weights.lexical / fusion.largest(smoothed, reach.shown))
+            session = np.float32(weights.session / fusion.largest(words.sessions, reach.shown))
+            dense = np.float32(weights.dense / fusion.largest(cosines, reach.shown))
+            shares = {
+                "lexical": lexical * words.scores,
+                "neighbours": lexical * (smoothed - words.scores),
+                "session": session * words.sessions,
+                "dense": dense * cosines,
+                "speaker": np.float32(weights.speaker) * view.joined(lambda each: _named(each, terms)),
+                "statement": np.float32(weights.statement) * ~view.marked(QUESTION),
+                "author": np.float32(weights.author) * ~view.column("assistant"),
+            }
+            if asks_when(question.text):
+                shares["time"] = np.float32(weights.time) * view.marked(TIMED)
+            reach = reach.only((smoothed > 0) | (cosines > 0))
+        evidence = confidence.Evidence(words.coverage, np.minimum(smoothed / words.highest, 1), cosines)
+        if question.min_confidence is not None:
+            reach = reach.only(confidence.of_hits(evidence) >= question.min_confidence)
+        return _Ranking(view, reach, np.sum(list(shares.values()), axis=0), shares, evidence)
+
+    def _reach(self, question: Question, view: _View) -> _Reach:
+        """What the question asks for, and what of it must stay hidden."""
+        moment = to_micros(question.as_of or question.known_at or self._clock())
+        searched = np.array([kind in question.searched_kinds for kind in KINDS])
+        asked = view.alive & searched[view.column("kind")]
+        if question.as_of is not None:
+            asked &= view.column("valid_from") <= moment
+        if question.where is not None and (predicate := parse_where(question.where)) is not None:
+            where = question.where
+            asked &= view.joined(lambda partition: partition.matching(where, predicate))
+        hidden = {
+            "superseded": view.column("valid_to") <= moment,
+            "expired": view.column("expires_at") <= moment,
+        }
+        if not question.include_untrusted:
+            hidden["untrusted"] = ~view.column("trusted")
+        return _Reach(asked, hidden, view.alive & ~np.logical_or.reduce(list(hidden.values())))
+
+    def _cosines(self, question: Question, meaning: _Meaning, view: _View, lexical: Floats) -> Floats:
+        """The cosine of every memory to the question, 0 where it is below 0 or not known."""
+        vector, generation = meaning.vector, meaning.generation
+        if vector is None or generation is None:
+            return np.zeros(view.size, np.float32)
+        if self._store is None or question.known_at is not None:
+            cosines: Floats = view.joined(lambda each: _table_cosines(each, vector))
+        else:
+            cosines = self._stored_cosines(question, vector, generation, view, lexical)
+        return np.maximum(cosines, 0)
+
+    def _stored_cosines(
+        self, question: Question, vector: Vectors, generation: Generation, view: _View, lexical: Floats
+    ) -> Floats:
+        """Cosines of the nearest that the store gives, and of the best by words from the log."""
+        assert self._store is not None
+        pool = self._options.dense_pool
+        cosines = np.zeros(view.size, np.float32)
+        for partition, offset in zip(view.partitions, view.offsets, strict=True):
+            near = self._store.search(VectorQuery(generation, partition.number, vector, pool))
+            slots = partition.slots_of(near.rows)
+            cosines[slots[slots >= 0] + offset] = near.scores[slots >= 0]
+        missing = fusion.best_first(lexical, (lexical > 0) & (cosines == 0), pool)[:pool]
+        places = {view.row_at(slot): slot for slot in missing.tolist()}
+        found = self._log.vectors(question.scope, list(places))
+        if found:
+            cosines[[places[row] for row in found]] = from_blobs(list(found.values()), generation.dimensions) @ vector
+        return cosines
+
+    def _reranked(self, question: Question, ranking: _Ranking) -> tuple[_Ranking, str | None]:
+        """The ranking with the reranker's opinion of its best added, and what went wrong."""
+        if self._reranker is None:
+            return ranking, None
+        pool = ranking.best(self._options.rerank_pool)
+        memories = self._memories(question.scope, ranking.view, pool)
+        slots = [slot for slot in pool if slot in memories]
+        if not slots:
+            return ranking, None
+        try:
+            opinions = self._reranker.rerank(RerankRequest(question.text, [memories[slot].content for slot in slots]))
+        except BackendError as error:
+            return ranking, f"Not reranked: the reranker failed. {error}"
+        share = np.zeros(ranking.view.size, np.float32)
+        share[slots] = self._options.rerank * ranking.scores[slots].max() * np.asarray(opinions, np.float32)
+        return replace(ranking, scores=ranking.scores + share, shares={**ranking.shares, "rerank": share}), None
+
+    # --- answer -----------------------------------------------------------------------------------
+
+    def _answered(self, question: Question, ranking: _Ranking, *, degraded: str | None) -> Retrieval:
+        """The best hits that the question's limits allow, with their neighbours."""
+        hits: list[Hit] = []
+        spent = 0
+        for hit in self._hits(question, ranking):
+            cost = self._tokens.count(hit.content)
+            if question.max_tokens is not None and spent + cost > question.max_tokens:
+                if cost > question.max_tokens:
+                    continue  # no answer has room for it
+                break
+            spent += cost
+            hits.append(hit)
+            if len(hits) == question.limit:
+                break
+        return Retrieval(
+            query=question.query,
+            hits=tuple(hits),
+            confidence=confidence.of_answer(ranking.evidence.at(np.asarray(ranking.best(_JUDGED), np.intp))),
+            hidden=ranking.hidden(max(len(hits), question.limit or 0)),
+            tokens=spent,
+            tokens_estimated=not self._tokens.is_exact,
+            degraded=degraded,
+        )
+
+    def _hits(self, question: Question, ranking: _Ranking) -> Iterator[Hit]:
+        """Hits, best first, read from the log a few at a time."""
+        view = ranking.view
+        confidences = confidence.of_hits(ranking.evidence)
+        wanted = question.limit or _READ_AT_ONCE
+        done = 0
+        while len(slots := ranking.best(done + wanted)[done:]):
+            around = {slot: ranking.neighbours(slot) for slot in slots}
+            memories = self._memories(question.scope, view, {*slots, *(n for pair in around.values() for n in pair)})
+            for slot in slots:
+                if slot not in memories:  # forgotten since it was ranked
+                    continue
+                yield Hit(
+                    memory=memories[slot],
+                    score=float(ranking.scores[slot]),
+                    confidence=float(confidences[slot]),
+                    signals=signals_of(ranking.shares, slot) if question.explain else {},
+                    neighbours=tuple(memories[near] for near in around[slot] if near in memories),
+                )
+            done += len(slots)
+            wanted = _READ_AT_ONCE
+
+    def _memories(self, scope: Scope, view: _View, slots: Sequence[int] | set[int]) -> dict[int, Memory]:
+        """The memories in these slots, where the log still has them."""
+        places = {view.version_at(slot): slot for slot in slots}
+        found = self._log.read(LogQuery(scope, rows=tuple(view.row_at(slot) for slot in slots)))
+        return {places[memory.id, memory.version]: memory for memory in found}
+
+
+_NO_VECTORS: Final[Mapping[str, Any]] = {"generation": None, "dimensions": 0}
+
+
+class _Meaning(NamedTuple):
+    """A question's vector and whose it is; ``degraded`` says why there is none though there should be."""
+
+    vector: Vectors | None = None
+    generation: Generation | None = None
+    degraded: str | None = None
+
+
+class _View:
+    """Several partitions side by side, as one range of slots."""
+
+    def __init__(self, partitions: Sequence[CachedPartition]) -> None:
+        self.partitions = partitions
+        self.offsets = np.cumsum([0, *(len(partition) for partition in partitions)])[:-1].tolist()
+        self.size = sum(len(partition) for partition in partitions)
+        self.lengths: Floats = self.joined(lambda partition: partition.postings.lengths)
+        self.alive: Bools = self.joined(lambda partition: partition.postings.alive)
+        self.previous = self._links("previous")
+        self.following = self._links("following")
+
+    def joined(self, values: Callable[[CachedPartition], NDArray[Any]]) -> NDArray[Any]:
+        """The partitions' arrays behind one another; of a single one, its own."""
+        parts = [values(partition) for partition in self.partitions]
+        if len(parts) == 1:
+            return parts[0]
+        return np.concatenate(parts) if parts else np.zeros(0, np.float32)
+
+    def column(self, name: str) -> NDArray[Any]:
+        """A column of ``CachedPartition``."""
+        return self.joined(lambda partition: partition[name]) if self.size else np.zeros(0, np.int8)
+
+    def marked(self, mark: int) -> Bools:
+        """Which memories carry a mark of ``lexical`` in their bag."""
+        marked = np.zeros(self.size, np.bool_)
+        for partition, offset in zip(self.partitions, self.offsets, strict=True):
+            marked[partition.postings.find([mark])[0][0] + offset] = True
+        return marked
+
+    def row_at(self, slot: int) -> tuple[int, int]:
+        partition, own = self._place(slot)
+        return partition.number, int(partition["row"][own])
+
+    def version_at(self, slot: int) -> tuple[str, int]:
+        partition, own = self._place(slot)
+        return partition.version_at(own)
+
+    def _place(self, slot: int) -> tuple[CachedPartition, int]:
+        number = bisect_right(self.offsets, slot) - 1
+        return self.partitions[number], slot - self.offsets[number]
+
+    def _links(self, name: str) -> Indices:
+        if len(self.partitions) < 2:
+            return self.column(name)
+        shifted = [
+            np.where(partition[name] < 0, -1, partition[name] + offset)
+            for partition, offset in zip(self.partitions, self.offsets, strict=True)
+        ]
+        return np.concatenate(shifted)
+
+
+class _Words(NamedTuple):
+    """What the words say of every slot: BM25 of its own, of its session, coverage; and the highest BM25 there could be.
+
+    IDF and mean lengths are those of everything in view.
+    """
+
+    scores: Floats
+    sessions: Floats
+    coverage: Floats
+    highest: float
+
+    @classmethod
+    def of(cls, view: _View, terms: Mapping[int, float]) -> _Words:
+        parts = view.partitions
+        found = [partition.postings.find(list(terms)) for partition in parts]
+        count = sum(partition.postings.count for partition in parts)
+        mean = sum(partition.postings.tokens for partition in parts) / max(count, 1)
+        held = [sum(len(each[place][0]) for each in found) for place in range(len(terms))]
+        weights = [idf(n, count) * own for n, own in zip(held, terms.values(), strict=True)]
+
+        grouped = [
+            fusion.by_session(each, partition["unit"], len(partition.session_tokens))
+            for each, partition in zip(found, parts, strict=True)
+        ]
+        sessions = sum(partition.session_count for partition in parts)
+        session_mean = sum(float(partition.session_tokens[1:].sum()) for partition in parts) / max(sessions, 1)
+        held = [sum(len(each[place][0]) for each in grouped) for place in range(len(terms))]
+        session_weights = [idf(n, sessions) * own for n, own in zip(held, terms.values(), strict=True)]
+
+        by_number = dict(zip((partition.number for partition in parts), zip(found, grouped, strict=True), strict=True))
+        return cls(
+            view.joined(lambda p: fusion.bm25(by_number[p.number][0], weights, p.postings.lengths, mean)),
+            view.joined(
+                lambda p: fusion.bm25(by_number[p.number][1], session_weights, p.session_tokens, session_mean)[
+                    p["unit"]
+                ]
+            ),
+            view.joined(lambda p: fusion.coverage(by_number[p.number][0], weights, len(p))),
+            sum(weights) * (K1 + 1) or 1.0,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Reach:
+    """By slot: what is asked for; why some of it is hidden; what may be shown to this reader at all."""
+
+    asked: Bools
+    reasons: Mapping[str, Bools]
+    visible: Bools
+
+    @property
+    def shown(self) -> Bools:
+        return self.asked & self.visible
+
+    def only(self, among: Bools) -> _Reach:
+        return replace(self, asked=self.asked & among)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ranking:
+    """Every slot's score and the shares that make it up."""
+
+    view: _View
+    reach: _Reach
+    scores: Floats
+    shares: Mapping[str, Floats]
+    evidence: confidence.Evidence
+
+    def best(self, count: int) -> list[int]:
+        """The best slots that may be shown, best first."""
+        best: list[int] = fusion.best_first(self.scores, self.reach.shown, count)[:count].tolist()
+        return best
+
+    def hidden(self, count: int) -> dict[str, int]:
+        """Why some of the best ``count`` are not shown: reason to how many."""
+        if not (self.reach.asked & ~self.reach.visible).any():
+            return {}
+        best = fusion.best_first(self.scores, self.reach.asked, count)[:count]
+        counted = {}
+        told = np.zeros(len(best), np.bool_)
+        for reason, mask in self.reach.reasons.items():
+            counted[reason] = int((mask[best] & ~told).sum())
+            told |= mask[best]
+        return {reason: number for reason, number in counted.items() if number}
+
+    def neighbours(self, slot: int) -> list[int]:
+        """The turns just before and after that may be shown, oldest first."""
+        around = [int(self.view.previous[slot]), int(self.view.following[slot])]
+        return [near for near in around if near >= 0 and self.reach.visible[near]]
+
+
+def _table_cosines(partition: CachedPartition, vector: Vectors) -> Floats:
+    return partition.vectors.cosines(vector) if partition.vectors is not None else np.zeros(len(partition), np.float32)
+
+
+def _named(partition: CachedPartition, terms: Mapping[int, float]) -> Bools:
+    """Whose speaker the question names, by any part of the name."""
+    named = np.array([not terms.keys().isdisjoint(name) for name in partition.speaker_terms()], np.bool_)
+    by_slot: Bools = named[partition["speaker"]]
+    return by_slot
