@@ -96,9 +96,8 @@ class Database:
         """Empty SQLite's write-ahead log; False while a reader still needs it."""
         if self.path is None:
             return True
-        with self._translated(), self.lock.hold(), self._outside_transaction() as connection:
-            busy = connection.execute(text("PRAGMA wal_checkpoint(TRUNCATE)")).one()[0]
-        return not busy
+        with self._translated(), self.lock.hold():
+            return self._empty_write_ahead_log()
 
     def settings(self) -> dict[str, str]:
         """What the settings of this database are, as the database itself says."""
@@ -150,8 +149,16 @@ class Database:
         except FileNotFoundError:
             return
         if size > CHECKPOINT_BYTES:
-            with self._outside_transaction() as connection:
-                connection.execute(text("PRAGMA wal_checkpoint(TRUNCATE)"))
+            self._empty_write_ahead_log()
+
+    def _empty_write_ahead_log(self) -> bool:
+        with self._outside_transaction() as connection:
+            # Not to wait for readers here: every other writer would wait with us.
+            connection.execute(text("PRAGMA busy_timeout=0"))
+            try:
+                return not connection.execute(text("PRAGMA wal_checkpoint(TRUNCATE)")).one()[0]
+            finally:
+                connection.execute(text(f"PRAGMA busy_timeout={_SQLITE_PRAGMAS['busy_timeout']}"))
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
