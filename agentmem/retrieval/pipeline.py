@@ -325,7 +325,7 @@ class _View:
         self.offsets = np.cumsum([0, *(len(partition) for partition in partitions)])[:-1].tolist()
         self.size = sum(len(partition) for partition in partitions)
         self.lengths: Floats = self.joined(lambda partition: partition.postings.lengths)
-        self.alive: Bools = self.joined(lambda partition: partition.postings.alive)
+        self.alive: Bools = self.joined(lambda partition: partition.postings.alive).astype(np.bool_, copy=False)
         self.previous = self._links("previous")
         self.following = self._links("following")
 
