@@ -277,6 +277,6 @@ def _fields(message: Any) -> Mapping[str, Any]:
     if isinstance(message, Mapping):
         return message
     if hasattr(message, "model_dump"):
-        fields: dict[str, Any] = message.model_dump(exclude_unset=True)
+        fields: dict[str, Any] = message.model_dump(exclude_unset=True, warnings=False)
         return fields
     return {}
