@@ -442,10 +442,8 @@ def require_text(value: object, name: str) -> str:
 
 def require_number(value: object, name: str, low: float, high: float) -> float:
     """The number as a float, if it lies in [low, high]."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
         raise InvalidInput(f"{name} must be a number from {low:g} to {high:g}, not {value!r}.")
-    if not low <= value <= high:
-        raise InvalidInput(f"{name} must lie between {low:g} and {high:g}, not {value!r}.")
     return float(value)
 
 

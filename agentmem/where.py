@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
 from agentmem.errors import InvalidInput
@@ -180,7 +180,7 @@ def _operand(key: str, operand: Any, place: str) -> Any:
         return require_time(operand, place)
     if isinstance(operand, datetime):
         # Metadata holds JSON, so a time in it is a string in UTC's ISO form.
-        return operand.astimezone(UTC).isoformat()
+        return require_time(operand, place).isoformat()
     if operand is not None and not isinstance(operand, bool | int | float | str):
         raise InvalidInput(f"{place}: {type(operand).__name__} cannot be compared.")
     return operand
