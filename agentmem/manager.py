@@ -551,7 +551,7 @@ class MemoryManager:
     def verify(self, *, deep: bool = False) -> Health:
         """What is right and wrong with the log and its indexes; ``deep`` also reads every row and vector."""
         self._require_open()
-        return Health(tuple(self._log.check(deep=deep)) + tuple(self._indexer.check()))
+        return Health(tuple(self._log.check(deep=deep)) + tuple(self._indexer.check(deep=deep)))
 
     def repair(self) -> Health:
         """``verify`` after mending what can be mended without losing anything."""
@@ -573,8 +573,12 @@ class MemoryManager:
         return done
 
     def flush(self, timeout_s: float | None = None) -> bool:
-        """True when every job behind the log is done; False when the timeout came first."""
+        """True when every job behind the log is done; False when the timeout came first or one could not be done.
+
+        Traces of forgotten memories that a reader held in the write-ahead log are removed if it is gone.
+        """
         self._require_open()
+        self._forgetter.purge_rest()
         return self._worker.flush(timeout_s)
 
     def close(self) -> None:
@@ -583,6 +587,7 @@ class MemoryManager:
             return
         self._closed = True
         self._worker.close()
+        self._forgetter.purge_rest()
         self._close_owned()
 
     def __enter__(self) -> Self:

@@ -26,6 +26,12 @@ class Forgetter:
         self._vectors = vectors
         self._generations = generations
         self._clock = clock
+        self._traces_left = False
+
+    def purge_rest(self) -> None:
+        """Try again to remove the traces that an earlier ``forget`` had to leave."""
+        if self._traces_left:
+            self._traces_left = bool(self._log.purge_traces())
 
     def memories(
         self, scope: Scope, ids: Sequence[str], *, mode: ForgetMode, dry_run: bool, verify: bool, reason: str | None
@@ -55,6 +61,7 @@ class Forgetter:
     def _finished(self, receipt: Receipt, erasure: Erasure, scope: Scope, looked_for: Sequence[str] | None) -> Receipt:
         self._drop_vectors(erasure)
         remaining = self._log.purge_traces() if receipt.mode == "erase" else ()
+        self._traces_left |= bool(remaining)
         verified = None if looked_for is None else self._is_gone(scope, looked_for, receipt.mode)
         done = not remaining and verified is not False
         return replace(
