@@ -1,0 +1,473 @@
+"""Every command, in the order of a memory's life."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from agentmem.cli import output
+from agentmem.cli.options import Target, command
+from agentmem.errors import InvalidInput
+from agentmem.records import UNSET, ForgetMode, as_json
+
+_MEMORIES: Final = "Memories"
+_FILES: Final = "In and out"
+_UPKEEP: Final = "Upkeep"
+_START: Final = "Start"
+
+app = typer.Typer(
+    name="agentmem",
+    help="Memory for agents: store, retrieve, update and forget.",
+    epilog="Exit codes: 0 done, 1 nothing found or not well, 2 bad input, 3 configuration, 4 store, 5 refused.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from agentmem import __version__
+
+        output.print_text(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _agentmem(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="The version.")] = False,
+) -> None:
+    """Memory for agents: store, retrieve, update and forget."""
+
+
+Id = Annotated[str, typer.Argument(help="The memory's id.")]
+Where = Annotated[str | None, typer.Option(help='A JSON filter, such as {"session": "monday"}.')]
+Kinds = Annotated[list[str] | None, typer.Option("--kind", help="Only this kind; may be repeated.")]
+
+
+# --- start ----------------------------------------------------------------------------------------
+
+
+@command(app, "demo", panel=_START)
+def demo(
+    at: Target,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the demo's folder, and say where.")] = False,
+    act: Annotated[int, typer.Option(hidden=True)] = 0,
+) -> int:
+    """Three processes, one memory: what was said in the first is known in the next."""
+    from agentmem.cli import demo
+
+    return demo.play(at, keep=keep, act=act)
+
+
+@command(app, "init", panel=_START)
+def init(
+    at: Target,
+    folder: Annotated[Path, typer.Argument(help="Where to write.")] = Path(),
+    force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
+) -> None:
+    """Write a commented agentmem.yaml and its JSON Schema."""
+    from agentmem import config
+
+    contents = {config.FILE_NAME: config.commented_yaml(), config.SCHEMA_NAME: _schema_text()}
+    there = [name for name in contents if (folder / name).exists()]
+    if there and not force:
+        raise InvalidInput(f"{', '.join(there)} exists in {folder.absolute()}.", hint="--force replaces it.")
+    for name, text in contents.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    written = [str(folder / name) for name in contents]
+    if at.json:
+        output.print_json({"written": written})
+    else:
+        output.print_text("\n".join(f"wrote {name}" for name in written))
+
+
+@command(app, "schema", panel=_START)
+def schema(at: Target) -> None:
+    """Print the JSON Schema of agentmem.yaml."""
+    sys.stdout.write(_schema_text())
+
+
+def _schema_text() -> str:
+    from agentmem import config
+
+    return json.dumps(config.json_schema(), indent=2) + "\n"
+
+
+# --- memories -------------------------------------------------------------------------------------
+
+
+@command(app, "store", panel=_MEMORIES)
+def store(
+    at: Target,
+    content: Annotated[str, typer.Argument(help="The words; - reads them from standard input.")],
+    kind: Annotated[str, typer.Option()] = "turn",
+    role: Annotated[str, typer.Option(help="user, assistant, system or tool.")] = "user",
+    speaker: Annotated[str | None, typer.Option(help="The speaker's name.")] = None,
+    occurred_at: Annotated[
+        str | None, typer.Option("--at", help="When it was said: 2026-11-23T09:00:00+00:00.")
+    ] = None,
+    metadata: Annotated[str | None, typer.Option(help="A JSON object.")] = None,
+    importance: Annotated[float | None, typer.Option(help="0 to 1.")] = None,
+    integrity: Annotated[str | None, typer.Option(help="The author, if the role does not say it.")] = None,
+    key: Annotated[str | None, typer.Option(help="The same key stores one memory.")] = None,
+) -> None:
+    """Store something that was said."""
+    words = sys.stdin.read() if content == "-" else content
+    details: dict[str, Any] = {
+        "kind": kind,
+        "role": role,
+        "speaker": speaker,
+        "occurred_at": _time(occurred_at, "--at"),
+        "metadata": _object(metadata, "--metadata"),
+        "importance": importance,
+        "integrity": integrity,
+        "idempotency_key": key,
+    }
+    with at.open(new=True) as memory:
+        stored = memory.store(words, scope=at.scope, **details)
+    if at.json:
+        output.print_json(stored.to_dict())
+    else:
+        output.print_text(stored.id)
+
+
+@command(app, "search", panel=_MEMORIES)
+def search(
+    at: Target,
+    query: Annotated[str, typer.Argument(help="A question, or any text to find memories for.")],
+    k: Annotated[int | None, typer.Option("-k", help="At most so many.")] = None,
+    max_tokens: Annotated[int | None, typer.Option(help="The best that fit.")] = None,
+    min_confidence: Annotated[float | None, typer.Option(help="0 to 1.")] = None,
+    kinds: Kinds = None,
+    where: Where = None,
+    as_of: Annotated[str | None, typer.Option(help="What was true then.")] = None,
+    known_at: Annotated[str | None, typer.Option(help="What the memory held then.")] = None,
+    include_untrusted: Annotated[
+        bool, typer.Option("--include-untrusted", help="Also words of tools and web pages.")
+    ] = False,
+    explain: Annotated[bool, typer.Option("--explain", help="Show each signal's share.")] = False,
+    prompt: Annotated[bool, typer.Option("--prompt", help="Print the prompt block instead.")] = False,
+) -> int:
+    """Find the memories that answer a question, best first."""
+    with at.open() as memory:
+        found = memory.retrieve(
+            query,
+            scope=at.scope,
+            k=k,
+            max_tokens=max_tokens,
+            min_confidence=min_confidence,
+            kinds=kinds or None,
+            where=_object(where, "--where"),
+            as_of=_time(as_of, "--as-of"),
+            known_at=_time(known_at, "--known-at"),
+            include_untrusted=include_untrusted,
+            explain=explain,
+        )
+    if at.json:
+        output.print_json(found.to_dict())
+    elif prompt:
+        output.print_text(found.render())
+    elif found.hits:
+        output.show(output.hits(found))
+    if not at.json:
+        _aside(found.degraded)
+        hidden = ", ".join(f"{count} {reason}" for reason, count in found.hidden.items() if count)
+        _aside(f"hidden: {hidden}" if hidden else None)
+        _aside(None if found.hits else "nothing found")
+    return 0 if found.hits else 1
+
+
+@command(app, "list", panel=_MEMORIES)
+def list_(
+    at: Target,
+    kinds: Kinds = None,
+    where: Where = None,
+    limit: Annotated[int, typer.Option(help="1 to 10,000.")] = 100,
+    cursor: Annotated[str | None, typer.Option(help="Continue behind an earlier page.")] = None,
+) -> int:
+    """List memories in the order they were stored."""
+    with at.open() as memory:
+        page = memory.list(
+            scope=at.scope, kinds=kinds or None, where=_object(where, "--where"), limit=limit, cursor=cursor
+        )
+    if at.json:
+        output.print_json({"items": [item.to_dict() for item in page], "cursor": page.cursor})
+    elif page.items:
+        output.show(output.memories(page))
+    if not at.json:
+        _aside(f"more: --cursor {page.cursor}" if page.cursor else None)
+        _aside(None if page.items else "nothing found")
+    return 0 if page.items else 1
+
+
+@command(app, "show", panel=_MEMORIES)
+def show(at: Target, id: Id) -> None:
+    """Show one memory whole."""
+    with at.open() as memory:
+        found = memory.get(id, scope=at.scope)
+    if at.json:
+        output.print_json(found.to_dict())
+        return
+    details = {
+        name: value for name, value in found.to_dict().items() if name != "content" and value not in (None, {}, [])
+    }
+    details["scope"] = ", ".join(f"{name} {value}" for name, value in as_json(found.scope).items() if value)
+    output.show(output.pairs(details))
+    output.print_text(f"\n{found.content}")
+
+
+@command(app, "history", panel=_MEMORIES)
+def history(at: Target, id: Id) -> None:
+    """Show every version of a memory, oldest first."""
+    with at.open() as memory:
+        versions = memory.history(id, scope=at.scope)
+    if at.json:
+        output.print_json([version.to_dict() for version in versions])
+        return
+    rows = [
+        [
+            f"v{version.version}",
+            output.day(version.recorded_from),
+            output.day(version.recorded_to) if version.recorded_to else "now",
+            version.content,
+        ]
+        for version in versions
+    ]
+    output.show(output.table("", "from", "to", "content", rows=rows))
+
+
+@command(app, "update", panel=_MEMORIES)
+def update(
+    at: Target,
+    id: Id,
+    content: Annotated[str | None, typer.Argument(help="The new words.")] = None,
+    metadata: Annotated[str | None, typer.Option(help="A JSON object; replaces the whole metadata.")] = None,
+    importance: Annotated[float | None, typer.Option(help="0 to 1.")] = None,
+    expected_version: Annotated[int | None, typer.Option(help="Refuse if it has changed since.")] = None,
+) -> None:
+    """Change a memory; the version before stays in its history."""
+    with at.open() as memory:
+        changed = memory.update(
+            id,
+            scope=at.scope,
+            content=UNSET if content is None else content,
+            metadata=UNSET if metadata is None else _object(metadata, "--metadata"),
+            importance=UNSET if importance is None else importance,
+            expected_version=expected_version,
+        )
+    if at.json:
+        output.print_json(changed.to_dict())
+    else:
+        output.print_text(f"{changed.id} v{changed.version}")
+
+
+@command(app, "forget", panel=_MEMORIES)
+def forget(
+    at: Target,
+    ids: Annotated[list[str] | None, typer.Argument(help="Ids of memories.")] = None,
+    where: Where = None,
+    everything: Annotated[bool, typer.Option("--everything", help="All of one user, or of one agent's layer.")] = False,
+    mode: Annotated[ForgetMode, typer.Option(help="erase, or retire (only hides).")] = "erase",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Count only.")] = False,
+    verify: Annotated[bool, typer.Option("--verify", help="Look afterwards whether it is gone.")] = False,
+    reason: Annotated[str | None, typer.Option(help="Kept in the receipt.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Forget memories, with a receipt."""
+    scope = at.scope
+    selection: dict[str, Any] = {
+        "where": _object(where, "--where"),
+        "everything": everything,
+        "mode": mode,
+        "verify": verify,
+        "reason": reason,
+    }
+    with at.open() as memory:
+        if everything and not dry_run and not yes:
+            doomed = memory.forget(scope=scope, everything=True, mode=mode, dry_run=True).memories
+            _confirm(f"Forget all {doomed} memories of {scope.user or scope.agent}?")
+        receipt = memory.forget(ids or None, scope=scope, dry_run=dry_run, **selection)
+    if at.json:
+        output.print_json(receipt.to_dict())
+        return
+    shown = {
+        "receipt": receipt.id,
+        "status": receipt.status,
+        "memories": receipt.memories,
+        "verified": receipt.verified,
+    }
+    shown |= {f"rows of {table}": count for table, count in receipt.rows.items()}
+    shown |= {"remaining": "; ".join(receipt.remaining), "reason": receipt.reason}
+    output.show(output.pairs({name: value for name, value in shown.items() if value not in (None, "")}))
+
+
+@command(app, "compress", panel=_MEMORIES)
+def compress(
+    at: Target,
+    max_tokens: Annotated[int, typer.Option(help="Longest summary of a session.")] = 200,
+) -> int:
+    """Summarise every session; each line cites its turns, and the turns stay."""
+    with at.open() as memory:
+        summaries = memory.compress(scope=at.scope, max_tokens=max_tokens)
+    if at.json:
+        output.print_json([summary.to_dict() for summary in summaries])
+    elif summaries:
+        rows = [[summary.scope.session or "", len(summary.derived_from), summary.content] for summary in summaries]
+        output.show(output.table("session", "turns cited", "summary", rows=rows))
+    return 0 if summaries else 1
+
+
+# --- in and out -----------------------------------------------------------------------------------
+
+
+@command(app, "import", panel=_FILES)
+def import_(
+    at: Target,
+    source: Annotated[Path, typer.Argument(help="A file or folder.")],
+    trust: Annotated[str, typer.Option(help="Whose words: user, operator, web …, or declared (as each record says).")],
+    encoding: Annotated[str | None, typer.Option(help="Of text files; unset: UTF-8.")] = None,
+) -> int:
+    """Take in an export, JSONL of turns, chats (OpenAI, ChatGPT), text and Markdown files or folders."""
+    with at.open(new=True) as memory, output.progress(f"importing {source.name}") as tell:
+        report = memory.import_from(source, scope=at.scope, trust=trust, encoding=encoding, progress=tell)
+    if at.json:
+        output.print_json(report.to_dict())
+    else:
+        counts: dict[str, Any] = {"stored": report.stored, "unchanged": report.unchanged}
+        counts |= {f"skipped, {reason}": count for reason, count in report.skipped.items()}
+        counts |= {"forgotten, left out": report.tombstoned, "problems": len(report.problems) + report.unlisted}
+        output.show(output.pairs({name: count for name, count in counts.items() if count or name == "stored"}))
+        for problem in report.problems:
+            _aside(str(problem))
+        _aside(f"… and {report.unlisted} more" if report.unlisted else None)
+    return 1 if report.problems else 0
+
+
+@command(app, "export", panel=_FILES)
+def export(at: Target, file: Annotated[Path, typer.Argument(help="The file to write.")]) -> None:
+    """Write a scope's memories with their history, as JSON lines."""
+    with at.open() as memory:
+        count = memory.export_to(file, scope=at.scope)
+    if at.json:
+        output.print_json({"path": str(file), "memories": count})
+    else:
+        output.print_text(f"{count} memories in {file}")
+
+
+# --- upkeep ---------------------------------------------------------------------------------------
+
+
+@command(app, "stats", panel=_UPKEEP)
+def stats(at: Target) -> None:
+    """Count what the store holds."""
+    with at.open() as memory:
+        counts = memory.stats()
+    if at.json:
+        output.print_json(counts.to_dict())
+        return
+    shown: dict[str, Any] = {f"memories, {kind}": f"{count:,}" for kind, count in counts.memories.items()}
+    shown |= {"versions": f"{counts.versions:,}", "partitions": f"{counts.partitions:,}"}
+    shown |= {"vectors": f"{counts.vectors:,}", "waiting for one": f"{counts.waiting:,}"}
+    shown["on disk"] = "unknown" if counts.bytes_on_disk is None else f"{counts.bytes_on_disk / 1e6:,.1f} MB"
+    shown |= {"embedder": counts.embedder, "degraded": counts.degraded or "no"}
+    output.show(output.pairs(shown))
+
+
+@command(app, "doctor", panel=_UPKEEP)
+def doctor(
+    at: Target,
+    deep: Annotated[bool, typer.Option("--deep", help="Read every row and vector.")] = False,
+    fix: Annotated[bool, typer.Option("--fix", help="Mend what can be mended without losing anything.")] = False,
+) -> int:
+    """Look whether everything is well, and say what mends what is not."""
+    from agentmem.cli import doctor
+
+    return doctor.examine(at, deep=deep, fix=fix)
+
+
+@command(app, "reembed", panel=_UPKEEP)
+def reembed(at: Target) -> None:
+    """Give every memory a vector of the configured embedder; may be interrupted and run again."""
+    with at.open() as memory, output.progress("embedding") as tell:
+        done = memory.reembed(tell)
+        embedder = memory.stats().embedder
+    if at.json:
+        output.print_json({"embedded": done, "embedder": embedder})
+    else:
+        output.print_text(f"{done} memories embedded by {embedder}")
+
+
+@command(app, "upgrade", panel=_UPKEEP)
+def upgrade(at: Target) -> None:
+    """Bring the database to this version's schema."""
+    from agentmem.log.engine import Database
+    from agentmem.log.migrate import upgrade
+
+    database = Database(at.database_url)
+    try:
+        before, after = upgrade(database)
+    finally:
+        database.close()
+    if at.json:
+        output.print_json({"from": before, "to": after})
+    else:
+        output.print_text(f"schema {after}" if before == after else f"schema {before or 'none'} -> {after}")
+
+
+@command(app, "plugins", panel=_UPKEEP)
+def plugins(at: Target) -> None:
+    """List the backends that installed packages bring."""
+    from agentmem import registry
+
+    claims = registry.available()
+    if at.json:
+        output.print_json([claim._asdict() for claim in claims])
+        return
+    rows = [[claim.role, claim.name, f"{claim.distribution} {claim.version}", claim.target] for claim in claims]
+    output.show(output.table("role", "name", "package", "class", rows=rows))
+
+
+# --- how ------------------------------------------------------------------------------------------
+
+
+def _time(text: str | None, option: str) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        raise InvalidInput(f"{option}: {text!r} is not a time.", hint="Write 2026-11-23T09:00:00+00:00.") from None
+
+
+def _object(text: str | None, option: str) -> dict[str, Any] | None:
+    if text is None:
+        return None
+    try:
+        value = json.loads(text)
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise InvalidInput(
+            f"{option} is not JSON: {error}.", hint=f"""Write {option} '{{"key": "value"}}'."""
+        ) from None
+    if not isinstance(value, dict):
+        raise InvalidInput(f"{option} must be a JSON object, not {type(value).__name__}.")
+    return value
+
+
+def _confirm(question: str) -> None:
+    if not sys.stdin.isatty():
+        raise InvalidInput(f"{question} Nobody is here to answer.", hint="Say --yes.")
+    if not typer.confirm(question, err=True):
+        raise InvalidInput("Nothing was forgotten.")
+
+
+def _aside(text: str | None) -> None:
+    """A line for people that is no part of the answer."""
+    if text:
+        sys.stderr.write(output.safe(text) + "\n")

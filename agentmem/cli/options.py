@@ -1,0 +1,161 @@
+"""What every command takes: which memory, whose, and whether a program reads the answer."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from agentmem import errors
+from agentmem.cli import output
+from agentmem.errors import AgentMemError, InvalidInput
+from agentmem.records import Scope
+
+if TYPE_CHECKING:
+    from agentmem.config import Config
+    from agentmem.manager import MemoryManager
+
+FOLDER: Final = "memory"
+DATABASE: Final = "agentmem.db"
+
+_MEMORY: Final = "Which memory"
+_WHOSE: Final = "Whose"
+
+EXIT_CODES: Final[dict[type[AgentMemError], int]] = {
+    errors.MemoryNotFound: 1,
+    errors.InvalidInput: 2,
+    errors.ConfigError: 3,
+    errors.EmbedderMismatch: 3,
+    errors.ScopeError: 5,
+    errors.VersionConflict: 5,
+    errors.IdempotencyConflict: 5,
+    errors.UnderHold: 5,
+}
+"""Everything else of our tree is 4: the store."""
+INTERRUPTED: Final = 130
+CLOSED_PIPE: Final = 141
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where the memory is and whose; as said on the command line, then in YAML, then ``./memory``."""
+
+    path: Annotated[Path | None, typer.Option(help="A folder.", rich_help_panel=_MEMORY)] = None
+    config: Annotated[
+        Path | None,
+        typer.Option(help="A YAML file; unset: $AGENTMEM_CONFIG, ./agentmem.yaml.", rich_help_panel=_MEMORY),
+    ] = None
+    url: Annotated[
+        str | None, typer.Option(help="A database, sqlite:///… or postgresql+psycopg://…", rich_help_panel=_MEMORY)
+    ] = None
+    user: Annotated[str | None, typer.Option(envvar="AGENTMEM_USER", rich_help_panel=_WHOSE)] = None
+    agent: Annotated[str | None, typer.Option(envvar="AGENTMEM_AGENT", rich_help_panel=_WHOSE)] = None
+    session: Annotated[str | None, typer.Option(envvar="AGENTMEM_SESSION", rich_help_panel=_WHOSE)] = None
+    tenant: Annotated[str | None, typer.Option(envvar="AGENTMEM_TENANT", rich_help_panel=_WHOSE)] = None
+    json: Annotated[bool, typer.Option("--json", help="For programs.")] = False
+
+    @cached_property
+    def configured(self) -> Config | None:
+        """The YAML that describes the memory, if one does."""
+        if sum(place is not None for place in (self.path, self.config, self.url)) > 1:
+            raise InvalidInput("--path, --config and --url exclude one another.", hint="Give one of them.")
+        if self.path or self.url:
+            return None
+        from agentmem import config
+
+        return config.load(self.config) if config.find(self.config) else None
+
+    @property
+    def database_url(self) -> str:
+        """The database behind the memory."""
+        if self.url:
+            return self.url
+        if self.configured:
+            return str(self.configured.log.options["url"])
+        return f"sqlite:///{self._folder / DATABASE}"
+
+    @property
+    def _folder(self) -> Path:
+        return (self.path or Path(FOLDER)).expanduser().absolute()
+
+    def open(self, *, new: bool = False) -> MemoryManager:
+        """The memory; ``new`` makes the folder where there is none, for commands that write."""
+        from agentmem.manager import MemoryManager
+
+        if self.url:
+            return MemoryManager.open(self.url)
+        if self.configured:
+            return MemoryManager(**self.configured.backends())
+        if not new and not (self._folder / DATABASE).is_file():
+            raise InvalidInput(
+                f"There is no memory in {self._folder}.",
+                hint="`agentmem store` makes one; --path, --config or --url name another.",
+            )
+        return MemoryManager.open(self._folder)
+
+    @property
+    def scope(self) -> Scope:
+        """Whose memory: as said, then as YAML says."""
+        rules = self.configured.scope if self.configured else None
+        said = {
+            name: getattr(self, name) or getattr(rules, name, None) for name in ("user", "agent", "session", "tenant")
+        }
+        if not said["user"] and not said["agent"]:
+            raise InvalidInput("Whose memory?", hint="Say --user ana or --agent coach, or set AGENTMEM_USER.")
+        return Scope(**{name: value for name, value in said.items() if value})
+
+
+def command(app: typer.Typer, name: str, *, panel: str) -> Callable[[Callable[..., int | None]], Callable[..., None]]:
+    """Make a function a command: it is given the options above first, and what it returns is the exit code.
+
+    Errors of our tree become one line on standard error, and never a traceback.
+    """
+
+    def made(function: Callable[..., int | None]) -> Callable[..., None]:
+        own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
+        shared = list(inspect.signature(Target, eval_str=True).parameters.values())
+
+        @functools.wraps(function)
+        def run(**given: Any) -> None:
+            at = Target(**{field.name: given.pop(field.name) for field in fields(Target)})
+            raise typer.Exit(_exit_code(lambda: function(at, **given), as_json=at.json))
+
+        parameters = [*own, *shared]
+        run.__signature__ = inspect.Signature(  # type: ignore[attr-defined]  # typer reads the options from it
+            [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in parameters]
+        )
+        app.command(name, rich_help_panel=panel)(run)
+        return run
+
+    return made
+
+
+def _exit_code(run: Callable[[], int | None], *, as_json: bool) -> int:
+    try:
+        code = run() or 0
+        sys.stdout.flush()
+    except AgentMemError as error:
+        output.print_error(error, as_json=as_json)
+        return exit_code_of(error)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whatever is still in the buffer has nowhere to go; without this the interpreter complains at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return CLOSED_PIPE
+    except OSError as error:
+        output.print_error(InvalidInput(f"{error.filename or 'file'}: {error.strerror or error}."), as_json=as_json)
+        return EXIT_CODES[InvalidInput]
+    return code
+
+
+def exit_code_of(error: AgentMemError) -> int:
+    return next((code for kind, code in EXIT_CODES.items() if isinstance(error, kind)), 4)
