@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import threading
 import weakref
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -255,15 +256,12 @@ class _Names:
     def __len__(self) -> int:
         return len(self.names)
 
-    def codes(self, names: Any) -> list[int]:
-        codes = []
-        for name in names:
-            code = self._codes.get(name)
-            if code is None:
-                code = self._codes[name] = len(self.names)
-                self.names.append(name)
-                self.nbytes += 160 + len(name)
-            codes.append(code)
+    def codes(self, names: Iterable[str | None]) -> list[int]:
+        known = self._codes
+        codes = [known.setdefault(name, len(known)) for name in names]
+        fresh = list(itertools.islice(known, len(self.names), None))
+        self.names += fresh
+        self.nbytes += sum(160 + len(name or "") for name in fresh)
         return codes
 
 

@@ -182,7 +182,8 @@ class Retriever:
             if asks_when(question.text):
                 shares["time"] = np.float32(weights.time) * view.marked(TIMED)
             reach = reach.only((smoothed > 0) | (cosines > 0))
-        evidence = confidence.Evidence(words.coverage, np.minimum(smoothed / words.highest, 1), cosines)
+        compared = None if meaning.vector is None else cosines
+        evidence = confidence.Evidence(words.coverage, np.minimum(smoothed / words.highest, 1), compared)
         if question.min_confidence is not None:
             reach = reach.only(confidence.of_hits(evidence) >= question.min_confidence)
         return _Ranking(view, reach, np.sum(list(shares.values()), axis=0), shares, evidence)
