@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Any, Final
 
@@ -160,13 +161,15 @@ def rows_by_key(connection: Connection, partition_id: int, keys: Sequence[str]) 
     return found
 
 
-def existing_ids(connection: Connection, partition_id: int, ids: Sequence[str]) -> set[str]:
-    """Those of the ids that the partition holds, retired ones too."""
+def existing_ids(connection: Connection, scope: Scope, ids: Sequence[str]) -> set[str]:
+    """Those of the ids that the scope's user (or else its agent) has anywhere, retired ones too."""
+    # Of every agent of the user: a forget by the user's scope must find one memory, and all of it.
+    owner = replace(scope, agent=None) if scope.user is not None else scope
     found: set[str] = set()
     for start in range(0, len(ids), _PARAMETERS_AT_ONCE):
         part = ids[start : start + _PARAMETERS_AT_ONCE]
-        statement = select(version.c.id).where(version.c.partition_id == partition_id, version.c.id.in_(part))
-        found.update(connection.execute(statement).scalars())
+        statement = _place_statement(reader(owner), may_write=True, retired=True)
+        found.update(connection.execute(statement, {**parameters(owner), "ids": part}).scalars())
     return found
 
 

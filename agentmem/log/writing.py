@@ -68,7 +68,8 @@ def append(
         answer.append(row)
     if standing is not None:
         standing.close()
-    _insert(connection, ticket.partition_id, rows, given_ids=[draft.id for draft in drafts if draft.id])
+    _require_new(connection, scope, [draft.id for draft in drafts if draft.id])
+    _insert(connection, ticket.partition_id, rows)
     return [memory_of({**row, **owner}) for row in answer]
 
 
@@ -188,15 +189,16 @@ def _known_keys(connection: Connection, partition_id: int, drafts: Sequence[Draf
     return reading.rows_by_key(connection, partition_id, keys) if keys else {}
 
 
-def _insert(connection: Connection, partition_id: int, rows: Sequence[Row], *, given_ids: Sequence[str]) -> None:
-    if given_ids:
-        taken = reading.existing_ids(connection, partition_id, given_ids)
-        repeated = len(set(given_ids)) < len(given_ids)
-        if taken or repeated:
-            raise InvalidInput(
-                f"The id {min(taken) if taken else min(given_ids)} exists already in this scope.",
-                hint="Leave the id out, or update() the memory.",
-            )
+def _require_new(connection: Connection, scope: Scope, ids: Sequence[str]) -> None:
+    taken = reading.existing_ids(connection, scope, ids) if ids else set()
+    if taken or len(set(ids)) < len(ids):
+        raise InvalidInput(
+            f"The id {min(taken) if taken else min(ids)} exists already in this scope.",
+            hint="Leave the id out, or update() the memory.",
+        )
+
+
+def _insert(connection: Connection, partition_id: int, rows: Sequence[Row]) -> None:
     if not rows:
         return
     connection.execute(insert(version), list(rows))

@@ -140,6 +140,23 @@ class MemoryPromises(LogSuite):
         assert all_contents(log, ANA) == ["first"]
         assert seq_of(log, ANA) == before
 
+    def test_a_person_has_an_id_once_whatever_the_agent(self, log: EpisodicLog) -> None:
+        """Or forgetting it by the person's scope would leave one behind."""
+        append_one(log, Scope(user="ana", agent="cook"), draft("first", id="an-id"))
+        for scope in (ANA, Scope(user="ana")):
+            with pytest.raises(InvalidInput):
+                append_one(log, scope, draft("second", id="an-id"))
+        log.erase(Scope(user="ana"), ["an-id"], mode="erase")
+        assert all_contents(log, Scope(user="ana")) == []
+
+    def test_an_id_of_somebody_else_is_free(self, log: EpisodicLog) -> None:
+        """Or its refusal would tell that somebody else has it."""
+        for scope in (BEN, ANA_ELSEWHERE, ANA):
+            assert append_one(log, scope, draft(f"of {scope}", id="an-id")).id == "an-id"
+        log.erase(BEN, ["an-id"], mode="erase")
+        assert contents(log.history(ANA, "an-id")) == [f"of {ANA}"]
+        assert contents(log.history(ANA_ELSEWHERE, "an-id")) == [f"of {ANA_ELSEWHERE}"]
+
     # --- idempotency ------------------------------------------------------------------------------
 
     def test_the_same_key_twice_stores_one_memory(self, log: EpisodicLog) -> None:
