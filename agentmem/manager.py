@@ -678,6 +678,8 @@ class MemoryManager:
         self, query: LogQuery, where: Mapping[str, Any] | None, *, after: tuple[int, int] | None = None
     ) -> Iterator[Memory]:
         predicate = parse_where(where)
+        if where and query.session is None and isinstance(where.get("session"), str):
+            query = replace(query, session=where["session"])  # read one session instead of looking through all
         partitions = {(head.user, head.agent): head.partition for head in self._log.heads(query.scope)}
         while True:
             page = self._log.read(replace(query, after=after, limit=_READ_AT_ONCE))
