@@ -66,7 +66,7 @@ def wrap(
         strict: Raise what goes wrong in memory (for tests).
 
     Raises:
-        InvalidInput: no shim is installed for this kind of client.
+        InvalidInput: no shim is known for this kind of client, or ``scope`` is no Scope.
     """
     attached = getattr(client, "__agentmem__", None)
     if isinstance(attached, Attached):

@@ -31,7 +31,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, Protocol, TypeVar, get_args
 
 from agentmem.context.rendering import render_hits
-from agentmem.errors import AgentMemError, ScopeError, StoreBusy
+from agentmem.errors import AgentMemError, InvalidInput, ScopeError, StoreBusy
 from agentmem.interfaces import Message
 from agentmem.records import Memory, Page, Retrieval, Role, Scope, Turn
 
@@ -128,12 +128,22 @@ def use_scope(scope: Scope) -> Iterator[Scope]:
     """Calls of wrapped clients inside the block use this scope, whatever they were wrapped with.
 
     Kept in a context variable: threads and asyncio tasks do not see each other's scope.
+
+    Raises:
+        InvalidInput: not a Scope.
     """
-    token = _scope.set(scope)
+    token = _scope.set(require_scope(scope))
     try:
         yield scope
     finally:
         _scope.reset(token)
+
+
+def require_scope(scope: object) -> Scope:
+    """The scope itself, if it is one: a mistake here must not wait for the first call to show."""
+    if not isinstance(scope, Scope):
+        raise InvalidInput(f"scope must be a Scope, not {type(scope).__name__}.", hint='Write Scope(user="ana").')
+    return scope
 
 
 def current_scope() -> Scope | None:
@@ -261,7 +271,7 @@ class Bridge:
         self, memory: Recorder, *, scope: Scope | None = None, strict: bool = False, options: WrapOptions | None = None
     ) -> None:
         self.memory = memory
-        self.scope = scope
+        self.scope = None if scope is None else require_scope(scope)
         self.strict = strict
         self.options = options or WrapOptions()
         self.status: Status = "ok"
@@ -281,10 +291,10 @@ class Bridge:
             AgentMemError: only if ``strict``.
         """
         scope = current_scope() or self.scope
+        self.status = "ok"
         if scope is None:
             self._trouble("off", ScopeError("A wrapped client was called without a scope.", hint="Use use_scope(…)."))
             return Prepared()
-        self.status = "ok"
         deadline = time.monotonic() + self.options.deadline_s
         session = self._session(scope)
         is_private = _private.get()
@@ -320,7 +330,7 @@ class Bridge:
         try:
             answers = list(said)
             with session.lock:
-                session.answered = True
+                session.answered = complete
                 _extend(session.known, answers)
             if not prepared.is_private:
                 wait_s = self.options.deadline_s if wait_for_write else 0.0

@@ -141,6 +141,14 @@ def test_an_answer_that_broke_off_is_marked(memory: ListMemory) -> None:
     assert memory.memories[-1].metadata == {"complete": False}
 
 
+def test_a_call_tried_again_after_its_answer_broke_off_is_recorded_once(memory: ListMemory) -> None:
+    bridge = Bridge(memory, scope=ANA)
+    exchange(bridge, users("one"), "1")
+    bridge.observe(bridge.prepare(users("one", "1", "two")), [], complete=False)
+    exchange(bridge, users("one", "1", "two"), "2")
+    assert [m.content for m in memory.memories] == ["one", "1", "two", "2"]
+
+
 def test_private_turns_are_answered_from_memory_but_never_recorded(memory: ListMemory) -> None:
     bridge = Bridge(memory, scope=ANA)
     exchange(bridge, users("my cat is Tom"), "1")
@@ -233,6 +241,13 @@ def test_use_scope_overrides_and_ends(memory: ListMemory) -> None:
     assert current_scope() is None
     assert memory.said("bob")[0] == "user: I am Bob"
     assert memory.said("ana")[0] == "user: I am Ana"
+
+
+def test_what_is_no_scope_is_refused_before_any_call(memory: ListMemory) -> None:
+    with pytest.raises(InvalidInput, match="must be a Scope"), use_scope("ana"):  # type: ignore[arg-type]  # the test
+        raise AssertionError("it was taken")
+    with pytest.raises(InvalidInput, match="must be a Scope"):
+        Bridge(memory, scope={"user": "ana"})  # type: ignore[arg-type]  # the test
 
 
 def test_threads_do_not_mix_their_scopes(memory: ListMemory) -> None:

@@ -1,0 +1,56 @@
+"""Every example runs from start to end, offline and without a key, and says what it promises."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = sorted((ROOT / "examples").glob("[0-9]*.py"))
+SAYS = {
+    "01_five_lines.py": "When did she move?  ->  I moved to Lisbon in May",
+    "02_update_and_forget.py": "Forgotten: 1 memory, status done, verified True",
+    "03_wrap_openai.py": '"My name is Ana, and I am allergic to nuts."',
+    "04_documents.py": "Found in: handbook.md > Handbook > Laptops",
+    "05_async.py": "bob: I live in Bergen.",
+    "06_yaml.py": "Did you mean 'vectors'?",
+    "07_write_a_backend.py": "",
+}
+
+
+def run(example: Path, folder: Path) -> str:
+    settings = {name: value for name, value in os.environ.items() if not name.startswith(("OPENAI_", "AGENTMEM_"))}
+    done = subprocess.run(
+        [sys.executable, str(example)],
+        cwd=folder,
+        env={**settings, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)
+def test_an_example_runs_and_says_what_it_promises(example: Path, tmp_path: Path) -> None:
+    if "openai" in example.name:
+        pytest.importorskip("openai", reason='needs `pip install "pyagentmem[openai]"`')
+    assert SAYS[example.name] in run(example, tmp_path)
+    assert list(tmp_path.iterdir()) == [], "an example leaves nothing behind"
+
+
+def test_examples_are_short_enough_to_read() -> None:
+    for example in EXAMPLES:
+        lines = example.read_text("utf-8").count("\n")
+        assert 20 <= lines <= 60, f"{example.name} has {lines} lines"
+
+
+def test_examples_are_numbered_without_gaps() -> None:
+    numbers = [int(re.match(r"\d+", example.name)[0]) for example in EXAMPLES]  # type: ignore[index]  # the glob
+    assert numbers == list(range(1, len(numbers) + 1))
