@@ -347,9 +347,10 @@ def _stemmer() -> Any:
 
 def _foreign_words(text: str) -> list[str]:
     """Words of any script, without accents; scripts without spaces give pairs of characters, and each Han one."""
-    text = _ACCENTS.sub("", unicodedata.normalize("NFKD", _INVISIBLE.sub("", text).casefold()))
-    words = _ANY_WORDS.findall(unicodedata.normalize("NFC", text).casefold().replace("’", "'"))
-    if not _IS_UNSPACED.search(text):
+    bare = _ACCENTS.sub("", unicodedata.normalize("NFKD", _INVISIBLE.sub("", text).casefold()))
+    whole = unicodedata.normalize("NFC", bare).casefold().replace("’", "'")
+    words = _ANY_WORDS.findall(whole)
+    if not _IS_UNSPACED.search(whole):
         return words
     pieces: list[str] = []
     for word in words:
