@@ -117,7 +117,7 @@ class MemoryManager:
             self._vectors: VectorStore = self._backend("vectors", vectors)
             self._embedder: Embedder | None = self._backend("embedder", embedder)
             self._extractor: Extractor | None = self._backend("extractor", extractor)
-            self._compressor: Compressor = self._backend("compressor", compressor)
+            self._compressor: Any = compressor
             self._llm: LLM | None = self._backend("llm", llm)
             self._tokens: TokenCounter = self._backend("tokens", tokens) or _default_counter()
             self._retriever = Retriever(
@@ -612,7 +612,7 @@ class MemoryManager:
     def _backend(self, role: str, spec: Any) -> Any:
         if not isinstance(spec, str | Mapping):
             return spec
-        made = build(role, spec)
+        made = build(role, spec, given={"clock": self._clock})
         self._owned.append(made)
         return made
 
@@ -698,6 +698,9 @@ class MemoryManager:
 
     def _compress_session(self, turns: Sequence[Memory], max_tokens: int) -> Memory | None:
         owner = turns[0].scope
+        if isinstance(self._compressor, str | Mapping):
+            # Built when first needed: most programs never compress.
+            self._compressor = self._backend("compressor", self._compressor)
         lines = self._compressor.compress(CompressionRequest(turns, max_tokens))
         before = [
             memory
