@@ -41,6 +41,7 @@ FILE_NAME: Final = "agentmem.yaml"
 SCHEMA_NAME: Final = "agentmem.schema.json"
 ENVIRONMENT_VARIABLE: Final = "AGENTMEM_CONFIG"
 DEFAULT_URL: Final = "sqlite:///memory/agentmem.db"
+_DEFAULT_LOG: Final = {"type": "sql", "url": DEFAULT_URL}
 BACKENDS: Final = ("log", "vectors", "embedder", "extractor", "compressor", "llm", "tokens")
 """The top-level keys that name a backend; each is the role of the same name in the registry."""
 
@@ -135,12 +136,12 @@ class Config(_Strict):
     version: Literal[1] = 1
     """The version of this file's format."""
     scope: ScopeRules = ScopeRules()
-    log: Backend = Backend.model_validate({"type": "sql", "url": DEFAULT_URL})
+    log: Backend = Backend.model_validate(_DEFAULT_LOG)
     """The database that holds every memory: SQLite, or postgresql+psycopg://…"""
     vectors: Backend = Backend(type="exact")
     """The vector index; rebuilt from the log when it is lost."""
-    embedder: Backend = Backend(type="static")
-    """What turns text into vectors."""
+    embedder: Backend | None = Backend(type="static")
+    """What turns text into vectors; null searches by words alone."""
     retrieval: RetrievalRules = Field(default_factory=RetrievalRules)  # type: ignore[valid-type]  # made by create_model
     extractor: Backend | None = None
     """What takes facts from turns."""
@@ -167,7 +168,7 @@ class Config(_Strict):
         """
         given: dict[str, Any] = {"retrieval": self.retrieval_options(), "required_ids": frozenset(self.scope.require)}
         for role in BACKENDS:
-            named = self.backend(role)
+            given[role] = named = self.backend(role)
             if named is not None:
                 cls = registry.resolve(role, named.type, allow=self.plugins.allow)
                 given[role] = {"type": cls, **named.options}
@@ -304,24 +305,24 @@ class _Reading:
     place: str
     base: Path | None = None
     lines: Mapping[Path_, int] = field(default_factory=dict)
-    problems: list[str] = field(default_factory=list)
+    problems: list[tuple[int, str]] = field(default_factory=list)
     replaced: set[Path_] = field(default_factory=set)
+    unreplaced: set[Path_] = field(default_factory=set)
 
     def report(self, path: Path_, said: str) -> None:
         """Note a problem as ``agentmem.yaml:4: vectors: …``."""
-        line = next((self.lines[path[:size]] for size in range(len(path), 0, -1) if path[:size] in self.lines), None)
+        line = next((self.lines[path[:size]] for size in range(len(path), 0, -1) if path[:size] in self.lines), 0)
         where = f"{self.place}:{line}" if line else self.place
-        self.problems.append(f"{where}: {_dotted(path)}: {said}" if path else f"{where}: {said}")
+        self.problems.append((line, f"{where}: {_dotted(path)}: {said}" if path else f"{where}: {said}"))
 
 
 def _checked(reading: _Reading) -> Config:
     data = _substituted(reading.data, (), reading)
     config = _validated(data, reading)
-    if config is not None:
-        config = config.model_copy(update=dict(_checked_backends(config, reading)))
+    located = dict(_checked_backends(data, reading))
     if config is None or reading.problems:
-        raise _combined(reading.problems, reading.place)
-    return config
+        raise _combined([said for _, said in sorted(reading.problems)], reading.place)
+    return config.model_copy(update=located)
 
 
 def _validated(data: dict[str, Any], reading: _Reading) -> Config | None:
@@ -337,27 +338,39 @@ def _validated(data: dict[str, Any], reading: _Reading) -> Config | None:
         except ValidationError as error:
             errors = error.errors(include_url=False)
     for item in errors:
-        reading.report(*_sentence(item, reading))
+        if tuple(item["loc"]) not in reading.unreplaced:
+            reading.report(*_sentence(item, reading))
     return None
 
 
-def _checked_backends(config: Config, reading: _Reading) -> Iterator[tuple[str, Backend]]:
+def _checked_backends(data: Mapping[str, Any], reading: _Reading) -> Iterator[tuple[str, Backend]]:
     """Backends whose name or options are wrong are reported; the others come back with their paths resolved."""
-    for role in BACKENDS:
-        named = config.backend(role)
-        if named is None or (role not in reading.data and role != "log"):
+    allow = _allowed(data)
+    said = {role: data[role] for role in BACKENDS if data.get(role) is not None}
+    for role, spec in {"log": _DEFAULT_LOG, **said}.items():
+        if any(path[:1] == (role,) for path in reading.unreplaced):
             continue
         try:
-            cls = registry.resolve(role, named.type, allow=config.plugins.allow)
-            values, problems = registry.check_options(cls, named.options)
+            named = Backend.model_validate(spec)
+            cls = registry.resolve(role, named.type, allow=allow)
+        except ValidationError:
+            continue  # Reported already.
         except ConfigError as error:
             reading.report((role,), str(error).removeprefix(f"{role}: "))
             continue
+        values, problems = registry.check_options(cls, named.options)
         for problem in problems:
             reading.report((role,), problem)
         hints = registry.options_of(cls)
         resolved = {name: _located(value, hints.get(name), reading.base) for name, value in values.items()}
         yield role, Backend.model_validate({"type": named.type, **resolved})
+
+
+def _allowed(data: Mapping[str, Any]) -> tuple[str, ...] | None:
+    try:
+        return PluginRules.model_validate(data.get("plugins", {})).allow
+    except ValidationError:
+        return None
 
 
 def _located(value: Any, option: registry.Option | None, base: Path | None) -> Any:
@@ -390,6 +403,7 @@ def _variable(match: re.Match[str], path: Path_, reading: _Reading) -> str:
         return "$"
     name = match[1]
     if name is None:
+        reading.unreplaced.add(path)
         reading.report(path, "'${' begins no variable. Write ${NAME}, ${NAME:-default}, or $$ for a dollar sign.")
         return ""
     reading.replaced.add(path)
@@ -397,6 +411,7 @@ def _variable(match: re.Match[str], path: Path_, reading: _Reading) -> str:
     if match[2]:
         return found or match[3]
     if found is None:
+        reading.unreplaced.add(path)
         reading.report(path, f"the environment has no {name}. Set it, or write ${{{name}:-default}}.")
         return ""
     return found
@@ -418,13 +433,13 @@ def _sentence(item: Any, reading: _Reading) -> tuple[Path_, str]:
     path: Path_ = tuple(item["loc"])
     if item["type"] == "extra_forbidden":
         known = _keys_at(path[:-1])
-        owner = _dotted(path[:-1]) or "the file"
+        owner = _dotted(path[:-1]) or "The file"
         return path, f"there is no such key. {registry.did_you_mean(str(path[-1]), known)}" + (
             f"{owner} takes: {', '.join(known)}."
         )
     if path == ("version",):
         return path, "this agentmem reads version 1. Write `version: 1`, or install a newer agentmem."
-    said = item["msg"].removeprefix("Value error, ").removeprefix(f"{_dotted(path)}.")
+    said = _PLAIN.get(item["type"], item["msg"]).removeprefix("Value error, ").removeprefix(f"{_dotted(path)}.")
     said = said[:1].lower() + said[1:]
     given = item.get("input")
     if isinstance(given, str | int | float | bool) and path not in reading.replaced and path[:1] not in _SECRETIVE:
@@ -432,6 +447,7 @@ def _sentence(item: Any, reading: _Reading) -> tuple[Path_, str]:
     return path, f"{said.rstrip('.')}."
 
 
+_PLAIN: Final = {"model_type": "must be a mapping of keys to values", "tuple_type": "must be a list"}
 _SECRETIVE: Final = frozenset((role,) for role in BACKENDS)
 
 

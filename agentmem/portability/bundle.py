@@ -74,7 +74,7 @@ def _memory(text: str | InvalidInput) -> Memory | str:
     except InvalidInput as error:
         return str(error)
     if not isinstance(value, dict):
-        return f"a {type(value).__name__} is no memory."
+        return "no JSON object."
     known = [field.name for field in fields(Memory)]
     unknown = [key for key in value if key not in known]
     if unknown:

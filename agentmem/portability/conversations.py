@@ -105,7 +105,7 @@ class _Reader:
 
     def read(self, value: Any, place: str) -> Findings:
         if not isinstance(value, dict):
-            yield Problem(place, f"a {type(value).__name__} is neither a turn nor a conversation.")
+            yield Problem(place, "no JSON object.")
         elif isinstance(value.get("mapping"), dict):
             yield from _chatgpt(value, place, self._keys)
         elif isinstance(value.get("messages"), list):
@@ -134,7 +134,7 @@ class _Reader:
         self, value: Any, place: str, conversation: str, *, session: str | None
     ) -> FoundTurn | Skipped | Problem:
         if not isinstance(value, dict):
-            return Problem(place, f"a {type(value).__name__} is no message.")
+            return Problem(place, "no JSON object.")
         try:
             line = _Line.model_validate({key: item for key, item in value.items() if key not in _IGNORED})
         except ValidationError as error:
