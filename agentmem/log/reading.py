@@ -73,9 +73,9 @@ def index_rows(connection: Connection, query: IndexQuery) -> IndexBatch:
     if query.known_at is not None:
         known_at = to_micros(query.known_at)
         rows = connection.execute(_snapshot_statement(query.vectors), {"at": query.partition, "known_at": known_at})
-        return IndexBatch(seq, [IndexRow._make(row) for row in rows])
+        return IndexBatch(seq, list(map(IndexRow._make, rows.all())))
     rows = connection.execute(_rows_statement(query.vectors), at)
-    batch = [IndexRow._make(row) for row in rows]
+    batch = list(map(IndexRow._make, rows.all()))
     if query.after == 0:
         return IndexBatch(seq, batch)
     gone = [row[0] for row in connection.execute(_gone_statement, at)]

@@ -7,6 +7,7 @@ import json
 import os
 import time
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 from sqlalchemy import RowMapping
@@ -101,12 +102,7 @@ def memory_of(row: RowMapping | Mapping[str, Any]) -> Memory:
         version=row["version"],
         kind=row["kind"],
         content=content,
-        scope=Scope(
-            user=row["user_id"] or None,
-            agent=row["agent_id"] or None,
-            session=row["session"],
-            tenant=row["tenant"],
-        ),
+        scope=_scope(row["tenant"], row["user_id"], row["agent_id"], row["session"]),
         role=row["role"],
         speaker=row["speaker"],
         position=row["position"],
@@ -124,6 +120,12 @@ def memory_of(row: RowMapping | Mapping[str, Any]) -> Memory:
         derived_from=tuple(json.loads(derived_from)) if derived_from else (),
         source=load_source(source) if source else None,
     )
+
+
+@lru_cache(maxsize=4096)
+def _scope(tenant: str, user: str, agent: str, session: str | None) -> Scope:
+    # Checked once: the rows of an answer share a few owners.
+    return Scope(user=user or None, agent=agent or None, session=session, tenant=tenant)
 
 
 def dump_json(value: Any) -> str:

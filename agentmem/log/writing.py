@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -9,7 +10,6 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, bindparam, func, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from agentmem.clock import Clock, to_micros
 from agentmem.errors import IdempotencyConflict, InvalidInput, VersionConflict
@@ -133,7 +133,9 @@ _bump = (
 
 @cache
 def _ticket_statement(dialect: str) -> Any:
-    made = (sqlite if dialect == "sqlite" else postgresql).insert(partition)
+    # Only the one that is used: importing a dialect costs tens of milliseconds.
+    insert_or_update: Any = importlib.import_module(f"sqlalchemy.dialects.{dialect}").insert
+    made = insert_or_update(partition)
     return made.on_conflict_do_update(
         index_elements=["tenant", "user_id", "agent_id"],
         set_={"head": partition.c.head + made.excluded.head},

@@ -8,7 +8,7 @@ import os
 import threading
 import weakref
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -116,8 +116,10 @@ class CachedPartition:
         columns = dict(zip(IndexRow._fields, zip(*rows, strict=True), strict=True))
         self._ids.extend(columns["id"])
         sessions = self._units.codes(
-            (row.session or row.source) and f"{row.session}\n{row.source}" if row.kind in _SPOKEN else None
-            for row in rows
+            [
+                (session or source) and f"{session}\n{source}" if kind in _SPOKEN else None
+                for session, source, kind in zip(columns["session"], columns["source"], columns["kind"], strict=True)
+            ]
         )
         self._extend("row", columns["row"])
         self._extend("version", columns["version"])
@@ -256,13 +258,13 @@ class _Names:
     def __len__(self) -> int:
         return len(self.names)
 
-    def codes(self, names: Iterable[str | None]) -> list[int]:
+    def codes(self, names: Sequence[str | None]) -> list[int]:
         known = self._codes
-        codes = [known.setdefault(name, len(known)) for name in names]
-        fresh = list(itertools.islice(known, len(self.names), None))
+        fresh = [name for name in dict.fromkeys(names) if name not in known]
+        known.update(zip(fresh, itertools.count(len(known)), strict=False))
         self.names += fresh
         self.nbytes += sum(160 + len(name or "") for name in fresh)
-        return codes
+        return list(map(known.__getitem__, names))
 
 
 class PartitionCache:
