@@ -197,7 +197,7 @@ class Retriever:
             asked &= view.column("valid_from") <= moment
         if question.where is not None and (predicate := parse_where(question.where)) is not None:
             where = question.where
-            asked &= view.joined(lambda partition: partition.matching(where, predicate))
+            asked &= view.joined(lambda partition: partition.matching(where, predicate)).astype(np.bool_, copy=False)
         hidden = {
             "superseded": view.column("valid_to") <= moment,
             "expired": view.column("expires_at") <= moment,
