@@ -217,7 +217,7 @@ class AsyncMemoryManager:
         return await self._call(self.sync.compress, scope=scope, max_tokens=max_tokens)
 
     def wrap(self, client: Client, *, scope: Scope | None = None, strict: bool = False) -> Client:
-        """As ``MemoryManager.wrap``; wrapping itself does no work that would need a thread."""
+        """As ``MemoryManager.wrap``; the first loads, here and now, what calls would wait for (up to a second)."""
         return self.sync.wrap(client, scope=scope, strict=strict)
 
     def bind(self, scope: Scope) -> AsyncBoundMemory:

@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
+from weakref import WeakSet
 
 from agentmem.clock import Clock, utc_now
 from agentmem.errors import InvalidInput, ManagerClosed, ScopeError, unknown_memory
@@ -63,6 +64,7 @@ from agentmem.retrieval.question import Question
 from agentmem.where import memory_columns, parse_where
 
 if TYPE_CHECKING:
+    from agentmem.clients import Bridge
     from agentmem.config import Config
     from agentmem.portability import ImportReport
 
@@ -136,6 +138,7 @@ class MemoryManager:
         self._generations = Generations(self._log, self._embedder)
         self._indexer = Indexer(self._log, embedder=self._embedder, vectors=self._vectors, clock=clock)
         self._worker = Worker(self._indexer)
+        self._bridges: WeakSet[Bridge] = WeakSet()
         self._forgetter = Forgetter(self._log, vectors=self._vectors, generations=self._generations, clock=clock)
 
     @classmethod
@@ -489,9 +492,11 @@ class MemoryManager:
             scope: Whose memory; unset = that of ``use_scope`` at each call.
             strict: Raise where memory fails, instead of going on without it.
         """
-        from agentmem.clients import wrap
+        from agentmem.clients import bridge_of, wrap
 
-        return wrap(client, memory=self, scope=scope, strict=strict)
+        wrapped = wrap(client, memory=self, scope=scope, strict=strict)
+        self._bridges.add(bridge_of(wrapped))
+        return wrapped
 
     def bind(self, scope: Scope) -> BoundMemory:
         """The same verbs without ``scope=``."""
@@ -579,12 +584,15 @@ class MemoryManager:
         """
         self._require_open()
         self._forgetter.purge_rest()
-        return self._worker.flush(timeout_s)
+        is_recorded = all(bridge.flush(timeout_s) for bridge in tuple(self._bridges))
+        return self._worker.flush(timeout_s) and is_recorded
 
     def close(self) -> None:
         """Finish the jobs behind the log and close what this manager opened. Closing twice is fine."""
         if self._closed:
             return
+        for bridge in tuple(self._bridges):
+            bridge.flush()  # turns of wrapped clients that are still being stored
         self._closed = True
         self._worker.close()
         self._forgetter.purge_rest()

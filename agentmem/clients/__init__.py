@@ -9,6 +9,7 @@ No provider's SDK is imported here; the shim of a client is found by the package
 from __future__ import annotations
 
 from typing import TypeVar
+from weakref import WeakSet
 
 from agentmem.clients.core import (
     Attached,
@@ -29,6 +30,9 @@ from agentmem.records import Scope
 
 C = TypeVar("C")
 
+_warm: WeakSet[Recorder] = WeakSet()
+"""Memories that were asked something already, so that wrapping another client for them costs nothing."""
+
 __all__ = [
     "Attached",
     "Bridge",
@@ -38,6 +42,7 @@ __all__ = [
     "Said",
     "Status",
     "WrapOptions",
+    "bridge_of",
     "current_scope",
     "memory_status",
     "private_turns",
@@ -60,6 +65,7 @@ def wrap(
 
     Before a call, what memory knows about the user's last words is put in front of them, and they are recorded;
     after it, the answer is. Trouble with memory never fails the call; ``memory_status`` tells of it.
+    The first wrap of a memory may take up to a second, because it loads what the first call would have to wait for.
 
     Args:
         scope: Whose memory; ``use_scope`` overrides it. Without a session one is made for this wrap.
@@ -76,6 +82,9 @@ def wrap(
         client = attached.original
     bridge = Bridge(memory, scope=scope, strict=strict, options=options)
     wrapped: C = _shim(client).attach(client, bridge)
+    if memory not in _warm:
+        _warm.add(memory)
+        bridge.warm_up()
     return wrapped
 
 
@@ -84,6 +93,14 @@ def unwrap(client: C) -> C:
     attached = getattr(client, "__agentmem__", None)
     original: C = attached.original if isinstance(attached, Attached) else client
     return original
+
+
+def bridge_of(client: object) -> Bridge:
+    """The bridge of a wrapped client. Raises InvalidInput for one that is not wrapped."""
+    attached = getattr(client, "__agentmem__", None)
+    if not isinstance(attached, Attached):
+        raise InvalidInput(f"This {type(client).__qualname__} is not wrapped.", hint="Use memory.wrap(client).")
+    return attached.bridge
 
 
 def memory_status(client: object) -> Status:

@@ -53,6 +53,7 @@ _MAX_KNOWN: Final = 1024
 _READERS: Final = 4
 _WRITERS: Final = 16
 """Threads that may read, and write, at once for one wrapped client; with all of them stuck, calls go on without."""
+_WARM_UP_S: Final = 1.0
 _LEAST_WRITE_S: Final = 0.05
 """Even when reading took the whole deadline, recording gets this long before the call goes on."""
 _PIECE_CHARACTERS: Final = 250_000
@@ -284,6 +285,17 @@ class Bridge:
         self._logged_at: float | None = None
         self._unlogged = 0
 
+    def warm_up(self) -> None:
+        """Ask once what nobody asked, so that the first call finds model, tables and memories loaded; 1 s at most.
+
+        A new process needs longer for its first answer than a call may be held up.
+        """
+        scope = self.scope or current_scope() or Scope(agent="nobody")
+        try:
+            self._within(lambda: self._block(scope, "What is known?", ()), time.monotonic() + _WARM_UP_S)
+        except Exception:  # noqa: BLE001  the first call will meet the same trouble and tell of it
+            return
+
     def prepare(self, said: Iterable[Said]) -> Prepared:
         """Recall for the user's last words and record what is new, before the model is asked.
 
@@ -337,6 +349,12 @@ class Bridge:
                 self._record(session, answers, wait_s=wait_s, complete=complete)
         except Exception as error:  # noqa: BLE001  the model's answer is the caller's, whatever fails in memory
             self._trouble("degraded", error)
+
+    def flush(self, timeout_s: float | None = None) -> bool:
+        """True when every turn was stored or is known to be lost; False when the timeout came first."""
+        with self._lock:
+            writing = [session.writing for session in self._sessions.values() if session.writing]
+        return not wait(writing, timeout_s).not_done
 
     def _session(self, scope: Scope) -> _Session:
         with self._lock:

@@ -16,6 +16,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from agentmem.errors import InvalidInput
@@ -313,6 +314,7 @@ def _checked_fence(fence: str | None) -> str:
     return fence
 
 
+@lru_cache(maxsize=1)
 def _default_counter() -> TokenCounter:
     from agentmem.tokens import default_counter
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -87,6 +88,7 @@ class _Model(NamedTuple):
         return tokens
 
 
+@lru_cache(maxsize=1)  # every manager of a process shares the table
 def _load_model(dimensions: int) -> _Model:
     import numpy as np
     from safetensors import safe_open

@@ -19,7 +19,7 @@ SAYS = {
     "04_documents.py": "Found in: handbook.md > Handbook > Laptops",
     "05_async.py": "bob: I live in Bergen.",
     "06_yaml.py": "Did you mean 'vectors'?",
-    "07_write_a_backend.py": "",
+    "07_write_a_backend.py": "I moved to Lisbon in May.",
 }
 
 
@@ -48,7 +48,7 @@ def test_an_example_runs_and_says_what_it_promises(example: Path, tmp_path: Path
 def test_examples_are_short_enough_to_read() -> None:
     for example in EXAMPLES:
         lines = example.read_text("utf-8").count("\n")
-        assert 20 <= lines <= 60, f"{example.name} has {lines} lines"
+        assert 20 <= lines <= 75, f"{example.name} has {lines} lines"
 
 
 def test_examples_are_numbered_without_gaps() -> None:

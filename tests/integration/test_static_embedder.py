@@ -132,6 +132,7 @@ def test_it_is_fast_enough_for_the_write_path(embedder: StaticEmbedder) -> None:
 
 
 def test_a_missing_package_names_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    static._load_model.cache_clear()
     monkeypatch.setattr(static.importlib.util, "find_spec", lambda _: None)
     with pytest.raises(ConfigError, match="pip install wordllama"):
         StaticEmbedder().embed(EmbedRequest(["hello"]))

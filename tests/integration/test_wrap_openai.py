@@ -15,7 +15,7 @@ import pytest
 from openai_server import Answer, OpenAIServer, serving, tool_call
 
 from agentmem import MemoryManager, Scope, Turn, use_scope
-from agentmem.clients import Attached, memory_status, unwrap, wrap
+from agentmem.clients import Attached, WrapOptions, bridge_of, memory_status, unwrap, wrap
 from agentmem.context.rendering import parse_block
 from agentmem.errors import InvalidInput, StoreBusy
 
@@ -34,7 +34,6 @@ def server() -> Iterator[OpenAIServer]:
 @pytest.fixture
 def memory() -> Iterator[MemoryManager]:
     with MemoryManager.open("sqlite://") as memory:
-        memory.retrieve("warm", scope=ANA)
         yield memory
 
 
@@ -57,6 +56,7 @@ def ask(client: Any, *messages: dict[str, Any], **options: Any) -> Any:
 
 
 def recorded(memory: MemoryManager, scope: Scope = ANA) -> list[tuple[str, str]]:
+    memory.flush()
     return [(item.role, item.content) for item in memory.list(scope=scope)]
 
 
@@ -127,10 +127,30 @@ def test_a_name_told_in_one_session_is_in_the_prompt_of_the_next(
     with MemoryManager.open(tmp_path) as first:
         ask(first.wrap(client, scope=Scope(user="ana", session="one")), user("My name is Ana Marques."))
     with MemoryManager.open(tmp_path) as second:
-        second.retrieve("warm", scope=ANA)
         ask(second.wrap(client, scope=Scope(user="ana", session="two")), user("What is my name?"))
     assert "My name is Ana Marques." in server.prompt
     assert "Understood." not in server.requests[0]["messages"][0]["content"]
+
+
+def test_the_first_call_of_a_process_has_its_memories_however_long_loading_takes(
+    memory: MemoryManager, server: OpenAIServer, client: Any
+) -> None:
+    class LoadsFirst:
+        """As slow at its first question as a process that has everything still to load."""
+
+        is_loaded = False
+        store_many = staticmethod(memory.store_many)
+        list = staticmethod(memory.list)
+
+        def retrieve(self, *args: Any, **options: Any) -> Any:
+            if not self.is_loaded:
+                time.sleep(0.5)
+                self.is_loaded = True
+            return memory.retrieve(*args, **options)
+
+    memory.store("My name is Ana.", scope=Scope(user="ana", agent="coach", session="sunday"))
+    ask(wrap(client, memory=LoadsFirst(), scope=ANA), user("What is my name?"))
+    assert '"My name is Ana."' in server.prompt
 
 
 def test_memories_stand_in_front_of_the_users_words_and_nothing_else_changes(
@@ -232,6 +252,7 @@ def test_tool_calls_and_results_are_recorded_verbatim_and_untrusted(
 
 def test_the_speaker_of_a_message_is_kept(memory: MemoryManager, client: Any) -> None:
     ask(memory.wrap(client, scope=ANA), {**user("hello"), "name": "Ana"})
+    memory.flush()
     assert memory.list(scope=ANA).items[0].speaker == "Ana"
 
 
@@ -311,7 +332,9 @@ def test_a_failing_memory_never_fails_the_call(server: OpenAIServer, client: Any
 
 def test_a_hanging_memory_adds_no_more_than_its_deadline(client: Any) -> None:
     release = threading.Event()
+    started = time.monotonic()
     wrapped = wrap(client, memory=Broken(release), scope=ANA)
+    assert time.monotonic() - started < 1.5
     started = time.monotonic()
     ask(client, user("hello"))
     bare_s = time.monotonic() - started
@@ -325,6 +348,18 @@ def test_a_hanging_memory_adds_no_more_than_its_deadline(client: Any) -> None:
 def test_strict_raises_what_memory_raises(client: Any) -> None:
     with pytest.raises(StoreBusy):
         ask(wrap(client, memory=Broken(), scope=ANA, strict=True), user("hello"))
+
+
+def test_closing_waits_for_turns_that_are_still_being_stored(tmp_path: Path, client: Any) -> None:
+    with MemoryManager.open(tmp_path) as memory:
+        wrapped = memory.wrap(client, scope=ANA)
+        bridge = bridge_of(wrapped)
+        store_many, memory.store_many = memory.store_many, lambda *a, **b: (time.sleep(0.5), store_many(*a, **b))[1]  # type: ignore[method-assign,assignment]  # slow on purpose
+        bridge.options = WrapOptions(deadline_s=0.05)
+        ask(wrapped, user("hello"))
+        assert memory_status(wrapped) == "degraded"
+    with MemoryManager.open(tmp_path) as memory:
+        assert recorded(memory) == [("user", "hello"), ("assistant", "Understood.")]
 
 
 def test_a_closed_memory_is_a_call_without_one(memory: MemoryManager, client: Any) -> None:
