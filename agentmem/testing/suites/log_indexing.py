@@ -126,6 +126,25 @@ class IndexingPromises(LogSuite):
         batch = log.index_rows(IndexQuery(ANA, partition, after=seq))
         assert (batch.seq, list(batch.rows), list(batch.gone), dict(batch.vectors)) == (seq, [], [], {})
 
+    @pytest.mark.parametrize("how", ["erase", "retire", "revise", "replace"])
+    def test_the_next_batch_says_which_rows_are_gone(self, log: EpisodicLog, how: str) -> None:
+        first, second = append(log, ANA, "one", "two")
+        partition, seq = own_partition(log, ANA), seq_of(log, ANA)
+        row = index_rows(log, ANA)[first.id].row
+        if how == "revise":
+            log.revise(ANA, first.id, Revision(metadata={"a": 1}), expected_version=None, generation=None)
+        elif how == "replace":
+            chunk = draft("a chunk", kind="document", source=Source("a.md", (), 0, 0, 7))
+            stored = append_one(log, ANA, chunk)
+            seq, row = seq_of(log, ANA), index_rows(log, ANA)[stored.id].row
+            log.append(ANA, [], generation=None, replacing=frozenset({"a.md"}))
+        else:
+            log.erase(ANA, [first.id], mode="erase" if how == "erase" else "retire")
+        batch = log.index_rows(IndexQuery(ANA, partition, after=seq))
+        assert list(batch.gone) == [row]
+        assert [each.id for each in batch.rows] == ([first.id] if how == "revise" else [])
+        assert second.id in index_rows(log, ANA)
+
     def test_vectors_can_be_left_out(self, log: EpisodicLog) -> None:
         generation = log.start_generation("test:1", DIMENSIONS, "test").number
         append_one(log, ANA, draft(vector=blob(1)), generation=generation)
@@ -150,12 +169,14 @@ class IndexingPromises(LogSuite):
     def test_catching_up_in_steps_is_loading_at_once(self, log: EpisodicLog) -> None:
         """Whatever is written, an index that follows along holds what one that loads afresh holds."""
 
-        @settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+        @settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
         @given(steps=Steps)
         def holds(steps: list[tuple[str, int, bool]]) -> None:
             writer = _Writer(log, Scope(user=f"follower {next(_examples)}", agent="coach"))
-            writer.append(1, with_vector=True)
+            writer.append(2, with_vector=True)
+            writer.append(2, with_vector=False)
             follower = _Follower(log, writer.scope)
+            follower.catch_up()
             for step, number, flag in steps:
                 if step == "catch up":
                     follower.catch_up()
@@ -249,13 +270,14 @@ class IndexingPromises(LogSuite):
         rest = log.without_vector(head, generation, after=first[-1][0], limit=10)
         assert [memory for _, memory in first + rest] == stored
 
-    def test_a_vector_that_comes_after_its_row_was_erased_is_ignored(self, log: EpisodicLog) -> None:
+    def test_a_vector_that_comes_after_its_row_was_forgotten_is_ignored(self, log: EpisodicLog) -> None:
         generation = log.start_generation("test:1", DIMENSIONS, "test").number
-        one, two = append(log, ANA, "one", "two")
+        one, two, three = append(log, ANA, "one", "two", "three")
         partition = own_partition(log, ANA)
         rows = {id: row.row for id, row in index_rows(log, ANA).items()}
         log.erase(ANA, [one.id], mode="erase")
-        late = [Embedded(partition, rows[one.id], blob(1)), Embedded(partition, rows[two.id], blob(2))]
+        log.erase(ANA, [three.id], mode="retire")
+        late = [Embedded(partition, rows[id], blob(2)) for id in (one.id, two.id, three.id)]
         log.put_vectors(generation, late)
         places = [(partition, row) for row in rows.values()]
         assert log.vectors(ANA, places) == {(partition, rows[two.id]): blob(2)}
