@@ -164,10 +164,11 @@ class Config(_Strict):
     def backends(self) -> dict[str, Any]:
         """What the file describes, as the arguments of ``MemoryManager``; each ``type`` is the class that was found.
 
-        The folder of an SQLite database is made if it is missing.
+        What it leaves out is left to the manager's defaults, all but the log. The folder of an SQLite database is
+        made if it is missing.
         """
         given: dict[str, Any] = {"retrieval": self.retrieval_options(), "required_ids": frozenset(self.scope.require)}
-        for role in BACKENDS:
+        for role in {"log", *self.model_fields_set} & set(BACKENDS):
             given[role] = named = self.backend(role)
             if named is not None:
                 cls = registry.resolve(role, named.type, allow=self.plugins.allow)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
+import tempfile
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -419,6 +421,29 @@ def upgrade(at: Target) -> None:
         output.print_json({"from": before, "to": after})
     else:
         output.print_text(f"schema {after}" if before == after else f"schema {before or 'none'} -> {after}")
+
+
+bench = typer.Typer(help="Measure this memory.", no_args_is_help=True)
+app.add_typer(bench, name="bench", rich_help_panel=_UPKEEP)
+
+
+@command(bench, "quality", panel=_UPKEEP)
+def bench_quality(
+    at: Target,
+    data: Annotated[list[Path], typer.Argument(help="Files of LoCoMo or LongMemEval, JSON or .json.gz.")],
+) -> int:
+    """How well questions of a benchmark find the turns that answer them; in a memory of its own, thrown away after."""
+    from agentmem.bench.quality import run_quality
+
+    reports = []
+    for path in data:
+        with tempfile.TemporaryDirectory() as folder, output.progress(f"measuring {path.name}") as tell:
+            reports.append(run_quality(path, open_memory=partial(at.open_empty, Path(folder)), progress=tell))
+    if at.json:
+        output.print_json([report.to_dict() for report in reports])
+    else:
+        output.show(*(report.table() for report in reports))
+    return 1 if any(report.skipped for report in reports) else 0
 
 
 @command(app, "plugins", panel=_UPKEEP)

@@ -101,6 +101,14 @@ class Target:
             )
         return MemoryManager.open(self._folder)
 
+    def open_empty(self, folder: Path) -> MemoryManager:
+        """A new memory in a folder, with what the configuration says but for where it keeps things."""
+        from agentmem.manager import MemoryManager
+
+        backends = self.configured.backends() if self.configured else {}
+        elsewhere = ("log", "vectors", "required_ids")
+        return MemoryManager.open(folder, **{name: given for name, given in backends.items() if name not in elsewhere})
+
     @property
     def scope(self) -> Scope:
         """Whose memory: as said, then as YAML says."""

@@ -88,13 +88,13 @@ def memories(found: Iterable[Memory]) -> Table:
 def hits(found: Iterable[Hit]) -> Table:
     """Hits, best first; their signals below the words where they were asked for."""
     rows = [
-        [f"{hit.confidence:.0%}", day(hit.memory.occurred_at), who(hit.memory), _words_and_signals(hit)]
+        [f"{hit.score:.2f}", f"{hit.confidence:.0%}", day(hit.memory.occurred_at), who(hit.memory), _words(hit)]
         for hit in found
     ]
-    return table("sure", "when", "who", "memory", rows=rows)
+    return table("score", "sure", "when", "who", "memory", rows=rows)
 
 
-def _words_and_signals(hit: Hit) -> Any:
+def _words(hit: Hit) -> Any:
     from rich.text import Text
 
     words = Text(safe(hit.content))

@@ -90,7 +90,7 @@ def test_what_was_changed_or_forgotten_here_stays_so_when_it_is_imported_again(
     memory.forget(second.id, scope=ANA)
     report = memory.import_from(file, scope=ANA, trust="user")
     assert (*counts(report), report.tombstoned) == (0, 2, 0, 1)
-    assert contents(memory) == ["turn 2", "corrected"] or contents(memory) == ["corrected", "turn 2"]
+    assert contents(memory) == ["corrected", "turn 2"]
 
 
 def test_records_that_cannot_be_taken_are_listed_and_the_others_stored(memory: MemoryManager, tmp_path: Path) -> None:
@@ -213,7 +213,7 @@ def test_a_changed_file_replaces_what_changed_and_an_unchanged_one_nothing(
     assert counts(memory.import_from(file, scope=ANA, trust="operator")) == (0, 1, 0)
     file.write_text("# Kiln\n\nCool very slowly.\n")
     assert counts(memory.import_from(file, scope=ANA, trust="operator")) == (1, 0, 0)
-    assert contents(memory) == ["Cool very slowly."] or contents(memory) == ["# Kiln\n\nCool very slowly."]
+    assert contents(memory) == ["# Kiln\n\nCool very slowly."]
 
 
 def test_other_encodings_are_read_when_they_are_named(memory: MemoryManager, tmp_path: Path) -> None:
@@ -405,7 +405,7 @@ written_turns = st.builds(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(written_turns, st.lists(texts, max_size=2)), min_size=1, max_size=5))
 def test_what_is_exported_and_imported_is_equal(tmp_path: Path, written: list[tuple[Turn, list[str]]]) -> None:
     far = datetime(2200, 1, 1, tzinfo=UTC)

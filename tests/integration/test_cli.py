@@ -1,0 +1,320 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+import agentmem
+from agentmem import errors
+from agentmem.cli.commands import app
+from agentmem.cli.options import exit_code_of
+
+Run = Callable[..., Result]
+ROOT = Path(agentmem.__file__).parent.parent
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs a command in an empty folder, as Ana."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("AGENTMEM_CONFIG", "AGENTMEM_AGENT", "AGENTMEM_SESSION", "AGENTMEM_TENANT"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AGENTMEM_USER", "ana")
+    monkeypatch.setenv("COLUMNS", "200")
+    runner = CliRunner()
+    return lambda *words, **settings: runner.invoke(app, list(words), **settings)
+
+
+def answer(result: Result) -> Any:
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def store(run: Run, words: str, *options: str) -> str:
+    return str(answer(run("store", words, "--json", *options))["id"])
+
+
+def test_a_memory_goes_its_way_from_store_to_forget(run: Run) -> None:
+    id = store(run, "I moved to Lisbon in May.", "--at", "2026-05-03T09:00:00Z", "--metadata", '{"topic": "home"}')
+    found = answer(run("search", "When did I move to Lisbon?", "--json", "--explain"))
+    assert [hit["memory"]["id"] for hit in found["hits"]] == [id]
+    assert found["hits"][0]["signals"]
+    assert answer(run("show", id, "--json"))["metadata"] == {"topic": "home"}
+    assert answer(run("update", id, "I moved to Porto in May.", "--json"))["version"] == 2
+    versions = answer(run("history", id, "--json"))
+    assert [version["content"] for version in versions] == ["I moved to Lisbon in May.", "I moved to Porto in May."]
+    assert [item["id"] for item in answer(run("list", "--json"))["items"]] == [id]
+    receipt = answer(run("forget", id, "--verify", "--json"))
+    assert (receipt["memories"], receipt["status"], receipt["verified"]) == (1, "done", True)
+    assert run("list", "--json").exit_code == 1
+    assert run("search", "Porto").exit_code == 1
+
+
+def test_every_answer_for_people_names_what_it_is_about(run: Run) -> None:
+    id = run("store", "I moved to Lisbon in May.").stdout.strip()
+    for words in (
+        ["search", "Lisbon", "--explain"],
+        ["list"],
+        ["show", id],
+        ["history", id],
+        ["search", "Lisbon", "--prompt"],
+    ):
+        result = run(*words)
+        assert result.exit_code == 0, result.output
+        assert "I moved to Lisbon in May." in result.stdout
+    assert id in run("update", id, "--importance", "0.5").stdout
+    assert "memories, turn" in run("stats").stdout
+    assert "All is well." in run("doctor").stdout
+    assert "ChromaVectors" in run("plugins").stdout
+    assert id not in run("forget", id).stdout
+
+
+def test_words_may_come_from_standard_input(run: Run) -> None:
+    id = answer(run("store", "-", "--json", input="from a pipe\n"))["id"]
+    assert answer(run("show", id, "--json"))["content"] == "from a pipe\n"
+
+
+def test_control_characters_never_reach_the_terminal(run: Run) -> None:
+    words = "red \x1b[31m alert \x07 \u202egnp.exe \x9b2J end"
+    id = store(run, words)
+    for options in (["list"], ["show", id], ["search", "alert", "--explain"], ["list", "--json"], ["history", id]):
+        said = run(*options).stdout
+        assert not set(said) & set("\x1b\x07\u202e\x9b"), options
+    assert answer(run("show", id, "--json"))["content"] == words
+    assert "\\u001b[31m" in run("show", id).stdout
+
+
+def test_text_that_looks_like_markup_is_shown_as_it_is(run: Run) -> None:
+    store(run, "[bold]not bold[/bold] [/nothing] :smile:")
+    assert "[bold]not bold[/bold] [/nothing] :smile:" in run("list").stdout
+
+
+# --- forgetting everything ------------------------------------------------------------------------
+
+
+def test_everything_is_not_forgotten_before_somebody_says_yes(run: Run) -> None:
+    store(run, "one")
+    refused = run("forget", "--everything")
+    assert refused.exit_code == 2
+    assert "Forget all 1 memories of ana? Nobody is here to answer. Say --yes." in refused.stderr
+    assert answer(run("forget", "--everything", "--dry-run", "--json"))["status"] == "dry_run"
+    assert len(answer(run("list", "--json"))["items"]) == 1
+    assert answer(run("forget", "--everything", "--yes", "--json"))["memories"] == 1
+
+
+def test_forget_takes_exactly_one_selector(run: Run) -> None:
+    id = store(run, "one")
+    assert run("forget").exit_code == 2
+    assert run("forget", id, "--everything", "--yes").exit_code == 2
+    assert answer(run("forget", "--where", '{"role": "user"}', "--json"))["memories"] == 1
+
+
+# --- errors ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["show", "nope"], 1, "error: "),
+        (["show", "nope", "--user", "ben"], 1, "error: "),
+        (["search", ""], 2, "query is empty"),
+        (["search", "x", "--where", "{"], 2, "--where is not JSON"),
+        (["search", "x", "--where", "[]"], 2, "must be a JSON object"),
+        (["search", "x", "--where", '{"sesion": "a"}'], 2, "Did you mean 'session'"),
+        (["search", "x", "--as-of", "yesterday"], 2, "--as-of: 'yesterday' is not a time"),
+        (["store", "x", "--at", "2026-05-03T09:00:00"], 2, "naive"),
+        (["store", "  "], 2, "content is empty"),
+        (["store", "x", "--kind", "fcat"], 2, "Did you mean 'fact'"),
+        (["list", "--limit", "0"], 2, "limit must be"),
+        (["list", "--cursor", "zzz"], 2, "cursor"),
+        (["import", "nowhere.jsonl", "--trust", "user"], 2, "There is no nowhere.jsonl"),
+        (["export", "no/such/folder/out.jsonl"], 2, "No such file"),
+        (["list", "--path", "elsewhere"], 2, "There is no memory in"),
+        (["list", "--path", "memory", "--url", "sqlite://"], 2, "exclude one another"),
+        (["list", "--config", "nowhere.yaml"], 3, "nowhere.yaml cannot be read"),
+        (["list", "--url", "mysql://x"], 3, "error: "),
+        (["no-such-command"], 2, ""),
+        (["import", "x"], 2, "trust"),
+    ],
+)
+def test_what_goes_wrong_is_one_line_and_a_code(words: list[str], code: int, said: str, run: Run) -> None:
+    store(run, "something")
+    result = run(*words)
+    assert result.exit_code == code, result.output
+    assert said in " ".join(result.stderr.split())
+    assert "Traceback" not in result.output
+    assert result.stdout == ""
+
+
+def test_programs_read_errors_with_their_code(run: Run) -> None:
+    store(run, "something")
+    said = json.loads(run("show", "nope", "--json").stderr)["error"]
+    assert (said["code"], said["retryable"]) == ("not_found", False)
+
+
+def test_whose_memory_is_asked_when_nobody_said(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AGENTMEM_USER")
+    result = run("store", "x")
+    assert (result.exit_code, result.stderr) == (
+        2,
+        "error: Whose memory? Say --user ana or --agent coach, or set AGENTMEM_USER.\n",
+    )
+
+
+def test_every_error_of_our_tree_has_an_exit_code() -> None:
+    tree = [
+        error for error in vars(errors).values() if isinstance(error, type) and issubclass(error, errors.AgentMemError)
+    ]
+    codes = {error.__name__: exit_code_of(error("x")) for error in tree}
+    assert set(codes.values()) == {1, 2, 3, 4, 5}
+    assert {codes[name] for name in ("StoreBusy", "StoreFull", "SchemaTooNew", "CorruptRecord", "BackendError")} == {4}
+
+
+# --- configuration --------------------------------------------------------------------------------
+
+
+def test_init_writes_a_file_that_works_and_keeps_one_that_is_there(run: Run, tmp_path: Path) -> None:
+    assert answer(run("init", "--json"))["written"] == ["agentmem.yaml", "agentmem.schema.json"]
+    assert json.loads((tmp_path / "agentmem.schema.json").read_text()) == json.loads(run("schema").stdout)
+    again = run("init")
+    assert (again.exit_code, "--force replaces it" in again.stderr) == (2, True)
+    assert run("init", "--force").exit_code == 0
+    store(run, "kept where the file says")
+    assert (tmp_path / "memory" / "agentmem.db").is_file()
+    assert len(answer(run("list", "--json"))["items"]) == 1
+
+
+def test_the_file_says_whose_memory_unless_the_command_line_does(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("AGENTMEM_USER")
+    (tmp_path / "agentmem.yaml").write_text("scope: {user: yaml, require: [user]}\n")
+    assert answer(run("store", "x", "--json"))["scope"]["user"] == "yaml"
+    assert answer(run("store", "x", "--user", "cli", "--json"))["scope"]["user"] == "cli"
+    (tmp_path / "agentmem.yaml").write_text("scope: {require: [user]}\n")
+    assert run("store", "x", "--agent", "coach").exit_code == 5
+
+
+def test_a_typo_in_the_file_is_shown_with_its_line(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "agentmem.yaml").write_text("version: 1\nvector: exact\n")
+    result = run("list")
+    assert result.exit_code == 3
+    assert result.stderr.startswith("error: agentmem.yaml:2: vector: there is no such key. Did you mean 'vectors'?")
+
+
+# --- in and out -----------------------------------------------------------------------------------
+
+
+def test_what_is_exported_can_be_imported_elsewhere(run: Run, tmp_path: Path) -> None:
+    id = store(run, "I moved to Lisbon in May.")
+    assert answer(run("export", "out.jsonl", "--json"))["memories"] == 1
+    there = ["--path", "there", "--json"]
+    assert answer(run("import", "out.jsonl", "--trust", "declared", *there))["stored"] == 1
+    assert answer(run("import", "out.jsonl", "--trust", "declared", *there))["unchanged"] == 1
+    assert answer(run("show", id, *there))["id"] == id
+
+
+def test_records_that_could_not_be_taken_are_named_and_change_the_exit_code(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "turns.jsonl").write_text('{"content": "good"}\nbroken\n')
+    result = run("import", "turns.jsonl", "--trust", "user")
+    assert result.exit_code == 1
+    assert "stored" in result.stdout
+    assert "turns.jsonl:2: not JSON" in result.stderr
+
+
+# --- upkeep ---------------------------------------------------------------------------------------
+
+
+def test_upkeep_answers_programs(run: Run) -> None:
+    store(run, "I moved to Lisbon in May.", "--session", "monday")
+    assert answer(run("stats", "--json"))["memories"]["turn"] == 1
+    health = answer(run("doctor", "--deep", "--json"))
+    assert health["ok"]
+    assert {"agentmem", "python", "sqlite"} <= set(health["versions"])
+    assert answer(run("doctor", "--fix", "--json"))["ok"]
+    assert answer(run("reembed", "--json"))["embedder"] == "static"
+    upgraded = answer(run("upgrade", "--json"))
+    assert upgraded["from"] == upgraded["to"]
+    assert {"role": "vectors", "name": "chroma"}.items() <= next(
+        claim for claim in answer(run("plugins", "--json")) if claim["name"] == "chroma"
+    ).items()
+    summaries = answer(run("compress", "--json"))
+    assert [len(summary["derived_from"]) for summary in summaries] == [1]
+
+
+# --- as a process ---------------------------------------------------------------------------------
+
+
+def process(*words: str, folder: Path, **settings: Any) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "AGENTMEM_USER": "ana"}
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "AGENTMEM_CONFIG"):
+        environment.pop(name, None)
+    command = [sys.executable, "-m", "agentmem", *words]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False, **settings)
+
+
+def test_the_demo_remembers_corrects_and_forgets_across_processes(tmp_path: Path) -> None:
+    done = process("demo", "--json", "--path", str(tmp_path / "demo"), folder=tmp_path, timeout=120)
+    assert done.returncode == 0, done.stderr
+    first, second, third = json.loads(done.stdout)["acts"]
+    assert len({act["process"] for act in (first, second, third)}) == 3
+    found = " ".join(hit["memory"]["content"] for hit in second["retrieval"]["hits"])
+    assert "Kumo" in found
+    assert "latex" in found
+    assert second["tokens"] > 50
+    assert second["answer"] is None
+    assert "no model is configured" in second["not_sent_because"]
+    assert (second["corrected"]["version"], second["receipt"]["verified"]) == (2, True)
+    assert "19th of June" in third["retrieval"]["hits"][0]["memory"]["content"]
+    assert (third["versions"], third["forgotten_hits"], third["files_with_forgotten_words"]) == (2, [], [])
+    # The demo's own search, repeated from outside.
+    files = [path for path in (tmp_path / "demo").rglob("*") if path.is_file()]
+    assert not [path for path in files if b"0470 55 01 93" in path.read_bytes()]
+    assert [path for path in files if b"Kumo" in path.read_bytes()]
+
+
+def test_the_demo_never_touches_a_folder_that_is_there(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    done = process("demo", "--path", "mine", folder=tmp_path)
+    assert (done.returncode, "is there already" in done.stderr) == (2, True)
+
+
+def test_a_reader_that_stops_reading_is_no_error(tmp_path: Path) -> None:
+    process("store", "-", folder=tmp_path, input="word " * 50_000)
+    command = f"'{sys.executable}' -m agentmem list --json | head -c 10"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "AGENTMEM_USER": "ana"}
+    # Unbuffered, Python drops the rest of a write that was cut short, and nobody ever learns of the closed pipe.
+    environment.pop("PYTHONUNBUFFERED", None)
+    done = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {command}"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+def test_help_and_version_load_neither_the_database_nor_numpy(tmp_path: Path) -> None:
+    code = (
+        "import sys\nfrom agentmem.cli.commands import app\n"
+        "try: app(['--version'])\nexcept SystemExit: pass\n"
+        "print(sorted({'numpy', 'sqlalchemy', 'pydantic', 'rich', 'yaml'} & set(sys.modules)))"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == [agentmem.__version__, "[]"]
+
+
+def test_the_bench_skips_what_is_not_there_and_says_so(run: Run) -> None:
+    result = run("bench", "quality", "locomo.json", "--json")
+    assert result.exit_code == 1
+    assert "there is no file" in json.loads(result.stdout)[0]["skipped"]
