@@ -11,7 +11,6 @@ from agentmem.cli import output
 from agentmem.cli.options import Target
 from agentmem.records import Finding, Health
 
-_FIXED_SQLITE: Final = (3, 51, 3)
 _SHOWN: Final = ("sqlalchemy", "pydantic", "numpy", "chromadb", "openai", "psycopg")
 
 
@@ -21,15 +20,13 @@ def examine(at: Target, *, deep: bool, fix: bool) -> int:
         health = memory.repair() if fix else memory.verify(deep=deep)
         if fix and deep:
             health = Health(memory.verify(deep=True).findings, health.repaired)
-    versions, notes = _versions(), _notes(at.database_url)
+    versions = _versions()
     if at.json:
-        output.print_json({**health.to_dict(), "versions": versions, "notes": notes})
+        output.print_json({**health.to_dict(), "versions": versions})
         return 0 if health.ok else 1
     output.show(output.table("", "", "", rows=[_row(finding) for finding in health.findings]))
     for mended in health.repaired:
         output.print_text(f"mended: {mended}")
-    for note in notes:
-        output.print_text(f"note: {note}")
     output.print_text(" · ".join(f"{name} {version}" for name, version in versions.items()))
     output.print_text("All is well." if health.ok else "Not all is well; see the remedies above.")
     return 0 if health.ok else 1
@@ -50,13 +47,3 @@ def _versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return versions
-
-
-def _notes(url: str) -> list[str]:
-    if not url.startswith("sqlite") or sqlite3.sqlite_version_info >= _FIXED_SQLITE:
-        return []
-    return [
-        f"SQLite {sqlite3.sqlite_version} has a rare bug that can corrupt a database when several connections write "
-        "and checkpoint at once (fixed in 3.51.3). agentmem only checkpoints under a lock of its own; other tools "
-        "should not write to this file."
-    ]

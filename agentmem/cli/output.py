@@ -63,13 +63,13 @@ def console(*, stderr: bool = False) -> Console:
     return Console(file=stream, width=None if stream.isatty() else _WIDTH_OF_A_PIPE, highlight=False, markup=False)
 
 
-def table(*columns: str, rows: Iterable[Sequence[Any]], title: str | None = None) -> Table:
+def table(*columns: str, rows: Iterable[Sequence[Any]]) -> Table:
     """A table of safe cells; the last column takes the room that is left."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    made = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
+    made = Table(box=box.SIMPLE_HEAD, show_header=any(columns), pad_edge=False)
     for place, column in enumerate(columns):
         made.add_column(column, ratio=1 if place == len(columns) - 1 else None, overflow="fold")
     for row in rows:

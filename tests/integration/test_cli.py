@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from openai_server import Answer, serving
 from typer.testing import CliRunner, Result
 
 import agentmem
@@ -252,12 +253,13 @@ def test_upkeep_answers_programs(run: Run) -> None:
 # --- as a process ---------------------------------------------------------------------------------
 
 
-def process(*words: str, folder: Path, **settings: Any) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "AGENTMEM_USER": "ana"}
-    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "AGENTMEM_CONFIG"):
-        environment.pop(name, None)
+def process(
+    *words: str, folder: Path, environment: dict[str, str] | None = None, **settings: Any
+) -> subprocess.CompletedProcess[str]:
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("OPENAI_", "AGENTMEM_"))}
+    own = {**inherited, "PYTHONPATH": str(ROOT), "AGENTMEM_USER": "ana", **(environment or {})}
     command = [sys.executable, "-m", "agentmem", *words]
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False, **settings)
+    return subprocess.run(command, cwd=folder, env=own, capture_output=True, text=True, check=False, **settings)
 
 
 def test_the_demo_remembers_corrects_and_forgets_across_processes(tmp_path: Path) -> None:
@@ -278,6 +280,18 @@ def test_the_demo_remembers_corrects_and_forgets_across_processes(tmp_path: Path
     files = [path for path in (tmp_path / "demo").rglob("*") if path.is_file()]
     assert not [path for path in files if b"0470 55 01 93" in path.read_bytes()]
     assert [path for path in files if b"Kumo" in path.read_bytes()]
+
+
+def test_the_demo_asks_the_model_that_the_environment_names(tmp_path: Path) -> None:
+    with serving() as server:
+        server.will(Answer(text="By the 12th of June, and nitrile gloves."))
+        environment = {"OPENAI_BASE_URL": server.url, "OPENAI_MODEL": "local"}
+        done = process("demo", folder=tmp_path, timeout=120, environment=environment)
+    assert done.returncode == 0, done.stderr
+    assert "assistant  By the 12th of June, and nitrile gloves." in done.stdout
+    assert server.requests[0]["model"] == "local"
+    assert "allergic to latex" in server.prompt
+    assert "Nothing was sent" not in done.stdout
 
 
 def test_the_demo_never_touches_a_folder_that_is_there(tmp_path: Path) -> None:
