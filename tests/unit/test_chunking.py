@@ -61,7 +61,7 @@ def paths(text: str, max_tokens: int = 50) -> list[tuple[tuple[str, ...], str]]:
 _MARKDOWN = """\
 # A|## B b #|Title
 =====|Sub
----|---|+++|```|~~~~|```py|    code|- item one|1. item two|> quote|Two words. And more!|#|#hashtag|key: value|記憶は大切\
+---|---|+++|```|~~~~|```py|    code|- item one|1. item two|> quote|Two words. And more!|#|#hashtag|key: value|記憶は\
 """
 _ODD = [
     "| a | b |",
