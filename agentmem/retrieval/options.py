@@ -40,7 +40,7 @@ class RetrievalOptions:
     speaker: float = 0.5
     time: float = 0.2
     statement: float = 0.1
-    author: float = 0.3
+    author: float = 0.4
     conversation: float = 0.3
     rerank: float = 0.5
     rerank_pool: int = 50

@@ -458,7 +458,8 @@ class _Ranking:
     def neighbours(self, slot: int) -> list[int]:
         """The turns just before and after that may be shown, oldest first."""
         around = [int(self.view.previous[slot]), int(self.view.following[slot])]
-        return [near for near in around if near >= 0 and self.reach.visible[near]]
+        # A turn stored since the ranking may already be linked; it was not looked at, so it is left out.
+        return [near for near in around if 0 <= near < self.view.size and self.reach.visible[near]]
 
 
 def _table_cosines(partition: CachedPartition, vector: Vectors) -> Floats:
