@@ -84,9 +84,10 @@ class QualityReport:
             caption=f"{self.turns_per_second:,.0f} turns/s stored; retrieve p50 {self.retrieve_ms_p50:.1f} ms, "
             f"p95 {self.retrieve_ms_p95:.1f} ms; sha256 {self.sha256[:12]}…",
         )
-        table.add_column("")
+        table.add_column("", no_wrap=True)
         for group, figures in self.figures.items():
-            table.add_column(f"{group}\nn={figures[metrics[0]].n}", justify="right")
+            heading = f"{group}\nn={figures[metrics[0]].n}"
+            table.add_column(heading, justify="right", no_wrap=group == "all", max_width=22 if group == "all" else 11)
         for metric in metrics:
             cells = [
                 _cell(figures.get(metric), with_interval=group == "all") for group, figures in self.figures.items()

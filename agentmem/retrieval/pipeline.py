@@ -53,6 +53,8 @@ _READ_AT_ONCE: Final = 32
 _JUDGED: Final = 10
 """The confidence of an answer looks at so many of the best, however many are wanted."""
 _MESSAGES_BEFORE: Final = 2
+_FEW_TERMS: Final = 3
+"""A question with more terms of its own says what it is about, whatever "it" is."""
 _POINTS_BACK: Final = re.compile(
     r"\b(?:it|its|that|this|those|these|they|them|their|he|him|his|she|her|there|then|one|same)\b", re.IGNORECASE
 )
@@ -147,7 +149,8 @@ class Retriever:
     def _terms(self, question: Question) -> dict[int, float]:
         """The question's terms and what each counts. One that only points back borrows the words it points at."""
         terms = dict.fromkeys(query_terms(question.text), 1.0)
-        if question.conversation and (not terms or _POINTS_BACK.search(question.text)):
+        points_back = len(terms) <= _FEW_TERMS and _POINTS_BACK.search(question.text)
+        if question.conversation and (not terms or points_back):
             before = " ".join(message.content for message in question.conversation[-_MESSAGES_BEFORE:])
             return dict.fromkeys(query_terms(before), self._options.conversation) | terms
         return terms
