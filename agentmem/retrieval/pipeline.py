@@ -38,6 +38,7 @@ from agentmem.retrieval.lexical import K1, QUESTION, TIMED, idf, query_terms
 from agentmem.retrieval.options import RetrievalOptions
 from agentmem.retrieval.question import Question
 from agentmem.retrieval.timewords import asks_when
+from agentmem.vectors import index_name
 from agentmem.vectors.exact import ExactVectors
 from agentmem.where import parse_where
 
@@ -53,6 +54,8 @@ _READ_AT_ONCE: Final = 32
 _JUDGED: Final = 10
 """The confidence of an answer looks at so many of the best, however many are wanted."""
 _MESSAGES_BEFORE: Final = 2
+_UNTOLD: Final = 5_000
+"""At most so many of the newest rows are searched in the log while a vector store has not caught up with them."""
 _FEW_TERMS: Final = 3
 """A question with more terms of its own says what it is about, whatever "it" is."""
 _POINTS_BACK: Final = re.compile(
@@ -223,16 +226,21 @@ class Retriever:
     def _stored_cosines(
         self, question: Question, vector: Vectors, generation: Generation, view: _View, lexical: Floats
     ) -> Floats:
-        """Cosines of the nearest that the store gives, and of the best by words from the log."""
+        """Cosines of the nearest that the store gives; from the log of the best by words and of what it lacks yet."""
         assert self._store is not None
         pool = self._options.dense_pool
         cosines = np.zeros(view.size, np.float32)
+        late = np.zeros(view.size, np.bool_)
         for partition, offset in zip(view.partitions, view.offsets, strict=True):
+            # Before the search: what the store is told in between is then looked up once too often, never missed.
+            told = self._log.cursor(index_name(self._store), generation.number, partition.number)
+            late[offset : offset + len(partition)] = partition["row"] > told
             near = self._store.search(VectorQuery(generation, partition.number, vector, pool))
             slots = partition.slots_of(near.rows)
             cosines[slots[slots >= 0] + offset] = near.scores[slots >= 0]
         missing = fusion.best_first(lexical, (lexical > 0) & (cosines == 0), pool)[:pool]
-        places = {view.row_at(slot): slot for slot in missing.tolist()}
+        untold = np.flatnonzero(late & view.alive & (cosines == 0))[-_UNTOLD:]
+        places = {view.row_at(slot): slot for slot in (*missing.tolist(), *untold.tolist())}
         found = self._log.vectors(question.scope, list(places))
         if found:
             cosines[[places[row] for row in found]] = from_blobs(list(found.values()), generation.dimensions) @ vector

@@ -541,3 +541,9 @@ def test_another_vector_store_is_asked_and_what_it_lacks_comes_from_the_log(memo
     assert [(hit.content, hit.score) for hit in external.ask("cello pool town", k=5)] == expected
     assert [query.limit for query in store.asked] == [RetrievalOptions().dense_pool]
     assert external.retriever.cache_bytes < memories.retriever.cache_bytes
+
+
+def test_what_another_vector_store_was_not_told_yet_is_found_by_its_meaning(memories: Memories) -> None:
+    external = Memories(memories.log, vectors=CountingStore())
+    external.say("It was hers.", *filler(5))
+    assert external.ask("Was it hers?")[0].content == "It was hers."
