@@ -1,7 +1,4 @@
-"""A vector store of your own: one class on SQLite, used by a manager; tests/docs runs agentmem's suite on it.
-
-    python examples/07_write_a_backend.py
-"""
+"""A vector store of your own: one class on SQLite, used by a manager. tests/docs runs agentmem's suite on it."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -10,12 +11,11 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from test_docs import ROOT, blocks_of
 
 from agentmem import MemoryManager, Scope
 from agentmem.interfaces import VectorStore
 from agentmem.testing import VectorStoreTests
-
-ROOT = Path(__file__).parents[2]
 
 
 def _example() -> ModuleType:
@@ -67,11 +67,6 @@ def test_the_example_runs(tmp_path: Path) -> None:
 
 
 def test_the_backend_of_the_guide_passes_its_suite(tmp_path: Path) -> None:
-    sys.path.insert(0, str(Path(__file__).parent))
-    try:
-        from test_docs import blocks_of
-    finally:
-        sys.path.pop(0)
     for block in blocks_of(ROOT / "docs" / "extending.md"):
         if block.note.startswith("file: "):
             (tmp_path / block.note.removeprefix("file: ")).write_text(block.code)
@@ -82,6 +77,4 @@ def test_the_backend_of_the_guide_passes_its_suite(tmp_path: Path) -> None:
 
 
 def _environment() -> dict[str, str]:
-    import os
-
     return {**os.environ, "PYTHONPATH": str(ROOT)}
