@@ -87,7 +87,13 @@ class QualityReport:
         table.add_column("", no_wrap=True)
         for group, figures in self.figures.items():
             heading = f"{group}\nn={figures[metrics[0]].n}"
-            table.add_column(heading, justify="right", no_wrap=group == "all", max_width=22 if group == "all" else 11)
+            table.add_column(
+                heading,
+                justify="right",
+                no_wrap=group == "all",
+                overflow="fold",
+                max_width=22 if group == "all" else 11,
+            )
         for metric in metrics:
             cells = [
                 _cell(figures.get(metric), with_interval=group == "all") for group, figures in self.figures.items()
