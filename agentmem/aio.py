@@ -57,7 +57,8 @@ class AsyncMemoryManager:
 
     def __init__(self, memory: MemoryManager, *, max_threads: int = MAX_THREADS) -> None:
         self.sync = memory
-        self._threads = ThreadPoolExecutor(max_threads, thread_name_prefix="agentmem")
+        self._max_threads = max_threads
+        self._start_threads()
 
     @classmethod
     async def open(cls, place: str | os.PathLike[str] = "./memory", **backends: Any) -> Self:
@@ -272,8 +273,15 @@ class AsyncMemoryManager:
     async def _call(self, verb: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         # The caller's context goes along, so that use_scope() holds in the thread.
         context = contextvars.copy_context()
+        if self._pid != os.getpid():
+            # A forked child inherits the pool, but not its threads.
+            self._start_threads()
         call = functools.partial(context.run, verb, *args, **kwargs)
         return await asyncio.get_running_loop().run_in_executor(self._threads, call)
+
+    def _start_threads(self) -> None:
+        self._threads = ThreadPoolExecutor(self._max_threads, thread_name_prefix="agentmem")
+        self._pid = os.getpid()
 
 
 class AsyncBoundMemory:

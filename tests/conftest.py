@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+import sys
+from multiprocessing import forkserver
+from multiprocessing.context import ForkServerContext
+
+import pytest
 from hypothesis import HealthCheck, settings
 
 # No deadline: a busy machine must not fail a property.
@@ -14,3 +21,17 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 settings.load_profile("default")
+
+
+@pytest.fixture(scope="session")
+def processes() -> ForkServerContext:
+    """Starts processes that have loaded what they need and share nothing with this one."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        pytest.skip("This system cannot fork.")
+    context = multiprocessing.get_context("forkserver")
+    with pytest.MonkeyPatch.context() as patch:
+        # Python 3.11 forgets to hand sys.path to the server.
+        patch.setenv("PYTHONPATH", os.pathsep.join(path for path in sys.path if path))
+        context.set_forkserver_preload(["warm_children"])
+        forkserver.ensure_running()
+    return context

@@ -11,9 +11,9 @@ import os
 import sqlite3
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
@@ -22,11 +22,14 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import QueuePool
 
 from agentmem.errors import AgentMemError, BackendError, ConfigError, StoreBusy, StoreFull
+from agentmem.log.forking import Gate
 from agentmem.log.writelock import WriteLock
 
 BUSY_TIMEOUT_S: Final = 30.0
 CHECKPOINT_BYTES: Final = 4 << 20
 """Size of the write-ahead log above which a writer folds it into the database (SQLite's own default is the same)."""
+_FORK_WAITS_S: Final = 10.0
+"""How long a fork waits for transactions that run; longer ones it splits, and the child may then find the log busy."""
 
 _SQLITE_PRAGMAS: Final = {
     "journal_mode": "wal",
@@ -63,6 +66,7 @@ class Database:
             self.path.with_name(self.path.name + ".lock") if self.path else None, timeout_s=BUSY_TIMEOUT_S
         )
         self.engine = _sqlite_engine(self.url, self.path) if self.is_sqlite else _postgres_engine(self.url)
+        self._gate = Gate()
         _open.add(self)
 
     @property
@@ -73,35 +77,31 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A transaction that sees one state of the database throughout."""
-        with self._translated(), self.engine.connect() as connection, connection.begin():
+        with self._connected("read") as connection:
             yield connection
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """A transaction that is durable when the block is left, and undone when it raises."""
-        with self._translated():
-            if not self.is_sqlite:
-                with self.engine.begin() as connection:
-                    yield connection
-                return
-            with self.lock.hold():
-                with (
-                    self.engine.connect().execution_options(agentmem_transaction="write") as connection,
-                    connection.begin(),
-                ):
-                    yield connection
-                self._fold_write_ahead_log()
+        if not self.is_sqlite:
+            with self._connected("write") as connection:
+                yield connection
+            return
+        with self.lock.hold():
+            with self._connected("write") as connection:
+                yield connection
+            self._fold_write_ahead_log()
 
     def checkpoint(self) -> bool:
         """Empty SQLite's write-ahead log; False while a reader still needs it."""
         if self.path is None:
             return True
-        with self._translated(), self.lock.hold():
+        with self.lock.hold():
             return self._empty_write_ahead_log()
 
     def settings(self) -> dict[str, str]:
         """What the settings of this database are, as the database itself says."""
-        with self._translated(), self._outside_transaction() as connection:
+        with self._connected(None) as connection:
             if not self.is_sqlite:
                 names = ("server_version", "synchronous_commit", "fsync")
                 return {name: str(connection.execute(text(f"SHOW {name}")).scalar()) for name in names}
@@ -137,9 +137,33 @@ class Database:
         self.engine.dispose()
         self.lock.close()
 
-    def _outside_transaction(self) -> Connection:
-        # Not isolation_level="AUTOCOMMIT": leaving it would hand transactions back to the sqlite3 driver.
-        return self.engine.connect().execution_options(agentmem_transaction="none")
+    def before_fork(self) -> None:
+        """Let no connection cross the fork; see ``forking``."""
+        self._gate.shut(_FORK_WAITS_S)
+        # A database in memory lives in its connection, has no file locks, and is copied by the fork as it is.
+        if self.path is not None:
+            self.engine.dispose()
+
+    def after_fork_in_parent(self) -> None:
+        self._gate.open()
+
+    def after_fork_in_child(self) -> None:
+        self._gate = Gate()
+        self.lock.after_fork()
+        if self.path is not None or not self.is_sqlite:
+            # Not closed: the parent still uses them.
+            self.engine.dispose(close=False)
+
+    @contextmanager
+    def _connected(self, transaction: Literal["read", "write"] | None) -> Iterator[Connection]:
+        with (
+            self._translated(),
+            self._gate.passing(),
+            # Not isolation_level="AUTOCOMMIT": leaving it would hand transactions back to the sqlite3 driver.
+            self.engine.connect().execution_options(agentmem_transaction=transaction) as connection,
+            connection.begin() if transaction else nullcontext(),
+        ):
+            yield connection
 
     def _fold_write_ahead_log(self) -> None:
         if self.path is None:
@@ -152,7 +176,7 @@ class Database:
             self._empty_write_ahead_log()
 
     def _empty_write_ahead_log(self) -> bool:
-        with self._outside_transaction() as connection:
+        with self._connected(None) as connection:
             # Not to wait for readers here: every other writer would wait with us.
             connection.execute(text("PRAGMA busy_timeout=0"))
             try:
@@ -224,8 +248,8 @@ def _sqlite_engine(url: URL, path: Path | None) -> Engine:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        wanted = connection.get_execution_options().get("agentmem_transaction", "read")
-        if wanted != "none":
+        wanted = connection.get_execution_options()["agentmem_transaction"]
+        if wanted is not None:
             # A deferred transaction that turns to writing fails at once when another one wrote meanwhile.
             connection.exec_driver_sql("BEGIN IMMEDIATE" if wanted == "write" else "BEGIN")
 
@@ -249,15 +273,23 @@ def _postgres_engine(url: URL) -> Engine:
 _open: Final[weakref.WeakSet[Database]] = weakref.WeakSet()
 
 
-def _forget_connections_in_child() -> None:
+def _before_fork() -> None:
     for database in list(_open):
-        # Not closed: the parent still uses them.
-        database.engine.dispose(close=False)
-        database.lock.after_fork()
+        database.before_fork()
+
+
+def _after_fork_in_parent() -> None:
+    for database in list(_open):
+        database.after_fork_in_parent()
+
+
+def _after_fork_in_child() -> None:
+    for database in list(_open):
+        database.after_fork_in_child()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_connections_in_child)
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)
 
 
 def _in_our_words(error: DBAPIError, place: str) -> AgentMemError:

@@ -88,7 +88,10 @@ class WriteLock:
             self._descriptor = -1
 
     def after_fork(self) -> None:
-        """Forget the parent's lock: a forked child shares its open file and would share its lock."""
+        """Let go of the parent's lock: a forked child shares its open file and would share its lock."""
+        if self._descriptor >= 0:
+            # This does not unlock it for the parent; left open, it would keep the lock of a parent that is killed.
+            os.close(self._descriptor)
         self._threads = threading.Lock()
         self._descriptor = -1
 

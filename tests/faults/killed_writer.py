@@ -3,29 +3,12 @@
 from __future__ import annotations
 
 import random
-from functools import cache
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from agentmem import Memory, MemoryManager, Scope
-from agentmem.embedders.static import StaticEmbedder
+from children import ANA, embedder, words_of
 
-ANA = Scope(user="ana", agent="coach", session="monday")
-embedder = cache(StaticEmbedder)
-
-_SYLLABLES = ["ka", "mu", "do", "ri", "pe", "su", "vo", "ta"]
-
-
-def warm_up() -> None:
-    """Load all that a first write loads."""
-    with MemoryManager({"type": "sql", "url": "sqlite://"}, embedder=embedder()) as memory:
-        memory.store("warm", scope=ANA)
-
-
-def words_of(number: int) -> str:
-    """Two words that only the memory of this number has."""
-    letters = "".join(_SYLLABLES[number >> shift & 7] for shift in (12, 9, 6, 3, 0))
-    return f"b{letters}x z{letters}x"
+from agentmem import Memory, MemoryManager
 
 
 def content_of(number: int) -> str:
