@@ -16,8 +16,10 @@ from typing import Final
 from sqlalchemy import Connection, insert, select
 from sqlalchemy.exc import IntegrityError
 
+from agentmem.errors import ConfigError
 from agentmem.log.engine import Database
 from agentmem.log.schema import setting, tombstone
+from agentmem.log.writelock import WriteLock
 
 _KEY_BYTES: Final = 32
 _SETTING: Final = "tombstone_key"
@@ -27,7 +29,7 @@ def load_key(database: Database, key_file: Path | None) -> bytes:
     """The key of this log, made at its first opening."""
     if key_file is None and database.path is not None:
         key_file = database.path.with_name(database.path.name + ".key")
-    return _key_in_file(key_file) if key_file is not None else _key_in_settings(database)
+    return _key_in_file(key_file, database.lock) if key_file is not None else _key_in_settings(database)
 
 
 def keyed_hash(key: bytes, owner: Mapping[str, str], id: str) -> bytes:
@@ -62,22 +64,29 @@ def found(connection: Connection, hashes: Iterable[bytes]) -> set[bytes]:
     return buried
 
 
-def _key_in_file(path: Path) -> bytes:
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        key = path.read_bytes()
-        if len(key) == _KEY_BYTES:
-            return key
-        # Another process made the file a moment ago and has not filled it, or was killed before it could.
-        path.unlink(missing_ok=True)
-        return _key_in_file(path)
+def _key_in_file(path: Path, lock: WriteLock) -> bytes:
+    if not path.exists():
+        with lock.hold():
+            # Two processes that open a new log at once must not work with two keys.
+            if not path.exists():
+                _make_key(path)
+    key = path.read_bytes()
+    if len(key) != _KEY_BYTES:
+        raise ConfigError(
+            f"{path}: {len(key)} bytes are not the key of the tombstones.",
+            hint="Restore it from a backup; with a new one, imports may bring back what was forgotten.",
+        )
+    return key
+
+
+def _make_key(path: Path) -> None:
+    new = path.with_name(path.name + ".new")
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
-        key = os.urandom(_KEY_BYTES)
-        file.write(key)
+        file.write(os.urandom(_KEY_BYTES))
         file.flush()
         os.fsync(file.fileno())
-    return key
+    new.replace(path)
 
 
 def _key_in_settings(database: Database) -> bytes:
