@@ -34,6 +34,7 @@ from pydantic import (
 )
 
 from agentmem import registry
+from agentmem.clients import WrapOptions
 from agentmem.errors import ConfigError
 from agentmem.retrieval.options import RetrievalOptions
 
@@ -106,28 +107,31 @@ class Backend(BaseModel):
     __str__ = __repr__
 
 
-def _retrieval_model() -> type[_Strict]:
-    """The ``retrieval:`` block: the fields of RetrievalOptions, so that the two cannot drift apart."""
-    hints = get_type_hints(RetrievalOptions)
+def _block(name: str, options: Any, doc: str) -> type[_Strict]:
+    """A block with the fields of an options dataclass, so that the two cannot drift apart."""
+    hints = get_type_hints(options)
     definitions: dict[str, Any] = {
-        item.name: (hints[item.name], Field(default=item.default)) for item in dataclasses.fields(RetrievalOptions)
+        item.name: (hints[item.name], Field(default=item.default)) for item in dataclasses.fields(options)
     }
+
+    def constructible(rules: Any) -> Any:
+        options(**rules.model_dump())
+        return rules
+
     model: type[_Strict] = create_model(
-        "RetrievalRules",
+        name,
         __base__=_Strict,
-        __doc__="How memories are ranked: the weights and bounds of the retrieval pipeline.",
-        __validators__={"_checked": model_validator(mode="after")(_constructible)},  # type: ignore[dict-item]
+        __doc__=doc,
+        __validators__={"_checked": model_validator(mode="after")(constructible)},  # type: ignore[dict-item]
         **definitions,
     )
     return model
 
 
-def _constructible(rules: Any) -> Any:
-    RetrievalOptions(**{name: getattr(rules, name) for name in type(rules).model_fields})
-    return rules
-
-
-RetrievalRules: Final = _retrieval_model()
+RetrievalRules: Final = _block(
+    "RetrievalRules", RetrievalOptions, "How memories are ranked: the weights and bounds of the retrieval pipeline."
+)
+WrapRules: Final = _block("WrapRules", WrapOptions, "How much of a call's prompt and time a wrapped client may take.")
 
 
 class Config(_Strict):
@@ -151,6 +155,7 @@ class Config(_Strict):
     """A language model, for what is optional and off the write path."""
     tokens: Backend | None = None
     """What counts tokens; unset = exact where the encoding is at hand, otherwise an estimate."""
+    wrap: WrapRules = Field(default_factory=WrapRules)  # type: ignore[valid-type]  # made by create_model
     plugins: PluginRules = PluginRules()
 
     def backend(self, role: str) -> Backend | None:
@@ -159,7 +164,10 @@ class Config(_Strict):
         return named
 
     def retrieval_options(self) -> RetrievalOptions:
-        return RetrievalOptions(**{name: getattr(self.retrieval, name) for name in RetrievalRules.model_fields})
+        return RetrievalOptions(**self.retrieval.model_dump())  # type: ignore[attr-defined]  # made by create_model
+
+    def wrap_options(self) -> WrapOptions:
+        return WrapOptions(**self.wrap.model_dump())  # type: ignore[attr-defined]  # made by create_model
 
     def backends(self) -> dict[str, Any]:
         """What the file describes, as the arguments of ``MemoryManager``; each ``type`` is the class that was found.
@@ -167,7 +175,11 @@ class Config(_Strict):
         What it leaves out is left to the manager's defaults, all but the log. The folder of an SQLite database is
         made if it is missing.
         """
-        given: dict[str, Any] = {"retrieval": self.retrieval_options(), "required_ids": frozenset(self.scope.require)}
+        given: dict[str, Any] = {
+            "retrieval": self.retrieval_options(),
+            "wrapping": self.wrap_options(),
+            "required_ids": frozenset(self.scope.require),
+        }
         for role in {"log", *self.model_fields_set} & set(BACKENDS):
             given[role] = named = self.backend(role)
             if named is not None:
@@ -589,6 +601,9 @@ compressor: extractive
 # How memories are ranked. These are the defaults; leave out what you do not change.
 # retrieval:
 @WEIGHTS@
+
+# What a wrapped client may take of a call: tokens of its prompt, seconds of its time.
+# wrap: {{max_tokens: 1000, deadline_s: 0.3}}
 
 # Which installed packages may bring backends; unset = all of them, loaded when named.
 # plugins: {{allow: [agentmem-hashing]}}

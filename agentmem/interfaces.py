@@ -14,7 +14,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from agentmem.records import (
     UNSET,
@@ -141,7 +141,7 @@ class IndexBatch:
 class Revision:
     """A new version of one memory; what is UNSET stays as it was.
 
-    ``terms``, ``length``, ``vector`` and ``sentences`` come with ``content``.
+    ``terms``, ``length`` and ``vector`` come with ``content``.
     """
 
     content: str | Unset = UNSET
@@ -151,7 +151,6 @@ class Revision:
     terms: bytes = b""
     length: int = 0
     vector: bytes | None = None
-    sentences: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +186,6 @@ class Embedded:
     partition: int
     row: int
     vector: bytes | None
-    sentences: bytes | None = None
 
 
 class EpisodicLog(ABC):
@@ -272,10 +270,6 @@ class EpisodicLog(ABC):
         """What an index of the partition lacks; raises ScopeError if the scope does not read the partition."""
 
     @abstractmethod
-    def sentence_vectors(self, scope: Scope, rows: Sequence[tuple[int, int]]) -> dict[tuple[int, int], bytes]:
-        """float16 bytes of the sentence vectors of these (partition, row) pairs, where there are any."""
-
-    @abstractmethod
     def vectors(self, scope: Scope, rows: Sequence[tuple[int, int]]) -> dict[tuple[int, int], bytes]:
         """float16 bytes of the vectors of these (partition, row) pairs, where there are any."""
 
@@ -349,7 +343,7 @@ class Embedder(ABC):
 
     name: str
     dimensions: int
-    is_local: ClassVar[bool] = True
+    is_local: bool = True
     """True if it is fast and cannot fail, so that it may run on the write path (no network)."""
 
     @abstractmethod
@@ -429,6 +423,10 @@ class VectorStore(ABC):
     @abstractmethod
     def drop(self, generation: Generation, partition: int) -> None:
         """Remove a partition, from disk too; nothing to remove is fine."""
+
+    def purge_traces(self) -> tuple[str, ...]:
+        """Remove what deleted rows leave behind in files; what is left to do, in words. The default leaves nothing."""
+        return ()
 
     def close(self) -> None:
         return

@@ -64,7 +64,7 @@ from agentmem.retrieval.question import Question
 from agentmem.where import memory_columns, parse_where
 
 if TYPE_CHECKING:
-    from agentmem.clients import Bridge
+    from agentmem.clients import Bridge, WrapOptions
     from agentmem.config import Config
     from agentmem.portability import ImportReport
 
@@ -92,6 +92,8 @@ class MemoryManager:
         reranker: A second look at the best hits, blended in.
         tokens: Counts tokens; unset = tiktoken where its encoding is at hand, else an estimate.
         retrieval: Weights and switches of the ranking.
+        wrapping: How much a wrapped client may take of a call.
+        required_ids: Of ``user``, ``agent`` and ``session``, those that every scope must name.
         clock: Gives the present; for tests.
     """
 
@@ -107,6 +109,7 @@ class MemoryManager:
         reranker: Reranker | Spec | None = None,
         tokens: TokenCounter | Spec | None = None,
         retrieval: RetrievalOptions | None = None,
+        wrapping: WrapOptions | None = None,
         required_ids: frozenset[str] = frozenset(),
         clock: Clock = utc_now,
     ) -> None:
@@ -114,6 +117,7 @@ class MemoryManager:
         self._owned: list[Any] = []
         self._clock = clock
         self._required_ids = required_ids
+        self._wrapping = wrapping
         try:
             self._log: EpisodicLog = self._backend("log", log)
             self._vectors: VectorStore = self._backend("vectors", vectors)
@@ -494,7 +498,7 @@ class MemoryManager:
         """
         from agentmem.clients import bridge_of, wrap
 
-        wrapped = wrap(client, memory=self, scope=scope, strict=strict)
+        wrapped = wrap(client, memory=self, scope=scope, strict=strict, options=self._wrapping)
         self._bridges.add(bridge_of(wrapped))
         return wrapped
 

@@ -224,7 +224,6 @@ class Draft:
     Args:
         terms: The token bag as ``agentmem.retrieval.lexical.encode_bag`` writes it.
         vector: float16 bytes of a row of length 1, or None (no vector, or one that follows later).
-        sentences: float16 bytes of the sentence vectors, row after row, or None.
         id: Given by imports, which keep ids; otherwise the log makes one.
     """
 
@@ -245,7 +244,6 @@ class Draft:
     terms: bytes
     length: int
     vector: bytes | None = None
-    sentences: bytes | None = None
     id: str | None = None
     valid_from: datetime | None = None
     valid_to: datetime | None = None

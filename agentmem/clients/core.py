@@ -31,7 +31,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, Protocol, TypeVar, get_args
 
 from agentmem.context.rendering import render_hits
-from agentmem.errors import AgentMemError, InvalidInput, ScopeError, StoreBusy
+from agentmem.errors import AgentMemError, ConfigError, InvalidInput, ScopeError, StoreBusy
 from agentmem.interfaces import Message
 from agentmem.records import Memory, Page, Retrieval, Role, Scope, Turn
 
@@ -93,6 +93,12 @@ class WrapOptions:
 
     max_tokens: int = 1000
     deadline_s: float = 0.3
+
+    def __post_init__(self) -> None:
+        if isinstance(self.max_tokens, bool) or not isinstance(self.max_tokens, int) or self.max_tokens < 1:
+            raise ConfigError(f"wrap.max_tokens must be a whole number of at least 1, not {self.max_tokens!r}.")
+        if isinstance(self.deadline_s, bool) or not isinstance(self.deadline_s, int | float) or self.deadline_s <= 0:
+            raise ConfigError(f"wrap.deadline_s must be a number above 0, not {self.deadline_s!r}.")
 
 
 class ClientShim(ABC):

@@ -50,7 +50,7 @@ class FunctionEmbedder(Embedder):
         self._function = function if function is not None else _imported(ref or "")
         self.dimensions = dimensions
         self.name = name or ref or f"{self._function.__module__}:{getattr(self._function, '__qualname__', 'callable')}"
-        self.is_local = is_local  # type: ignore[misc]  # the one class whose instances differ
+        self.is_local = is_local
 
     def embed(self, request: EmbedRequest) -> Vectors:
         return embed_present(request.texts, self.dimensions, self.name, self._call)

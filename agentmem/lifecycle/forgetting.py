@@ -60,8 +60,11 @@ class Forgetter:
 
     def _finished(self, receipt: Receipt, erasure: Erasure, scope: Scope, looked_for: Sequence[str] | None) -> Receipt:
         self._drop_vectors(erasure)
-        remaining = self._log.purge_traces() if receipt.mode == "erase" else ()
-        self._traces_left |= bool(remaining)
+        remaining: tuple[str, ...] = ()
+        if receipt.mode == "erase":
+            in_log = self._log.purge_traces()
+            self._traces_left |= bool(in_log)
+            remaining = in_log + self._vectors.purge_traces()
         verified = None if looked_for is None else self._is_gone(scope, looked_for, receipt.mode)
         done = not remaining and verified is not False
         return replace(

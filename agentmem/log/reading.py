@@ -83,15 +83,14 @@ def index_rows(connection: Connection, query: IndexQuery) -> IndexBatch:
     return IndexBatch(seq, batch, gone, {row: (number, vector) for row, number, vector in late if vector is not None})
 
 
-def blobs(
-    connection: Connection, scope: Scope, rows: Sequence[tuple[int, int]], *, column: str
-) -> dict[tuple[int, int], bytes]:
-    """A column of these (partition, row) pairs, where it is not null."""
+def vectors(connection: Connection, scope: Scope, rows: Sequence[tuple[int, int]]) -> dict[tuple[int, int], bytes]:
+    """The current generation's vectors of these (partition, row) pairs, where there are any."""
     found: dict[tuple[int, int], bytes] = {}
     for partition_id, numbers in _by_partition(rows):
-        statement = _blobs_statement(reader(scope), column)
         values = {**parameters(scope), "at": partition_id, "numbers": numbers}
-        found |= {(partition_id, seq): blob for seq, blob in connection.execute(statement, values)}
+        found |= {
+            (partition_id, seq): blob for seq, blob in connection.execute(_vectors_statement(reader(scope)), values)
+        }
     return found
 
 
@@ -249,11 +248,10 @@ _late_vectors_statement: Final = select(version.c.seq, version.c.generation, ver
 
 
 @cache
-def _blobs_statement(reader: Reader, column: str) -> Select[Any]:
-    wanted = version.c[column]
+def _vectors_statement(reader: Reader) -> Select[Any]:
     of_this_generation = version.c.generation == select(func.max(generation.c.number)).scalar_subquery()
-    conditions = (visible(reader), _at, _numbers, of_this_generation, wanted.is_not(None))
-    return select(version.c.seq, wanted).select_from(_joined).where(*conditions)
+    conditions = (visible(reader), _at, _numbers, of_this_generation, version.c.vector.is_not(None))
+    return select(version.c.seq, version.c.vector).select_from(_joined).where(*conditions)
 
 
 @cache

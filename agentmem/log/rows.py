@@ -18,7 +18,7 @@ from agentmem.interfaces import IndexRow
 from agentmem.log.schema import partition, version
 from agentmem.records import Affect, Draft, Memory, Scope, Source
 
-_NOT_IN_A_MEMORY: Final = ("terms", "length", "vector", "sentences", "generation", "closed_seq", "vector_seq")
+_NOT_IN_A_MEMORY: Final = ("terms", "length", "vector", "generation", "closed_seq", "vector_seq")
 
 MEMORY_COLUMNS: Final = (
     *(column for column in version.c if column.name not in _NOT_IN_A_MEMORY),
@@ -78,7 +78,6 @@ def row_of(draft: Draft, *, partition_id: int, seq: int, recorded_from: int, gen
         "length": draft.length,
         "generation": generation,
         "vector": draft.vector if generation is not None else None,
-        "sentences": draft.sentences if generation is not None else None,
         "closed_seq": None,
         "vector_seq": None,
     }

@@ -85,7 +85,6 @@ version = Table(
     Column("length", Integer, nullable=False),
     Column("generation", Integer),
     Column("vector", LargeBinary),
-    Column("sentences", LargeBinary),
     # The write that closed this version; null while it is current.
     Column("closed_seq", BigInteger),
     # The write that brought the vector, where it came later than the row.

@@ -53,7 +53,11 @@ class SQLLog(EpisodicLog):
     """
 
     def __init__(
-        self, url: str = "sqlite:///agentmem.db", *, tombstone_key_file: str | None = None, clock: Clock = utc_now
+        self,
+        url: str = "sqlite:///agentmem.db",
+        *,
+        tombstone_key_file: str | Path | None = None,
+        clock: Clock = utc_now,
     ) -> None:
         self._clock = clock
         self._database = Database(url)
@@ -137,13 +141,9 @@ class SQLLog(EpisodicLog):
         with self._reading() as connection:
             return reading.index_rows(connection, query)
 
-    def sentence_vectors(self, scope: Scope, rows: Sequence[tuple[int, int]]) -> dict[tuple[int, int], bytes]:
-        with self._reading() as connection:
-            return reading.blobs(connection, scope, rows, column="sentences")
-
     def vectors(self, scope: Scope, rows: Sequence[tuple[int, int]]) -> dict[tuple[int, int], bytes]:
         with self._reading() as connection:
-            return reading.blobs(connection, scope, rows, column="vector")
+            return reading.vectors(connection, scope, rows)
 
     # --- vectors that follow, and cursors of indexes
 

@@ -98,7 +98,6 @@ def put_vectors(connection: Connection, number: int, embedded: Sequence[Embedded
                     "row": each.row,
                     "put_generation": number,
                     "put_vector": each.vector,
-                    "put_sentences": each.sentences,
                     "put_seq": ticket.first_seq,
                 }
                 for each in group
@@ -112,7 +111,6 @@ _put_statement: Final = (
     .values(
         generation=bindparam("put_generation"),
         vector=bindparam("put_vector"),
-        sentences=bindparam("put_sentences"),
         vector_seq=bindparam("put_seq"),
     )
 )

@@ -231,7 +231,6 @@ def _next_version(old: Row, revision: Revision, ticket: Ticket, now: int, genera
             "length": revision.length,
             "generation": kept,
             "vector": revision.vector if kept is not None else None,
-            "sentences": revision.sentences if kept is not None else None,
         }
     if not isinstance(revision.metadata, Unset):
         changed["metadata"] = dump_json(revision.metadata)

@@ -12,7 +12,7 @@ import hashlib
 import re
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -183,7 +183,7 @@ class FailingEmbedder(Embedder):
     agentmem.errors.BackendError: The embedder 'word-hash' is broken, as the test asked.
     """
 
-    is_local: ClassVar[bool] = False
+    is_local = False
 
     def __init__(self, embedder: Embedder, *, broken: bool = False) -> None:
         self.name = embedder.name

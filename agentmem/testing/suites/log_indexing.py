@@ -207,13 +207,12 @@ class IndexingPromises(LogSuite):
 
     def test_vectors_of_an_older_generation_no_longer_count(self, log: EpisodicLog) -> None:
         old = log.start_generation("model-a:1", DIMENSIONS, "model-a").number
-        memory = append_one(log, ANA, draft(vector=blob(1), sentences=blob(2)), generation=old)
+        memory = append_one(log, ANA, draft(vector=blob(1)), generation=old)
         place = (own_partition(log, ANA), index_rows(log, ANA)[memory.id].row)
         assert log.vectors(ANA, [place]) == {place: blob(1)}
         assert log.counts()["vectors"] == 1
         new = log.start_generation("model-b:1", DIMENSIONS, "model-b").number
         assert log.vectors(ANA, [place]) == {}
-        assert log.sentence_vectors(ANA, [place]) == {}
         assert (log.counts()["vectors"], log.counts()["waiting"]) == (0, 1)
         row = index_rows(log, ANA)[memory.id]
         assert row.vector is None or row.generation != new
@@ -237,11 +236,10 @@ class IndexingPromises(LogSuite):
 
     def test_a_revision_without_new_content_keeps_its_vector(self, log: EpisodicLog) -> None:
         generation = log.start_generation("test:1", DIMENSIONS, "test").number
-        one = append_one(log, ANA, draft(vector=blob(1), sentences=blob(2)), generation=generation)
+        one = append_one(log, ANA, draft(vector=blob(1)), generation=generation)
         log.revise(ANA, one.id, Revision(metadata={"a": 1}), expected_version=None, generation=generation)
         place = (own_partition(log, ANA), index_rows(log, ANA)[one.id].row)
         assert log.vectors(ANA, [place]) == {place: blob(1)}
-        assert log.sentence_vectors(ANA, [place]) == {place: blob(2)}
         assert index_rows(log, ANA)[one.id].terms == draft().terms
 
     def test_vectors_that_come_later_are_kept_and_reach_indexes(self, log: EpisodicLog) -> None:
@@ -251,11 +249,10 @@ class IndexingPromises(LogSuite):
         assert [memory for _, memory in waiting] == [one, two, three]
         partition, seq = own_partition(log, ANA), seq_of(log, ANA)
         rows = [row for row, _ in waiting]
-        late = [Embedded(partition, rows[0], blob(1), sentences=blob(2)), Embedded(partition, rows[1], None)]
+        late = [Embedded(partition, rows[0], blob(1)), Embedded(partition, rows[1], None)]
         log.put_vectors(generation, late)
         assert [memory for _, memory in _waiting(log, ANA, generation)] == [three], "no vector is an answer too"
         assert log.vectors(ANA, [(partition, row) for row in rows]) == {(partition, rows[0]): blob(1)}
-        assert log.sentence_vectors(ANA, [(partition, row) for row in rows]) == {(partition, rows[0]): blob(2)}
         batch = log.index_rows(IndexQuery(ANA, partition, after=seq))
         assert dict(batch.vectors)[rows[0]] == (generation, blob(1))
         assert index_rows(log, ANA)[one.id].vector == blob(1)

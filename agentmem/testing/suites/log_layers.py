@@ -80,7 +80,7 @@ class LayerPromises(LogSuite):
         for tenant in TENANTS:
             for label, owner in OWNERS.items():
                 scope = replace(owner, tenant=tenant)
-                one = draft(f"{label} of {tenant}", session="monday", vector=blob(1), sentences=blob(2))
+                one = draft(f"{label} of {tenant}", session="monday", vector=blob(1))
                 memories[tenant, label] = append_one(log, scope, one, generation=generation)
                 partition = own_partition(log, scope)
                 [row] = log.index_rows(IndexQuery(scope, partition)).rows
@@ -129,7 +129,6 @@ class LayerPromises(LogSuite):
         places = list(world.rows.values())
         readable = {world.rows["acme", label] for label in reader.reads}
         assert log.vectors(reader.scope, places) == dict.fromkeys(readable, blob(1))
-        assert log.sentence_vectors(reader.scope, places) == dict.fromkeys(readable, blob(2))
         for partition, row in places:
             if (partition, row) in readable:
                 assert [each.row for each in log.index_rows(IndexQuery(reader.scope, partition)).rows] == [row]

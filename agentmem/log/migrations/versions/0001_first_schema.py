@@ -111,7 +111,6 @@ def upgrade() -> None:
         sa.Column("length", sa.Integer(), nullable=False),
         sa.Column("generation", sa.Integer(), nullable=True),
         sa.Column("vector", sa.LargeBinary(), nullable=True),
-        sa.Column("sentences", sa.LargeBinary(), nullable=True),
         sa.Column("closed_seq", sa.BigInteger(), nullable=True),
         sa.Column("vector_seq", sa.BigInteger(), nullable=True),
         sa.ForeignKeyConstraint(
