@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
-import os
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from agentmem.embedders import embed_present
-from agentmem.errors import BackendError, ConfigError
+from agentmem.endpoint import Endpoint
+from agentmem.errors import ConfigError
 from agentmem.interfaces import Embedder, EmbedRequest
 
 if TYPE_CHECKING:
-    from openai import OpenAI
-
     from agentmem.interfaces import Vectors
 
 
@@ -47,26 +44,14 @@ class OpenAIEmbedder(Embedder):
         max_characters: int = 8_000,
         timeout_s: float = 30.0,
     ) -> None:
-        if importlib.util.find_spec("openai") is None:
-            raise ConfigError(
-                f"The embedder openai/{model} needs the package openai.", hint='Run `pip install "pyagentmem[openai]"`.'
-            )
-        if min(batch_size, max_characters, timeout_s, dimensions or 1) <= 0:
-            raise ConfigError("The openai embedder's dimensions, batch_size, max_characters and timeout_s must be > 0.")
-        self._base_url = base_url or os.environ.get("OPENAI_BASE_URL") or "https://api.openai.com/v1"
-        self._api_key = api_key or os.environ.get("OPENAI_API_KEY") or ""
-        if not self._api_key and self._base_url.startswith("https://api.openai.com"):
-            raise ConfigError(
-                f"The openai embedder {model} has no key.",
-                hint="Set OPENAI_API_KEY, or base_url for an endpoint of your own.",
-            )
+        if min(batch_size, max_characters, dimensions or 1) <= 0:
+            raise ConfigError("The openai embedder's dimensions, batch_size and max_characters must be > 0.")
+        self._endpoint = Endpoint("embedder", model, base_url=base_url, api_key=api_key, timeout_s=timeout_s)
         self.model = model
         self.name = f"openai/{model}"
         self._dimensions = dimensions
         self._batch_size = batch_size
         self._max_characters = max_characters
-        self._timeout_s = timeout_s
-        self._client: tuple[int, OpenAI] | None = None
 
     @cached_property
     def dimensions(self) -> int:  # type: ignore[override]  # nobody assigns it
@@ -77,9 +62,7 @@ class OpenAIEmbedder(Embedder):
         return embed_present(request.texts, self.dimensions, self.name, self._embed)
 
     def close(self) -> None:
-        if self._client is not None:
-            self._client[1].close()
-            self._client = None
+        self._endpoint.close()
 
     def _embed(self, texts: list[str]) -> list[Any]:
         cut = [text[: self._max_characters] for text in texts]
@@ -89,33 +72,11 @@ class OpenAIEmbedder(Embedder):
         return rows
 
     def _ask(self, texts: list[str]) -> list[Any]:
-        from openai import APIStatusError, OpenAIError, omit
+        with self._endpoint.answering(f"{len(texts)} embeddings"):
+            from openai import omit
 
-        try:
-            answer = self._connected().embeddings.create(
+            answer = self._endpoint.client().embeddings.create(
                 model=self.model, input=texts, dimensions=self._dimensions or omit, encoding_format="float"
             )
             by_index = {item.index: item.embedding for item in answer.data}
             return [by_index[place] for place in range(len(texts))]
-        except OpenAIError as error:
-            # Not the endpoint's own words: they may repeat the texts or the key.
-            status = f" (HTTP {error.status_code})" if isinstance(error, APIStatusError) else ""
-            raise BackendError(
-                f"The embedder {self.name} at {self._base_url} failed: {type(error).__name__}{status}.",
-                hint="Check base_url, model, dimensions and key; memories are embedded once it answers again.",
-            ) from error
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise BackendError(
-                f"The embedder {self.name} at {self._base_url} answered something other than {len(texts)} embeddings."
-            ) from error
-
-    def _connected(self) -> OpenAI:
-        # A forked child must not talk over its parent's sockets.
-        if self._client is None or self._client[0] != os.getpid():
-            self._client = os.getpid(), self._new_client()
-        return self._client[1]
-
-    def _new_client(self) -> OpenAI:
-        from openai import OpenAI
-
-        return OpenAI(api_key=self._api_key or "none", base_url=self._base_url, timeout=self._timeout_s, max_retries=0)
