@@ -51,14 +51,15 @@ from agentmem.records import (
 
 if TYPE_CHECKING:
     from agentmem.aio import AsyncMemoryManager
+    from agentmem.bound import BoundMemory
     from agentmem.clients import use_scope
-    from agentmem.manager import BoundMemory, MemoryManager
+    from agentmem.manager import MemoryManager
 
 __version__ = "0.1.0"
 
 _LOADED_ON_USE = {
     "AsyncMemoryManager": "agentmem.aio",
-    "BoundMemory": "agentmem.manager",
+    "BoundMemory": "agentmem.bound",
     "MemoryManager": "agentmem.manager",
     "use_scope": "agentmem.clients",
 }

@@ -64,6 +64,7 @@ from agentmem.retrieval.question import Question
 from agentmem.where import memory_columns, parse_where
 
 if TYPE_CHECKING:
+    from agentmem.bound import BoundMemory
     from agentmem.clients import Bridge, WrapOptions
     from agentmem.config import Config
     from agentmem.portability import ImportReport
@@ -505,6 +506,8 @@ class MemoryManager:
     def bind(self, scope: Scope) -> BoundMemory:
         """The same verbs without ``scope=``."""
         self._require(scope)
+        from agentmem.bound import BoundMemory
+
         return BoundMemory(self, scope)
 
     # --- in and out -------------------------------------------------------------------------------
@@ -740,70 +743,6 @@ class MemoryManager:
         if before:
             self._log.erase(owner, [memory.id for memory in before], mode="erase")
         return summary
-
-
-class BoundMemory:
-    """A manager's verbs for one scope."""
-
-    def __init__(self, memory: MemoryManager, scope: Scope) -> None:
-        self._memory = memory
-        self.scope = scope
-
-    def store(self, content: str | Turn | Document, /, **details: Any) -> Memory:
-        """As ``MemoryManager.store``."""
-        return self._memory.store(content, scope=self.scope, **details)
-
-    def store_many(self, items: Iterable[Turn | Document | str | Mapping[str, Any]], /) -> Sequence[Memory]:
-        """As ``MemoryManager.store_many``."""
-        return self._memory.store_many(items, scope=self.scope)
-
-    def retrieve(self, query: str, /, **details: Any) -> Retrieval:
-        """As ``MemoryManager.retrieve``."""
-        return self._memory.retrieve(query, scope=self.scope, **details)
-
-    def update(self, id: str, /, **changes: Any) -> Memory:
-        """As ``MemoryManager.update``."""
-        return self._memory.update(id, scope=self.scope, **changes)
-
-    def forget(self, ids: str | Sequence[str] | None = None, /, **selection: Any) -> Receipt:
-        """As ``MemoryManager.forget``."""
-        return self._memory.forget(ids, scope=self.scope, **selection)
-
-    def get(self, id: str, /, *, as_of: datetime | None = None, known_at: datetime | None = None) -> Memory:
-        """As ``MemoryManager.get``."""
-        return self._memory.get(id, scope=self.scope, as_of=as_of, known_at=known_at)
-
-    def list(self, **selection: Any) -> Page:
-        """As ``MemoryManager.list``."""
-        return self._memory.list(scope=self.scope, **selection)
-
-    def history(self, id: str, /) -> Sequence[Memory]:
-        """As ``MemoryManager.history``."""
-        return self._memory.history(id, scope=self.scope)
-
-    def compress(self, *, max_tokens: int = 200) -> Sequence[Memory]:
-        """As ``MemoryManager.compress``."""
-        return self._memory.compress(scope=self.scope, max_tokens=max_tokens)
-
-    def export_to(self, path: str | os.PathLike[str], /) -> int:
-        """As ``MemoryManager.export_to``."""
-        return self._memory.export_to(path, scope=self.scope)
-
-    def import_from(
-        self,
-        path: str | os.PathLike[str],
-        /,
-        *,
-        trust: Integrity | str,
-        encoding: str | None = None,
-        progress: Callable[[int, int], None] | None = None,
-    ) -> ImportReport:
-        """As ``MemoryManager.import_from``."""
-        return self._memory.import_from(path, scope=self.scope, trust=trust, encoding=encoding, progress=progress)
-
-    def wrap(self, client: Client, *, strict: bool = False) -> Client:
-        """As ``MemoryManager.wrap``."""
-        return self._memory.wrap(client, scope=self.scope, strict=strict)
 
 
 _TURN_DEFAULTS: Final[dict[str, Any]] = {
