@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from sqlalchemy import Connection, Table, delete, func, insert, select
 
@@ -25,8 +25,8 @@ def erase(connection: Connection, scope: Scope, ids: Sequence[str], *, keyed: Ke
     counts: Counter[str] = Counter()
     dropped: list[tuple[int, int]] = []
     forgotten = 0
-    for partition_id, wanted in _by_partition(reading.writable_partitions(connection, scope, ids, retired=True)):
-        doomed = _with_descendants(connection, partition_id, wanted)
+    places = reading.writable_partitions(connection, scope, ids, retired=True)
+    for partition_id, doomed in _by_partition(_with_descendants(connection, scope, places)):
         owner = reading.owner(connection, partition_id)
         ticket = writing.take_next(connection, partition_id)
         rows = _rows_of(connection, partition_id, doomed)
@@ -86,21 +86,24 @@ def erase_everything(connection: Connection, scope: Scope, *, dry_run: bool, key
     return Erasure(forgotten, {name: count for name, count in counts.items() if count}, (), tuple(partitions))
 
 
-def _with_descendants(connection: Connection, partition_id: int, ids: Iterable[str]) -> list[str]:
-    """The ids and everything derived from them, directly or not: a summary must not outlive what it quotes."""
-    doomed = list(dict.fromkeys(ids))
-    seen = set(doomed)
-    frontier = doomed
+def _with_descendants(connection: Connection, scope: Scope, places: dict[str, int]) -> dict[str, int]:
+    """The ids and everything derived from them, directly or not: a summary must not outlive what it quotes.
+
+    What was derived under another agent of the same user goes too, even if this scope itself could not change it.
+    """
+    of_the_subject = select(partition.c.id).where(writable("user" if scope.user is not None else "agent"))
+    doomed = dict(places)
+    frontier = list(places)
     while frontier:
-        children: list[str] = []
+        children: dict[str, int] = {}
         for start in range(0, len(frontier), _AT_ONCE):
-            statement = select(lineage.c.derived_id).where(
-                lineage.c.partition_id == partition_id, lineage.c.source_id.in_(frontier[start : start + _AT_ONCE])
+            statement = select(lineage.c.derived_id, lineage.c.partition_id).where(
+                lineage.c.partition_id.in_(of_the_subject),
+                lineage.c.source_id.in_(frontier[start : start + _AT_ONCE]),
             )
-            children += connection.execute(statement).scalars()
-        frontier = [id for id in dict.fromkeys(children) if id not in seen]
-        seen.update(frontier)
-        doomed += frontier
+            children |= {row[0]: row[1] for row in connection.execute(statement, parameters(scope))}
+        frontier = [id for id in children if id not in doomed]
+        doomed = children | doomed
     return doomed
 
 
