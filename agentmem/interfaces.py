@@ -65,6 +65,7 @@ class LogQuery:
         as_of: Only what was true in the world then (``valid_from <= as_of < valid_to``).
         known_at: The versions that the log held then; unset = the current ones.
         unexpired_at: Only what has not expired then.
+        derived_from: Only what was made from one of these ids.
         after: Continue behind this (partition, position).
     """
 
@@ -78,6 +79,7 @@ class LogQuery:
     as_of: datetime | None = None
     known_at: datetime | None = None
     unexpired_at: datetime | None = None
+    derived_from: tuple[str, ...] | None = None
     after: tuple[int, int] | None = None
     limit: int | None = None
 

@@ -32,10 +32,11 @@ from agentmem.interfaces import (
     VectorStore,
 )
 from agentmem.lifecycle.drafting import embed_drafts, embed_one, index_terms, prepare, require_content
+from agentmem.lifecycle.extraction import Extraction
 from agentmem.lifecycle.forgetting import Forgetter
 from agentmem.lifecycle.generations import Generations
 from agentmem.lifecycle.indexing import Indexer
-from agentmem.lifecycle.jobs import Worker
+from agentmem.lifecycle.jobs import Jobs, Worker
 from agentmem.records import (
     UNSET,
     Affect,
@@ -142,7 +143,8 @@ class MemoryManager:
             raise
         self._generations = Generations(self._log, self._embedder)
         self._indexer = Indexer(self._log, embedder=self._embedder, vectors=self._vectors, clock=clock)
-        self._worker = Worker(self._indexer)
+        self._extraction = Extraction(self._log, extractor=self._extractor, store=self._keep_facts)
+        self._worker = Worker(Jobs(self._extraction, self._indexer))
         self._bridges: WeakSet[Bridge] = WeakSet()
         self._forgetter = Forgetter(self._log, vectors=self._vectors, generations=self._generations, clock=clock)
 
@@ -563,7 +565,9 @@ class MemoryManager:
     def verify(self, *, deep: bool = False) -> Health:
         """What is right and wrong with the log and its indexes; ``deep`` also reads every row and vector."""
         self._require_open()
-        return Health(tuple(self._log.check(deep=deep)) + tuple(self._indexer.check(deep=deep)))
+        return Health(
+            tuple(self._log.check(deep=deep)) + tuple(self._indexer.check(deep=deep)) + tuple(self._extraction.check())
+        )
 
     def repair(self) -> Health:
         """``verify`` after mending what can be mended without losing anything."""
@@ -667,6 +671,11 @@ class MemoryManager:
         memories = self._log.append(scope, drafts, generation=generation, replacing=replacing)
         self._worker.wake()
         return memories
+
+    def _keep_facts(self, facts: Sequence[Turn], scope: Scope) -> None:
+        # Without the checks of a caller's scope: a partition that exists was let in when it was written.
+        prepared = prepare(facts, scope=scope, counter=self._tokens, clock=self._clock)
+        self._write(scope, prepared.drafts, prepared.replacing)
 
     def _revised_content(self, id: str, scope: Scope, revision: Revision, content: str) -> tuple[Revision, int | None]:
         old = self.get(id, scope=scope)

@@ -37,6 +37,26 @@ class Job(Protocol):
         """Forget locks: a child inherits them as they were held."""
 
 
+class Jobs:
+    """Several jobs as one, each after the other; what fails in one holds up no other."""
+
+    def __init__(self, *jobs: Job) -> None:
+        self._jobs = jobs
+
+    @property
+    def is_needed(self) -> bool:
+        return any(job.is_needed for job in self._jobs)
+
+    def run(self, pause: Pause) -> bool:
+        # Every one of them runs, whatever the ones before it left.
+        finished = [job.run(pause) for job in self._jobs if job.is_needed]
+        return all(finished)
+
+    def after_fork(self) -> None:
+        for job in self._jobs:
+            job.after_fork()
+
+
 class Stopped(Exception):
     """The work must stop before it is done; what is left is found again from the log."""
 

@@ -7,13 +7,26 @@ from dataclasses import replace
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, bindparam, func, literal, null, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    RowMapping,
+    Select,
+    and_,
+    bindparam,
+    exists,
+    func,
+    literal,
+    null,
+    or_,
+    select,
+)
 
 from agentmem.clock import to_micros
 from agentmem.errors import ScopeError, unknown_memory
 from agentmem.interfaces import Head, IndexBatch, IndexQuery, IndexRow, LogQuery
 from agentmem.log.rows import INDEX_COLUMNS, MEMORY_COLUMNS, memory_of
-from agentmem.log.schema import erasure, generation, partition, version
+from agentmem.log.schema import erasure, generation, lineage, partition, version
 from agentmem.log.scoping import Reader, parameters, reader, visible, writable
 from agentmem.records import Memory, Scope
 
@@ -307,6 +320,14 @@ def _select(connection: Connection, query: LogQuery, narrowed: ColumnElement[boo
             version.c.recorded_from <= known_at,
             or_(version.c.recorded_to.is_(None), version.c.recorded_to > known_at),
         ]
+    if query.derived_from is not None:
+        conditions.append(
+            exists().where(
+                lineage.c.partition_id == version.c.partition_id,
+                lineage.c.derived_id == version.c.id,
+                lineage.c.source_id.in_(query.derived_from),
+            )
+        )
     if query.unexpired_at is not None:
         expires_at = version.c.expires_at
         conditions.append(or_(expires_at.is_(None), expires_at > to_micros(query.unexpired_at)))

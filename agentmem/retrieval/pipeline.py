@@ -281,13 +281,28 @@ class Retriever:
                 break
         return Retrieval(
             query=question.query,
-            hits=tuple(hits),
+            hits=self._with_facts(question, ranking.view, hits),
             confidence=confidence.of_answer(ranking.evidence.at(np.asarray(ranking.best(_JUDGED), np.intp))),
             hidden=ranking.hidden(max(len(hits), question.limit or 0)),
             tokens=spent,
             tokens_estimated=not self._tokens.is_exact,
             degraded=degraded,
         )
+
+    def _with_facts(self, question: Question, view: _View, hits: Sequence[Hit]) -> tuple[Hit, ...]:
+        """The hits with the facts that were taken from them; nothing is read where the view has none."""
+        if not hits or not (view.alive & (view.column("kind") == KINDS.index("fact"))).any():
+            return tuple(hits)
+        query = LogQuery(
+            scope=question.scope,
+            kinds=frozenset({"fact"}),
+            derived_from=tuple(hit.id for hit in hits),
+            as_of=question.as_of,
+            known_at=question.known_at,
+            unexpired_at=question.as_of or question.known_at or self._clock(),
+        )
+        facts = self._log.read(query)
+        return tuple(replace(hit, facts=tuple(fact for fact in facts if hit.id in fact.derived_from)) for hit in hits)
 
     def _hits(self, question: Question, ranking: _Ranking) -> Iterator[Hit]:
         """Hits, best first, read from the log a few at a time."""

@@ -1,0 +1,148 @@
+"""Facts behind the log: an extractor reads what people said and leaves facts that cite it.
+
+Follows each partition by a cursor, at least once and idempotently: a fact of the same turn and span is one fact. What
+fails holds up no write and loses nothing; the turn is the truth, a fact is derived from it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from agentmem.errors import AgentMemError, ScopeError
+from agentmem.interfaces import EpisodicLog, ExtractedFact, ExtractionRequest, Extractor, Head, IndexQuery, LogQuery
+from agentmem.lifecycle.jobs import Backoff, Pause, Stopped, retried
+from agentmem.records import TRUSTED, Finding, Memory, Scope, Turn
+
+Store = Callable[[Sequence[Turn], Scope], object]
+"""Stores turns in a scope, all or none."""
+
+_TURNS_AT_ONCE: Final = 50
+_GENERATION: Final = 0
+"""Extraction has no generations: its cursor stands under this number."""
+
+
+class Extraction:
+    """Runs an extractor over the turns that it has not seen. Untrusted turns are left out.
+
+    Args:
+        extractor: None never has anything to do.
+        store: Keeps the facts, as any memory is kept.
+    """
+
+    def __init__(
+        self, log: EpisodicLog, *, extractor: Extractor | None, store: Store, backoff: Backoff | None = None
+    ) -> None:
+        self._log = log
+        self._extractor = extractor
+        self._store = store
+        self._backoff = backoff or Backoff()
+        self._working = threading.Lock()
+        self._reached: dict[int, int] = {}
+        self._dropped = 0
+        self._trouble = ""
+
+    @property
+    def is_needed(self) -> bool:
+        return self._extractor is not None
+
+    def run(self, pause: Pause) -> bool:
+        """Extract from every partition that has grown; True if nothing is left."""
+        if self._extractor is None:
+            return True
+        with self._working:
+            self._trouble = ""
+            for head in self._log.all_heads():
+                try:
+                    self._follow(self._extractor, head, pause)
+                except AgentMemError as error:
+                    self._trouble = error.message
+                if pause(0):
+                    raise Stopped
+            return not self._trouble
+
+    def check(self) -> list[Finding]:
+        """What ``verify`` reports: trouble, and facts dropped because they cited no turn or no span of it."""
+        if self._extractor is None:
+            return []
+        if self._trouble:
+            return [Finding("extraction", False, self._trouble, "It is tried again on its own.")]
+        return [Finding("extraction", True, f"{self._dropped} facts were dropped for want of evidence.")]
+
+    def after_fork(self) -> None:
+        self._working = threading.Lock()
+
+    def _follow(self, extractor: Extractor, head: Head, pause: Pause) -> None:
+        if self._reached.get(head.partition, -1) >= head.seq:
+            return
+        name = f"extractor:{type(extractor).__module__}.{type(extractor).__qualname__}"
+        scope = Scope(user=head.user, agent=head.agent, tenant=head.tenant)
+        cursor = self._log.cursor(name, _GENERATION, head.partition)
+        try:
+            batch = self._log.index_rows(IndexQuery(scope, head.partition, after=cursor, vectors=False))
+        except ScopeError:
+            return  # forgotten as a whole meanwhile
+        rows = [row.row for row in batch.rows if row.kind == "turn" and row.integrity in TRUSTED]
+        for start in range(0, len(rows), _TURNS_AT_ONCE):
+            chunk = rows[start : start + _TURNS_AT_ONCE]
+            turns = self._log.read(LogQuery(scope=scope, rows=tuple((head.partition, row) for row in chunk)))
+            self._keep(turns, self._extracted(extractor, turns, pause))
+        # Only now: a crash in between extracts the same again, which stores nothing new.
+        self._log.move_cursor(name, _GENERATION, head.partition, batch.seq)
+        self._reached[head.partition] = batch.seq
+
+    def _extracted(self, extractor: Extractor, turns: Sequence[Memory], pause: Pause) -> Sequence[ExtractedFact]:
+        request = ExtractionRequest(turns)
+        return retried(lambda: extractor.extract(request), backoff=self._backoff, pause=pause)
+
+    def _keep(self, turns: Sequence[Memory], facts: Sequence[ExtractedFact]) -> None:
+        said = {turn.id: turn for turn in turns}
+        supported = [fact for fact in facts if _is_supported(fact, said)]
+        self._dropped += len(facts) - len(supported)
+        for turn in turns:
+            if turn.version > 1:
+                self._forget_former(turn)
+            mine = [_turn_of(fact, turn) for fact in supported if fact.derived_from == turn.id]
+            if mine:
+                self._store(mine, turn.scope)
+
+    def _forget_former(self, turn: Memory) -> None:
+        """What was read from words that have since been changed."""
+        query = LogQuery(scope=turn.scope, writable=True, kinds=frozenset({"fact"}), derived_from=(turn.id,))
+        former = [fact.id for fact in self._log.read(query)]
+        if former:
+            self._log.erase(turn.scope, former, mode="erase")
+
+
+def _is_supported(fact: ExtractedFact, said: dict[str, Memory]) -> bool:
+    turn = said.get(fact.derived_from)
+    return turn is not None and 0 <= fact.start < fact.end <= len(turn.content) and bool(fact.value.strip())
+
+
+def _turn_of(fact: ExtractedFact, turn: Memory) -> Turn:
+    denial = "" if fact.polarity == "affirmed" else "not "
+    return Turn(
+        f"{fact.subject} {fact.attribute}: {denial}{fact.value}",
+        kind="fact",
+        role=turn.role,
+        speaker=turn.speaker,
+        occurred_at=fact.occurred_at or turn.occurred_at,
+        metadata={
+            "subject": fact.subject,
+            "attribute": fact.attribute,
+            "value": fact.value,
+            "polarity": fact.polarity,
+            "span": [fact.start, fact.end],
+        },
+        integrity=turn.integrity,
+        expires_at=turn.expires_at,
+        idempotency_key=_key(fact, turn),
+        derived_from=(turn.id,),
+    )
+
+
+def _key(fact: ExtractedFact, turn: Memory) -> str:
+    parts = (turn.id, turn.version, fact.subject, fact.attribute, fact.value, fact.polarity, fact.start, fact.end)
+    return "fact:" + hashlib.blake2b("\x1f".join(map(str, parts)).encode(), digest_size=16).hexdigest()
