@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 from weakref import WeakSet
 
 from agentmem.clock import Clock, utc_now
-from agentmem.errors import InvalidInput, ManagerClosed, ScopeError, unknown_memory
+from agentmem.errors import ConfigError, InvalidInput, ManagerClosed, MemoryNotFound, ScopeError, unknown_memory
 from agentmem.interfaces import (
     LLM,
     CompressionRequest,
@@ -61,7 +61,7 @@ from agentmem.records import (
 )
 from agentmem.registry import build
 from agentmem.retrieval.pipeline import RetrievalOptions, Retriever
-from agentmem.retrieval.question import Question
+from agentmem.retrieval.question import Question, checked_conversation, checked_kinds
 from agentmem.where import memory_columns, parse_where
 
 if TYPE_CHECKING:
@@ -73,6 +73,8 @@ if TYPE_CHECKING:
 Client = TypeVar("Client")
 Spec = str | Mapping[str, Any]
 """A backend by name, or ``{"type": name, **its options}``."""
+Place = tuple[int, int]
+"""Where a memory stands in a listing: its partition and its position."""
 
 MAX_PAGE: Final = 10_000
 _READ_AT_ONCE: Final = 1_000
@@ -86,7 +88,7 @@ class MemoryManager:
 
     Args:
         log: The truth; ``SQLLog`` for SQLite and PostgreSQL.
-        vectors: Where nearest vectors are found; ``exact`` searches in this process.
+        vectors: Where nearest vectors are found; unset = ``exact``, in this process.
         embedder: Text to vectors; None searches by words only.
         extractor: Turns to facts, behind the log; None extracts nothing.
         compressor: For ``compress``.
@@ -103,7 +105,7 @@ class MemoryManager:
         self,
         log: EpisodicLog | Spec,
         *,
-        vectors: VectorStore | Spec = "exact",
+        vectors: VectorStore | Spec | None = None,
         embedder: Embedder | Spec | None = "static",
         extractor: Extractor | Spec | None = None,
         compressor: Compressor | Spec = "extractive",
@@ -122,7 +124,7 @@ class MemoryManager:
         self._wrapping = wrapping
         try:
             self._log: EpisodicLog = self._backend("log", log)
-            self._vectors: VectorStore = self._backend("vectors", vectors)
+            self._vectors: VectorStore = self._backend("vectors", "exact" if vectors is None else vectors)
             self._embedder: Embedder | None = self._backend("embedder", embedder)
             self._extractor: Extractor | None = self._backend("extractor", extractor)
             self._compressor: Any = compressor
@@ -158,8 +160,7 @@ class MemoryManager:
         """
         if "://" in str(place):
             return cls({"type": "sql", "url": str(place)}, **backends)
-        folder = Path(place).expanduser()
-        folder.mkdir(parents=True, exist_ok=True)
+        folder = _made_folder(place)
         return cls({"type": "sql", "url": f"sqlite:///{(folder / 'agentmem.db').absolute()}"}, **backends)
 
     @classmethod
@@ -236,6 +237,8 @@ class MemoryManager:
             raise InvalidInput(
                 f"store() got {', '.join(given)} beside a {type(content).__name__}.", hint="Set them on it instead."
             )
+        if isinstance(content, Document) and isinstance(content.content, str) and not content.content.strip():
+            raise InvalidInput("content is blank.", hint="store_many() takes a blank Document, and removes its chunks.")
         return self._append([content], scope)[0]
 
     def store_many(
@@ -301,11 +304,11 @@ class MemoryManager:
             k=k,
             max_tokens=max_tokens,
             min_confidence=min_confidence,
-            kinds=None if kinds is None else frozenset(kinds),
+            kinds=checked_kinds(kinds),
             where=where,
             as_of=as_of,
             known_at=known_at,
-            conversation=tuple(conversation),  # type: ignore[arg-type]  # Question turns mappings into messages
+            conversation=checked_conversation(conversation),
             include_untrusted=include_untrusted,
             explain=explain,
         )
@@ -352,14 +355,16 @@ class MemoryManager:
             raise InvalidInput(f"limit must be a whole number from 1 to {MAX_PAGE:,}, not {limit!r}.")
         query = LogQuery(
             scope=scope,
-            kinds=Question(query="all", scope=scope, kinds=frozenset(kinds)).kinds if kinds is not None else None,
+            kinds=checked_kinds(kinds),
             unexpired_at=self._clock(),
         )
         found: list[Memory] = []
-        for memory in self._matching(query, where, after=_after(cursor)):
+        reached: Place | None = None
+        for place, memory in self._placed(query, where, after=_after(cursor)):
             if len(found) == limit:
-                return Page(tuple(found), self._cursor(found[-1]))
+                return Page(tuple(found), _cursor(reached))
             found.append(memory)
+            reached = place
         return Page(tuple(found))
 
     def history(self, id: str, /, *, scope: Scope) -> Sequence[Memory]:
@@ -393,6 +398,8 @@ class MemoryManager:
         self._require(scope)
         if content is UNSET and metadata is UNSET and importance is UNSET:
             raise InvalidInput("update() was given nothing to change.", hint="Pass content, metadata or importance.")
+        if expected_version is not None and type(expected_version) is not int:
+            raise InvalidInput(f"expected_version must be a whole number, not {expected_version!r}.")
         revision = Revision(
             metadata=UNSET if isinstance(metadata, Unset) else require_metadata(metadata),
             importance=importance
@@ -440,19 +447,22 @@ class MemoryManager:
             ScopeError: ``everything`` of a scope that names both user and agent.
         """
         self._require(scope)
-        if sum((ids is not None, where is not None, everything)) != 1:
+        if sum((ids is not None, where is not None, everything is not False)) != 1:
             raise InvalidInput(
                 "forget() takes exactly one of ids, where= and everything=True.",
                 hint="To forget a person: forget(scope=Scope(user=…), everything=True).",
             )
         if mode not in ("erase", "retire"):
             raise InvalidInput(f"mode cannot be {mode!r}.", hint="It takes 'erase' or 'retire'.")
+        if everything is not False and everything is not True:
+            raise InvalidInput(f"everything must be True or False, not {everything!r}.")
+        how: dict[str, Any] = {"mode": mode, "dry_run": dry_run, "verify": verify, "reason": reason}
         if everything:
-            receipt = self._forgetter.everything(scope, mode=mode, dry_run=dry_run, verify=verify, reason=reason)
+            receipt = self._forgetter.everything(scope, **how)
+        elif where is None:
+            receipt = self._forgetter.memories(scope, _required_ids(ids), **how)
         else:
-            receipt = self._forgetter.memories(
-                scope, self._selected(scope, ids, where), mode=mode, dry_run=dry_run, verify=verify, reason=reason
-            )
+            receipt = self._forget_where(scope, where, how)
         if not dry_run:
             self._retriever.drop_gone(scope)
             self._worker.wake()
@@ -629,10 +639,11 @@ class MemoryManager:
         return cls(**config.backends())
 
     def _backend(self, role: str, spec: Any) -> Any:
-        if not isinstance(spec, str | Mapping):
-            return spec
+        if spec is None and role != "log":
+            return None
         made = build(role, spec, given={"clock": self._clock})
-        self._owned.append(made)
+        if made is not spec:
+            self._owned.append(made)
         return made
 
     def _close_owned(self) -> None:
@@ -688,37 +699,36 @@ class MemoryManager:
             return revision, None
         return replace(revision, vector=embed_one(content, self._embedder)), generation
 
-    def _selected(
-        self, scope: Scope, ids: str | Sequence[str] | None, where: Mapping[str, Any] | None
-    ) -> Sequence[str]:
-        if where is not None:
-            return [memory.id for memory in self._matching(LogQuery(scope=scope, writable=True), where)]
-        chosen = [ids] if isinstance(ids, str) else list(ids or ())
-        if not chosen:
-            raise InvalidInput("forget() was given no ids.", hint="Pass at least one id.")
-        return [_require_id(id) for id in chosen]
+    def _forget_where(self, scope: Scope, where: Mapping[str, Any], how: Mapping[str, Any]) -> Receipt:
+        while True:
+            chosen = [memory.id for memory in self._matching(LogQuery(scope=scope, writable=True), where)]
+            try:
+                return self._forgetter.memories(scope, chosen, **how)
+            except MemoryNotFound:
+                continue  # another one forgot some of them meanwhile
 
-    def _matching(
-        self, query: LogQuery, where: Mapping[str, Any] | None, *, after: tuple[int, int] | None = None
-    ) -> Iterator[Memory]:
+    def _matching(self, query: LogQuery, where: Mapping[str, Any] | None) -> Iterator[Memory]:
+        return (memory for _, memory in self._placed(query, where, after=None))
+
+    def _placed(
+        self, query: LogQuery, where: Mapping[str, Any] | None, *, after: Place | None
+    ) -> Iterator[tuple[Place, Memory]]:
+        """The memories that match, each with the place behind which a listing goes on."""
         predicate = parse_where(where)
         if where and query.session is None and isinstance(where.get("session"), str):
             query = replace(query, session=where["session"])  # read one session instead of looking through all
-        partitions = {(head.user, head.agent): head.partition for head in self._log.heads(query.scope)}
         while True:
             page = self._log.read(replace(query, after=after, limit=_READ_AT_ONCE))
+            partitions = {(head.user, head.agent): head.partition for head in self._log.heads(query.scope)}
             for memory in page:
+                partition = partitions.get((memory.scope.user, memory.scope.agent))
+                if partition is None:
+                    continue  # forgotten meanwhile, with its whole layer
+                after = partition, memory.position
                 if predicate is None or predicate(memory_columns(memory)):
-                    yield memory
+                    yield after, memory
             if len(page) < _READ_AT_ONCE:
                 return
-            last = page[-1]
-            after = (partitions[last.scope.user, last.scope.agent], last.position)
-
-    def _cursor(self, last: Memory) -> str:
-        owner = (last.scope.user, last.scope.agent)
-        partition = next(head.partition for head in self._log.heads(last.scope) if (head.user, head.agent) == owner)
-        return base64.urlsafe_b64encode(json.dumps([partition, last.position]).encode()).decode().rstrip("=")
 
     def _compress_session(self, turns: Sequence[Memory], max_tokens: int) -> Memory | None:
         owner = turns[0].scope
@@ -774,6 +784,15 @@ def _default_counter() -> TokenCounter:
     return default_counter()
 
 
+def _required_ids(ids: object) -> list[str]:
+    if not isinstance(ids, str | Iterable):
+        raise InvalidInput(f"ids must be an id or a list of ids, not {type(ids).__name__}.", hint="It is memory.id.")
+    chosen = [ids] if isinstance(ids, str) else list(ids)
+    if not chosen:
+        raise InvalidInput("forget() was given no ids.", hint="Pass at least one id.")
+    return [_require_id(id) for id in chosen]
+
+
 def _require_id(id: object) -> str:
     if not isinstance(id, str) or not id:
         raise InvalidInput(f"An id must be a non-empty string, not {id!r}.", hint="It is memory.id.")
@@ -792,12 +811,31 @@ def _with_terms(draft: Draft) -> Draft:
     return replace(draft, terms=terms, length=length)
 
 
-def _after(cursor: str | None) -> tuple[int, int] | None:
+def _cursor(place: Place | None) -> str:
+    return base64.urlsafe_b64encode(json.dumps(place).encode()).decode().rstrip("=")
+
+
+def _after(cursor: str | None) -> Place | None:
     if cursor is None:
         return None
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
-        partition, position = json.loads(base64.urlsafe_b64decode(padded.encode("ascii")))
-        return int(partition), int(position)
-    except (ValueError, TypeError, AttributeError, binascii.Error) as error:
-        raise InvalidInput("cursor is not one that list() gave.", hint="Pass Page.cursor unchanged.") from error
+        place = json.loads(base64.urlsafe_b64decode(padded.encode("ascii")))
+    except (ValueError, TypeError, AttributeError, binascii.Error):
+        place = None
+    if not isinstance(place, list) or [type(number) for number in place] != [int, int] or max(place) >= 1 << 63:
+        raise InvalidInput("cursor is not one that list() gave.", hint="Pass Page.cursor unchanged.")
+    return place[0], place[1]
+
+
+def _made_folder(place: object) -> Path:
+    if not isinstance(place, str | os.PathLike) or not str(place):
+        raise ConfigError(f"{place!r} is neither a folder nor the URL of a database.")
+    folder = Path(place).expanduser()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"The folder {str(folder)!r} cannot be made: {error}.", hint="Name another folder."
+        ) from error
+    return folder

@@ -62,6 +62,8 @@ def prepare(items: Iterable[object], *, scope: Scope, counter: TokenCounter, clo
     Raises:
         InvalidInput: naming the item and what it lacks; nothing is half-prepared.
     """
+    if isinstance(items, str | bytes | Mapping) or not isinstance(items, Iterable):
+        raise InvalidInput(f"items must be a list of what to store, not {type(items).__name__}.")
     now = clock()
     drafts: list[Draft] = []
     names: set[str] = set()
@@ -148,8 +150,6 @@ def _draft_of_turn(turn: Turn, scope: Scope, now: datetime) -> Draft:
     speaker = _optional_text(turn.speaker, "speaker")
     occurred_at = now if turn.occurred_at is None else require_time(turn.occurred_at, "occurred_at")
     terms, length = index_terms(content, speaker=speaker, occurred_at=occurred_at)
-    if len(turn.derived_from) > _MAX_DERIVED_FROM:
-        raise InvalidInput(f"derived_from names {len(turn.derived_from)} memories; at most {_MAX_DERIVED_FROM}.")
     return Draft(
         content=content,
         kind=turn.kind,
@@ -163,7 +163,7 @@ def _draft_of_turn(turn: Turn, scope: Scope, now: datetime) -> Draft:
         integrity=_integrity(turn.integrity, INTEGRITY_OF_ROLE[turn.role]),
         expires_at=None if turn.expires_at is None else require_time(turn.expires_at, "expires_at"),
         idempotency_key=_optional_text(turn.idempotency_key, "idempotency_key"),
-        derived_from=tuple(require_text(id, "derived_from") for id in turn.derived_from),
+        derived_from=_sources(turn.derived_from),
         source=None,
         terms=terms,
         length=length,
@@ -174,6 +174,7 @@ def _drafts_of_document(document: Document, scope: Scope, counter: TokenCounter,
     require_text(document.content, "content")
     if not _optional_text(document.name, "name"):
         raise InvalidInput("A Document needs a name.", hint="Its path or title: storing it again replaces it.")
+    _require_choice(document.media_type, "media_type", ("text/markdown", "text/plain"))
     occurred_at = now if document.occurred_at is None else require_time(document.occurred_at, "occurred_at")
     shared = {
         "metadata": require_metadata(document.metadata),
@@ -206,6 +207,14 @@ def _draft_of_chunk(text: str, source: Source, scope: Scope, occurred_at: dateti
         length=length,
         **shared,
     )
+
+
+def _sources(ids: object) -> tuple[str, ...]:
+    if isinstance(ids, str) or not isinstance(ids, Sequence):
+        raise InvalidInput(f"derived_from must be a tuple of ids, not {type(ids).__name__}.")
+    if len(ids) > _MAX_DERIVED_FROM:
+        raise InvalidInput(f"derived_from names {len(ids)} memories; at most {_MAX_DERIVED_FROM}.")
+    return tuple(require_text(id, "derived_from") for id in ids)
 
 
 def _affect(affect: object) -> Affect | None:

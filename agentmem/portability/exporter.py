@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Protocol
 
+from agentmem.errors import BackendError
 from agentmem.records import Memory, Page, Scope
 
 FORMAT: Final = "agentmem-export"
@@ -42,6 +43,8 @@ def export_to(memory: Shelf, path: Path, *, scope: Scope) -> int:
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
+    except OSError as error:
+        raise BackendError(f"{path}: cannot be written: {error.strerror}.", hint="Name a file in a folder.") from error
     finally:
         part.unlink(missing_ok=True)
     return count

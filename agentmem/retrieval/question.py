@@ -66,8 +66,8 @@ class Question:
             if getattr(self, name) is not None:
                 # Frozen, so that a question can be a key; set once, here, before anyone has seen it.
                 object.__setattr__(self, name, require_time(getattr(self, name), name))
-        object.__setattr__(self, "kinds", _checked_kinds(self.kinds))
-        object.__setattr__(self, "conversation", tuple(_checked_message(message) for message in self.conversation))
+        object.__setattr__(self, "kinds", checked_kinds(self.kinds))
+        object.__setattr__(self, "conversation", checked_conversation(self.conversation))
         parse_where(self.where)
 
     @property
@@ -94,15 +94,32 @@ def _require_count(value: object, name: str) -> None:
         raise InvalidInput(f"{name} must be at least 1, not {value}.")
 
 
-def _checked_kinds(kinds: Iterable[str] | None) -> frozenset[str] | None:
+def checked_kinds(kinds: Iterable[str] | None) -> frozenset[str] | None:
+    """The kinds as a set, or None for None.
+
+    Raises:
+        InvalidInput: no collection, an empty one, or one of something else than kinds.
+    """
     if kinds is None:
         return None
     if isinstance(kinds, str) or not isinstance(kinds, Iterable):
         raise InvalidInput(f"kinds must be a set of kinds, not {kinds!r}.", hint='Write kinds={"fact"}.')
-    chosen = frozenset(kinds)
-    if not chosen or not chosen <= set(KINDS):
-        raise InvalidInput(f"kinds takes {', '.join(KINDS)}; not {sorted(map(str, chosen - set(KINDS)))}.")
-    return chosen
+    chosen = list(kinds)
+    unknown = [kind for kind in chosen if kind not in KINDS]
+    if not chosen or unknown:
+        raise InvalidInput(f"kinds takes {', '.join(KINDS)}; not {unknown}.")
+    return frozenset(chosen)
+
+
+def checked_conversation(messages: Iterable[Message | Mapping[str, Any]]) -> tuple[Message, ...]:
+    """The messages of a conversation, mappings made into messages.
+
+    Raises:
+        InvalidInput: what is no message, or has no text.
+    """
+    if isinstance(messages, str | Mapping) or not isinstance(messages, Iterable):
+        raise InvalidInput(f"conversation must be a list of messages, not {type(messages).__name__}.")
+    return tuple(_checked_message(message) for message in messages)
 
 
 def _checked_message(message: object) -> Message:
