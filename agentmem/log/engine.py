@@ -11,7 +11,7 @@ import os
 import sqlite3
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -38,6 +38,8 @@ _SQLITE_PRAGMAS: Final = {
     "foreign_keys": "1",
     "secure_delete": "1",
     "trusted_schema": "0",
+    # Sorting must not spill what was said into files that no forget knows of.
+    "temp_store": "2",
     "wal_autocheckpoint": "0",
 }
 _POSTGRES_ARGUMENTS: Final = {
@@ -72,7 +74,8 @@ class Database:
     @property
     def place(self) -> str:
         """Where the data is, for messages; never with a password."""
-        return str(self.path) if self.path else self.url.render_as_string(hide_password=True)
+        # A query may hold a password too.
+        return str(self.path) if self.path else self.url.set(query={}).render_as_string(hide_password=True)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -90,7 +93,9 @@ class Database:
         with self.lock.hold():
             with self._connected("write") as connection:
                 yield connection
-            self._fold_write_ahead_log()
+            # What was written is durable by now, whatever comes of the fold: the next writer tries it again.
+            with suppress(AgentMemError):
+                self._fold_write_ahead_log()
 
     def checkpoint(self) -> bool:
         """Empty SQLite's write-ahead log; False while a reader still needs it."""
@@ -156,11 +161,15 @@ class Database:
 
     @contextmanager
     def _connected(self, transaction: Literal["read", "write"] | None) -> Iterator[Connection]:
+        # Not isolation_level="AUTOCOMMIT": leaving it would hand transactions back to the sqlite3 driver.
+        options: dict[str, Any] = {"agentmem_transaction": transaction}
+        if transaction == "read" and not self.is_sqlite:
+            # By default every statement would see a state of its own.
+            options |= {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
         with (
             self._translated(),
             self._gate.passing(),
-            # Not isolation_level="AUTOCOMMIT": leaving it would hand transactions back to the sqlite3 driver.
-            self.engine.connect().execution_options(agentmem_transaction=transaction) as connection,
+            self.engine.connect().execution_options(**options) as connection,
             connection.begin() if transaction else nullcontext(),
         ):
             yield connection
@@ -189,6 +198,7 @@ class Database:
         try:
             yield
         except DBAPIError as error:
+            _take_out_the_row(error)
             raise _in_our_words(error, self.place) from error
         except PoolTimeout as error:
             raise StoreBusy(
@@ -237,6 +247,8 @@ def _sqlite_engine(url: URL, path: Path | None) -> Engine:
         max_overflow=0 if path is None else 24,
         pool_timeout=BUSY_TIMEOUT_S,
         connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT_S},
+        # They hold what was said, and errors end up in logs.
+        hide_parameters=True,
     )
 
     @event.listens_for(engine, "connect")
@@ -265,6 +277,7 @@ def _postgres_engine(url: URL) -> Engine:
             pool_timeout=BUSY_TIMEOUT_S,
             pool_pre_ping=True,
             connect_args={name: value for name, value in _POSTGRES_ARGUMENTS.items() if name not in url.query},
+            hide_parameters=True,
         )
     except ModuleNotFoundError as error:
         raise ConfigError(f"log: {error.name} is not installed.", hint="pip install 'pyagentmem[postgres]'") from error
@@ -290,6 +303,14 @@ def _after_fork_in_child() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)
+
+
+def _take_out_the_row(error: DBAPIError) -> None:
+    """Leave PostgreSQL's first words and no other: its details quote the row, and errors end up in logs."""
+    primary = getattr(getattr(error.orig, "diag", None), "message_primary", None)
+    if primary and error.orig is not None:
+        error.orig.args = (primary,)
+        error.args = (f"({type(error.orig).__name__}) {primary}",)
 
 
 def _in_our_words(error: DBAPIError, place: str) -> AgentMemError:

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
-from sqlalchemy import Connection, Table, delete, func, insert, select
+from sqlalchemy import Connection, Select, Table, delete, func, insert, select
 
 from agentmem.clock import Clock, to_micros
-from agentmem.errors import ScopeError
+from agentmem.errors import ScopeError, unknown_memory
 from agentmem.interfaces import Erasure
 from agentmem.log import reading, tombstones, writing
 from agentmem.log.schema import cursor, erasure, lineage, partition, version
-from agentmem.log.scoping import parameters, reader, writable
+from agentmem.log.scoping import parameters, writable
 from agentmem.records import Scope
 
 KeyedHash = Callable[[Mapping[str, str], str], bytes]
-
-_AT_ONCE = 5_000
 
 
 def erase(connection: Connection, scope: Scope, ids: Sequence[str], *, keyed: KeyedHash, clock: Clock) -> Erasure:
@@ -25,16 +24,16 @@ def erase(connection: Connection, scope: Scope, ids: Sequence[str], *, keyed: Ke
     counts: Counter[str] = Counter()
     dropped: list[tuple[int, int]] = []
     forgotten = 0
+    tickets = _lock_subject(connection, scope)
     places = reading.writable_partitions(connection, scope, ids, retired=True)
     for partition_id, doomed in _by_partition(_with_descendants(connection, scope, places)):
         owner = reading.owner(connection, partition_id)
-        ticket = writing.take_next(connection, partition_id)
         rows = _rows_of(connection, partition_id, doomed)
         _delete_in(connection, version, version.c.id, partition_id, doomed)
         counts["version"] += len(rows)
         counts["lineage"] += _delete_in(connection, lineage, lineage.c.source_id, partition_id, doomed)
         counts["lineage"] += _delete_in(connection, lineage, lineage.c.derived_id, partition_id, doomed)
-        numbers = [{"partition_id": partition_id, "seq": ticket.first_seq, "row": row} for row in rows]
+        numbers = [{"partition_id": partition_id, "seq": tickets[partition_id].first_seq, "row": row} for row in rows]
         connection.execute(insert(erasure), numbers)
         tombstones.bury(connection, (keyed(owner, id) for id in doomed), at=to_micros(clock()))
         dropped += [(partition_id, row) for row in rows]
@@ -47,6 +46,8 @@ def retire(connection: Connection, scope: Scope, ids: Sequence[str], *, clock: C
     dropped: list[tuple[int, int]] = []
     for partition_id, wanted in _by_partition(reading.writable_partitions(connection, scope, ids)):
         ticket = writing.take_next(connection, partition_id)
+        if ticket is None:
+            raise unknown_memory(wanted[0])
         rows = [reading.current_row(connection, partition_id, id)["seq"] for id in wanted]
         writing.close_versions(connection, partition_id, rows, seq=ticket.first_seq, now=to_micros(clock()))
         dropped += [(partition_id, row) for row in rows]
@@ -60,14 +61,11 @@ def erase_everything(connection: Connection, scope: Scope, *, dry_run: bool, key
             "forget(everything=True) takes a scope of one user alone or one agent alone.",
             hint="Write Scope(user=…) to forget a person with every agent, or select with where=.",
         )
-    statement = select(partition.c.id).where(writable(reader(scope))).order_by(partition.c.id)
-    partitions = list(connection.execute(statement, parameters(scope)).scalars())
+    # Waits for writers of these partitions, so that no row slips in behind the count.
+    partitions = _of_subject(connection, scope) if dry_run else list(_lock_subject(connection, scope))
     counts: Counter[str] = Counter()
     forgotten = 0
     for partition_id in partitions:
-        if not dry_run:
-            # Waits for writers of this partition, so that no row slips in behind the count.
-            writing.take_next(connection, partition_id)
         of_partition = version.c.partition_id == partition_id
         ids = list(connection.execute(select(version.c.id).where(of_partition).distinct()).scalars())
         forgotten += len(ids)
@@ -86,20 +84,33 @@ def erase_everything(connection: Connection, scope: Scope, *, dry_run: bool, key
     return Erasure(forgotten, {name: count for name, count in counts.items() if count}, (), tuple(partitions))
 
 
+def _subject(scope: Scope) -> Select[Any]:
+    """Every partition of the scope's user, whatever the agent; or the agent's own layer."""
+    return select(partition.c.id).where(writable("user" if scope.user is not None else "agent"))
+
+
+def _of_subject(connection: Connection, scope: Scope) -> list[int]:
+    return list(connection.execute(_subject(scope).order_by(partition.c.id), parameters(scope)).scalars())
+
+
+def _lock_subject(connection: Connection, scope: Scope) -> dict[int, writing.Ticket]:
+    """Wait for every writer of the subject's partitions: nothing is derived any more from what goes."""
+    tickets = (writing.take_next(connection, partition_id) for partition_id in _of_subject(connection, scope))
+    return {ticket.partition_id: ticket for ticket in tickets if ticket is not None}
+
+
 def _with_descendants(connection: Connection, scope: Scope, places: dict[str, int]) -> dict[str, int]:
     """The ids and everything derived from them, directly or not: a summary must not outlive what it quotes.
 
     What was derived under another agent of the same user goes too, even if this scope itself could not change it.
     """
-    of_the_subject = select(partition.c.id).where(writable("user" if scope.user is not None else "agent"))
     doomed = dict(places)
     frontier = list(places)
     while frontier:
         children: dict[str, int] = {}
-        for start in range(0, len(frontier), _AT_ONCE):
+        for part in reading.in_parts(frontier):
             statement = select(lineage.c.derived_id, lineage.c.partition_id).where(
-                lineage.c.partition_id.in_(of_the_subject),
-                lineage.c.source_id.in_(frontier[start : start + _AT_ONCE]),
+                lineage.c.partition_id.in_(_subject(scope)), lineage.c.source_id.in_(part)
             )
             children |= {row[0]: row[1] for row in connection.execute(statement, parameters(scope))}
         frontier = [id for id in children if id not in doomed]
@@ -109,18 +120,16 @@ def _with_descendants(connection: Connection, scope: Scope, places: dict[str, in
 
 def _rows_of(connection: Connection, partition_id: int, ids: Sequence[str]) -> list[int]:
     rows: list[int] = []
-    for start in range(0, len(ids), _AT_ONCE):
-        statement = select(version.c.seq).where(
-            version.c.partition_id == partition_id, version.c.id.in_(ids[start : start + _AT_ONCE])
-        )
+    for part in reading.in_parts(ids):
+        statement = select(version.c.seq).where(version.c.partition_id == partition_id, version.c.id.in_(part))
         rows += connection.execute(statement).scalars()
     return rows
 
 
 def _delete_in(connection: Connection, table: Table, column: object, partition_id: int, ids: Sequence[str]) -> int:
     deleted = 0
-    for start in range(0, len(ids), _AT_ONCE):
-        condition = column.in_(ids[start : start + _AT_ONCE])  # type: ignore[attr-defined]
+    for part in reading.in_parts(ids):
+        condition = column.in_(part)  # type: ignore[attr-defined]
         deleted += connection.execute(delete(table).where(table.c.partition_id == partition_id, condition)).rowcount
     return deleted
 

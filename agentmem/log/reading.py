@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import (
     ColumnElement,
@@ -35,6 +35,8 @@ Row = Mapping[str, Any]
 _PARAMETERS_AT_ONCE: Final = 5_000
 """Values of one IN list; SQLite takes 32,766 parameters in a statement."""
 
+T = TypeVar("T")
+
 _current: Final = version.c.closed_seq.is_(None)
 _joined: Final = version.join(partition, version.c.partition_id == partition.c.id)
 
@@ -51,10 +53,7 @@ def heads(connection: Connection, scope: Scope) -> list[Head]:
 def read(connection: Connection, query: LogQuery) -> list[Memory]:
     """The memories that match, in the order stored."""
     if query.ids is not None and len(query.ids) > _PARAMETERS_AT_ONCE:
-        parts = (
-            query.ids[start : start + _PARAMETERS_AT_ONCE] for start in range(0, len(query.ids), _PARAMETERS_AT_ONCE)
-        )
-        found = [memory for part in parts for memory in _select(connection, query, version.c.id.in_(part))]
+        found = [each for part in in_parts(query.ids) for each in _select(connection, query, version.c.id.in_(part))]
         return sorted(found, key=lambda memory: memory.position)[: query.limit]
     if query.rows is not None:
         return _read_rows(connection, query, query.rows)
@@ -126,8 +125,7 @@ def writable_partitions(
     """``writable_partition`` of many ids at once; ``retired`` finds what was retired too."""
     wanted = list(dict.fromkeys(ids))
     found: dict[str, int] = {}
-    for start in range(0, len(wanted), _PARAMETERS_AT_ONCE):
-        part = wanted[start : start + _PARAMETERS_AT_ONCE]
+    for part in in_parts(wanted):
         statement = _place_statement(reader(scope), may_write=True, retired=retired)
         places = connection.execute(statement, {**parameters(scope), "ids": part})
         found |= {row[0]: row[1] for row in places}
@@ -157,14 +155,14 @@ def rows_by_key(connection: Connection, partition_id: int, keys: Sequence[str]) 
     """Key to the current (or last) row of the memory it made, with the first version's content hash."""
     first = version.alias()
     found: dict[str, Row] = {}
-    for start in range(0, len(keys), _PARAMETERS_AT_ONCE):
+    for part in in_parts(keys):
         statement = (
             select(version, first.c.content_hash.label("first_hash"))
             .join(first, and_(first.c.partition_id == version.c.partition_id, first.c.id == version.c.id))
             .where(
                 first.c.partition_id == partition_id,
                 first.c.version == 1,
-                first.c.idempotency_key.in_(keys[start : start + _PARAMETERS_AT_ONCE]),
+                first.c.idempotency_key.in_(part),
             )
             .order_by(version.c.version)
         )
@@ -178,8 +176,7 @@ def existing_ids(connection: Connection, scope: Scope, ids: Sequence[str]) -> se
     # Of every agent of the user: a forget by the user's scope must find one memory, and all of it.
     owner = replace(scope, agent=None) if scope.user is not None else scope
     found: set[str] = set()
-    for start in range(0, len(ids), _PARAMETERS_AT_ONCE):
-        part = ids[start : start + _PARAMETERS_AT_ONCE]
+    for part in in_parts(ids):
         statement = _place_statement(reader(owner), may_write=True, retired=True)
         found.update(connection.execute(statement, {**parameters(owner), "ids": part}).scalars())
     return found
@@ -201,6 +198,11 @@ def owner(connection: Connection, partition_id: int) -> Row:
         partition.c.id == partition_id
     )
     return _plain(connection.execute(statement).mappings().one())
+
+
+def in_parts(values: Sequence[T]) -> Iterator[Sequence[T]]:
+    """The values in runs that one statement's IN list can take."""
+    return (values[start : start + _PARAMETERS_AT_ONCE] for start in range(0, len(values), _PARAMETERS_AT_ONCE))
 
 
 def greatest(connection: Connection, value: int, column: ColumnElement[int]) -> ColumnElement[int]:
@@ -354,10 +356,10 @@ def _plain(row: RowMapping) -> Row:
     return {str(name): value for name, value in row.items()}
 
 
-def _by_partition(rows: Sequence[tuple[int, int]]) -> Iterable[tuple[int, list[int]]]:
+def _by_partition(rows: Sequence[tuple[int, int]]) -> Iterator[tuple[int, Sequence[int]]]:
     grouped: dict[int, list[int]] = {}
     for partition_id, row in rows:
         grouped.setdefault(partition_id, []).append(row)
     for partition_id, numbers in grouped.items():
-        for start in range(0, len(numbers), _PARAMETERS_AT_ONCE):
-            yield partition_id, numbers[start : start + _PARAMETERS_AT_ONCE]
+        for part in in_parts(numbers):
+            yield partition_id, part

@@ -179,7 +179,8 @@ class SQLLog(EpisodicLog):
 
     def counts(self) -> Mapping[str, Any]:
         with self._reading() as connection:
-            return {**upkeep.counts(connection), "bytes_on_disk": self._database.bytes_on_disk()}
+            counted = upkeep.counts(connection)
+        return {**counted, "bytes_on_disk": self._database.bytes_on_disk()}
 
     def check(self, *, deep: bool = False) -> list[Finding]:
         self._require_open()

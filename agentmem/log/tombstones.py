@@ -16,8 +16,9 @@ from typing import Final
 from sqlalchemy import Connection, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from agentmem.errors import ConfigError
+from agentmem.errors import BackendError, ConfigError
 from agentmem.log.engine import Database
+from agentmem.log.reading import in_parts
 from agentmem.log.schema import setting, tombstone
 from agentmem.log.writelock import WriteLock
 
@@ -58,8 +59,8 @@ def found(connection: Connection, hashes: Iterable[bytes]) -> set[bytes]:
     """Those of the hashes that are tombstones."""
     wanted = sorted(hashes)
     buried: set[bytes] = set()
-    for start in range(0, len(wanted), 5_000):
-        statement = select(tombstone.c.keyed_hash).where(tombstone.c.keyed_hash.in_(wanted[start : start + 5_000]))
+    for part in in_parts(wanted):
+        statement = select(tombstone.c.keyed_hash).where(tombstone.c.keyed_hash.in_(part))
         buried.update(bytes(each) for each in connection.execute(statement).scalars())
     return buried
 
@@ -70,7 +71,10 @@ def _key_in_file(path: Path, lock: WriteLock) -> bytes:
             # Two processes that open a new log at once must not work with two keys.
             if not path.exists():
                 _make_key(path)
-    key = path.read_bytes()
+    try:
+        key = path.read_bytes()
+    except OSError as error:
+        raise BackendError(f"{path}: the key of the tombstones cannot be read: {error.strerror}.") from error
     if len(key) != _KEY_BYTES:
         raise ConfigError(
             f"{path}: {len(key)} bytes are not the key of the tombstones.",
@@ -81,8 +85,8 @@ def _key_in_file(path: Path, lock: WriteLock) -> bytes:
 
 def _make_key(path: Path) -> None:
     new = path.with_name(path.name + ".new")
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
+    # open() rather than os.open(): on Windows that would turn a newline among the random bytes into two.
+    with open(new, "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
         file.write(os.urandom(_KEY_BYTES))
         file.flush()
         os.fsync(file.fileno())

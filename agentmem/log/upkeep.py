@@ -85,9 +85,9 @@ def put_vectors(connection: Connection, number: int, embedded: Sequence[Embedded
     for each in embedded:
         by_partition[each.partition].append(each)
     for partition_id, group in sorted(by_partition.items()):
-        if connection.execute(select(partition.c.id).where(partition.c.id == partition_id)).first() is None:
-            continue  # forgotten as a whole
         ticket = writing.take_next(connection, partition_id)
+        if ticket is None:
+            continue  # forgotten as a whole
         if ticket.generation != number:
             return
         connection.execute(

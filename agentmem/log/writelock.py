@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from agentmem.errors import StoreBusy
+from agentmem.errors import BackendError, StoreBusy
 
 if sys.platform == "win32":
     import msvcrt
@@ -97,7 +97,14 @@ class WriteLock:
 
     def _open(self) -> int:
         if self._descriptor < 0 or self._pid != os.getpid():
-            self._descriptor = os.open(str(self._path), os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
+            flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
+            try:
+                self._descriptor = os.open(str(self._path), flags, 0o600)
+            except OSError as error:
+                raise BackendError(
+                    f"{self._path}: cannot be opened for writing: {error.strerror}; nothing was written.",
+                    hint="Check the rights of the folder and the space on its disk.",
+                ) from error
             self._pid = os.getpid()
         return self._descriptor
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from agentmem.clock import Clock, to_micros
-from agentmem.errors import IdempotencyConflict, InvalidInput, VersionConflict
+from agentmem.errors import IdempotencyConflict, InvalidInput, VersionConflict, unknown_memory
 from agentmem.interfaces import Revision
 from agentmem.log import reading
 from agentmem.log.rows import content_hash, dump_json, dump_source, load_source, memory_of, row_of
@@ -86,6 +86,8 @@ def revise(
     """Close the current version and insert the next one."""
     partition_id = reading.writable_partition(connection, scope, id)
     ticket = take_next(connection, partition_id)
+    if ticket is None:
+        raise unknown_memory(id)
     # Read after the bump: from here on no other writer of this partition can come between.
     old = reading.current_row(connection, partition_id, id)
     if expected_version is not None and old["version"] != expected_version:
@@ -102,12 +104,13 @@ def revise(
 
 def close_versions(connection: Connection, partition_id: int, rows: Sequence[int], *, seq: int, now: int) -> None:
     """End these versions at ``now``; an index learns of it by ``closed_seq``."""
-    connection.execute(
-        update(version)
-        .where(version.c.partition_id == partition_id, version.c.seq.in_(rows))
-        # A clock that jumped back must not end a version before it began.
-        .values(closed_seq=seq, recorded_to=reading.greatest(connection, now, version.c.recorded_from + 1))
-    )
+    for part in reading.in_parts(rows):
+        connection.execute(
+            update(version)
+            .where(version.c.partition_id == partition_id, version.c.seq.in_(part))
+            # A clock that jumped back must not end a version before it began.
+            .values(closed_seq=seq, recorded_to=reading.greatest(connection, now, version.c.recorded_from + 1))
+        )
 
 
 def take_ticket(connection: Connection, scope: Scope, count: int) -> Ticket:
@@ -116,10 +119,13 @@ def take_ticket(connection: Connection, scope: Scope, count: int) -> Ticket:
     return Ticket(row[0], row[1] - count + 1, row[2])
 
 
-def take_next(connection: Connection, partition_id: int, count: int = 1) -> Ticket:
-    """Reserve ``count`` numbers in a partition that exists; other writers of it wait from here on."""
-    row = connection.execute(_bump, {"at": partition_id, "count": count}).one()
-    return Ticket(partition_id, row[0] - count + 1, row[1])
+def take_next(connection: Connection, partition_id: int, count: int = 1) -> Ticket | None:
+    """Reserve ``count`` numbers in a partition; other writers of it wait from here on.
+
+    None where it is no longer: on PostgreSQL it may have been forgotten as a whole while this waited for it.
+    """
+    row = connection.execute(_bump, {"at": partition_id, "count": count}).first()
+    return None if row is None else Ticket(partition_id, row[0] - count + 1, row[1])
 
 
 _current_generation = select(func.max(generation.c.number)).scalar_subquery()

@@ -38,7 +38,7 @@ def export_to(memory: Shelf, path: Path, *, scope: Scope) -> int:
     """
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with os.fdopen(os.open(part, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600), "r+b") as file:
+        with open(part, "w+b", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
             count = _write(file, memory, scope)
             file.flush()
             os.fsync(file.fileno())

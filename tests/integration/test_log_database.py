@@ -1,0 +1,176 @@
+"""The log's database when something else goes wrong: a disk, another transaction, another process."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import event, text
+
+from agentmem.clock import utc_now
+from agentmem.errors import AgentMemError, BackendError, MemoryNotFound
+from agentmem.interfaces import LogQuery, Revision
+from agentmem.log import engine, erasing, upkeep
+from agentmem.log.engine import Database
+from agentmem.log.sql import SQLLog
+from agentmem.records import Scope
+from agentmem.testing import draft
+
+ANA = Scope(user="ana")
+SAID = "My doctor says migraine."
+SPEAKER = "Anastasia"
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Iterator[SQLLog]:
+    log = SQLLog(f"sqlite:///{tmp_path}/agentmem.db")
+    yield log
+    log.close()
+
+
+@pytest.fixture
+def postgres(postgres_url: str) -> Iterator[SQLLog]:
+    log = SQLLog(postgres_url)
+    yield log
+    log.close()
+
+
+def _database(log: SQLLog) -> Database:
+    return log._database
+
+
+# --- what errors tell -----------------------------------------------------------------------------
+
+
+def test_an_error_of_the_database_quotes_nothing_that_was_said(log: SQLLog) -> None:
+    with _database(log).writing() as connection:
+        connection.execute(
+            text("CREATE TRIGGER refuse BEFORE INSERT ON agentmem_version BEGIN SELECT RAISE(ABORT, 'refused'); END")
+        )
+    _require_silence(log)
+
+
+def test_an_error_of_postgresql_quotes_nothing_that_was_said(postgres: SQLLog) -> None:
+    with _database(postgres).writing() as connection:
+        connection.execute(text("ALTER TABLE agentmem_version ADD CHECK (length(content) < 5)"))
+    _require_silence(postgres)
+
+
+def _require_silence(log: SQLLog) -> None:
+    with pytest.raises(BackendError) as raised:
+        log.append(ANA, [draft(SAID, speaker=SPEAKER)], generation=None)
+    told = "".join(traceback.format_exception(raised.value))
+    assert "INSERT INTO agentmem_version" in told, "the statement may be told"
+    assert SAID not in told
+    assert SPEAKER not in told
+
+
+def test_a_place_shows_no_password_wherever_the_url_has_it() -> None:
+    database = Database("postgresql+psycopg://ana:geheim@localhost/memory?password=geheim&sslpassword=geheim")
+    assert "geheim" not in database.place
+    assert "localhost/memory" in database.place
+    database.close()
+
+
+@pytest.mark.parametrize("name", ["agentmem.db.lock", "agentmem.db.key"])
+def test_a_file_beside_the_database_that_cannot_be_opened_is_named(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    with pytest.raises(AgentMemError, match=name):
+        SQLLog(f"sqlite:///{tmp_path}/agentmem.db")
+
+
+# --- a write is a write ---------------------------------------------------------------------------
+
+
+def test_a_write_whose_checkpoint_fails_is_still_acknowledged(log: SQLLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A caller who is told that nothing was written stores it twice."""
+    monkeypatch.setattr(engine, "CHECKPOINT_BYTES", 0)
+    refused = _refuse_checkpoints(log)
+    [stored] = log.append(ANA, [draft("Stored once.")], generation=None)
+    assert refused
+    assert log.read(LogQuery(ANA)) == [stored]
+    with pytest.raises(BackendError):
+        log.purge_traces()
+
+
+def _refuse_checkpoints(log: SQLLog) -> list[str]:
+    refused: list[str] = []
+
+    def judge(action: int, what: str | None, *_: Any) -> int:
+        if what != "wal_checkpoint":
+            return sqlite3.SQLITE_OK
+        refused.append(what)
+        return sqlite3.SQLITE_DENY
+
+    @event.listens_for(_database(log).engine, "checkout")
+    def forbid(connection: sqlite3.Connection, *_: Any) -> None:
+        connection.set_authorizer(judge)
+
+    return refused
+
+
+# --- transactions beside each other ---------------------------------------------------------------
+
+
+@pytest.fixture(params=["log", "postgres"])
+def any_log(request: pytest.FixtureRequest) -> SQLLog:
+    found: SQLLog = request.getfixturevalue(request.param)
+    return found
+
+
+def test_a_read_sees_one_state_of_the_database_throughout(any_log: SQLLog) -> None:
+    any_log.append(ANA, [draft("Before.")], generation=None)
+    with _database(any_log).reading() as connection:
+        first = upkeep.all_heads(connection)
+        any_log.append(ANA, [draft("Meanwhile.")], generation=None)
+        assert upkeep.all_heads(connection) == first
+        assert upkeep.counts(connection)["versions"] == 1
+    assert any_log.counts()["versions"] == 2
+
+
+def test_a_change_that_waited_for_a_forget_finds_nothing_to_change(postgres: SQLLog) -> None:
+    [old] = postgres.append(ANA, [draft("Soon forgotten.")], generation=None)
+    answers: list[object] = []
+
+    def call(verb: Any, *arguments: Any, **options: Any) -> None:
+        try:
+            answers.append(verb(*arguments, **options))
+        except AgentMemError as error:
+            answers.append(type(error))
+
+    changes = [
+        threading.Thread(
+            target=call,
+            args=(postgres.revise, ANA, old.id, Revision(metadata={})),
+            kwargs={"expected_version": None, "generation": None},
+        ),
+        *(
+            threading.Thread(target=call, args=(postgres.erase, ANA, [old.id]), kwargs={"mode": mode})
+            for mode in ("erase", "retire")
+        ),
+    ]
+    with _database(postgres).writing() as connection:
+        erasing.erase_everything(connection, ANA, dry_run=False, keyed=lambda _, id: id.encode(), clock=utc_now)
+        for change in changes:
+            change.start()
+        _wait_until_blocked(postgres, len(changes))
+    for change in changes:
+        change.join()
+    assert answers == [MemoryNotFound] * 3
+
+
+def _wait_until_blocked(log: SQLLog, count: int) -> None:
+    deadline = time.monotonic() + 10
+    waiting = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+    while time.monotonic() < deadline:
+        with _database(log).reading() as connection:
+            if connection.execute(waiting).scalar_one() >= count:
+                return
+        time.sleep(0.02)
+    raise AssertionError("nobody waits for the forget")
