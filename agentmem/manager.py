@@ -148,7 +148,7 @@ class MemoryManager:
         self._extraction = Extraction(self._log, extractor=self._extractor, store=self._keep_facts)
         self._worker = Worker(Jobs(self._extraction, self._indexer))
         self._bridges: WeakSet[Bridge] = WeakSet()
-        self._forgetter = Forgetter(self._log, vectors=self._vectors, generations=self._generations, clock=clock)
+        self._forgetter = Forgetter(self._log, vectors=self._vectors, clock=clock)
 
     @classmethod
     def open(cls, place: str | os.PathLike[str] = "./memory", **backends: Any) -> Self:

@@ -21,7 +21,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from agentmem.errors import InvalidInput
-from agentmem.records import Memory, require_time
+from agentmem.records import Memory, require_text, require_time
 
 Columns = Callable[[str], Any]
 """Gives the value of a column; ``metadata`` gives the whole mapping."""
@@ -183,7 +183,7 @@ def _operand(key: str, operand: Any, place: str) -> Any:
         return require_time(operand, place).isoformat()
     if operand is not None and not isinstance(operand, bool | int | float | str):
         raise InvalidInput(f"{place}: {type(operand).__name__} cannot be compared.")
-    return operand
+    return require_text(operand, place) if isinstance(operand, str) else operand
 
 
 def _equal(value: Any, expected: Any) -> bool:

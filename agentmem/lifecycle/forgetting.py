@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from agentmem.clock import Clock
-from agentmem.errors import ScopeError, unknown_memory
+from agentmem.errors import AgentMemError, ScopeError, unknown_memory
 from agentmem.interfaces import EpisodicLog, Erasure, LogQuery, VectorChange, VectorStore
-from agentmem.lifecycle.generations import Generations
 from agentmem.log.rows import new_id
 from agentmem.records import ForgetMode, Receipt, Scope
 
@@ -21,17 +20,20 @@ _AT_ONCE = 1_000
 class Forgetter:
     """Carries out ``forget`` over a log and its vector store."""
 
-    def __init__(self, log: EpisodicLog, *, vectors: VectorStore, generations: Generations, clock: Clock) -> None:
+    def __init__(self, log: EpisodicLog, *, vectors: VectorStore, clock: Clock) -> None:
         self._log = log
         self._vectors = vectors
-        self._generations = generations
         self._clock = clock
+        self._undropped: list[Erasure] = []
         self._traces_left = False
 
     def purge_rest(self) -> None:
-        """Try again to remove the traces that an earlier ``forget`` had to leave."""
+        """Try again to remove what an earlier ``forget`` had to leave."""
+        left, self._undropped = self._undropped, []
+        for erasure in left:
+            self._drop_vectors(erasure)
         if self._traces_left:
-            self._traces_left = bool(self._log.purge_traces())
+            self._purge_log()
 
     def memories(
         self, scope: Scope, ids: Sequence[str], *, mode: ForgetMode, dry_run: bool, verify: bool, reason: str | None
@@ -59,12 +61,9 @@ class Forgetter:
         return self._finished(receipt, erasure, scope, () if verify else None)
 
     def _finished(self, receipt: Receipt, erasure: Erasure, scope: Scope, looked_for: Sequence[str] | None) -> Receipt:
-        self._drop_vectors(erasure)
-        remaining: tuple[str, ...] = ()
+        remaining = self._drop_vectors(erasure)
         if receipt.mode == "erase":
-            in_log = self._log.purge_traces()
-            self._traces_left |= bool(in_log)
-            remaining = in_log + self._vectors.purge_traces()
+            remaining += self._purge_log() + _left("the vector store's files", self._vectors.purge_traces)
         verified = None if looked_for is None else self._is_gone(scope, looked_for, receipt.mode)
         done = not remaining and verified is not False
         return replace(
@@ -77,12 +76,21 @@ class Forgetter:
             verified=verified,
         )
 
-    def _drop_vectors(self, erasure: Erasure) -> None:
-        generation = self._generations.current()
+    def _drop_vectors(self, erasure: Erasure) -> tuple[str, ...]:
+        """Drop the vectors of what was erased; what is left to do, in words, and kept for the next try."""
+        left = _left("the vector store", lambda: self._vectors_dropped(erasure))
+        if left:
+            self._undropped.append(erasure)
+        return left
+
+    def _vectors_dropped(self, erasure: Erasure) -> tuple[str, ...]:
+        # Whatever embedder made them: one that is no longer configured must not keep them.
+        generation = self._log.generation()
         if generation is None:
-            return
+            return ()
         for partition in erasure.partitions:
-            self._vectors.drop(generation, partition)
+            for number in range(1, generation.number + 1):
+                self._vectors.drop(replace(generation, number=number), partition)
         for partition, pairs in itertools.groupby(sorted(erasure.dropped), key=lambda pair: pair[0]):
             self._vectors.apply(
                 VectorChange(
@@ -93,6 +101,12 @@ class Forgetter:
                     gone=[row for _, row in pairs],
                 )
             )
+        return ()
+
+    def _purge_log(self) -> tuple[str, ...]:
+        left = _left("the log's files", self._log.purge_traces)
+        self._traces_left = bool(left)
+        return left
 
     def _is_gone(self, scope: Scope, ids: Sequence[str], mode: ForgetMode) -> bool:
         if not ids:
@@ -131,3 +145,11 @@ class Forgetter:
             memories=0,
             reason=reason,
         )
+
+
+def _left(what: str, step: Callable[[], tuple[str, ...]]) -> tuple[str, ...]:
+    """What the step leaves to do. That it failed, if it did: the memories are gone by then, and the receipt says so."""
+    try:
+        return step()
+    except AgentMemError as error:
+        return (f"{what}: {error.message} flush() or close() tries again.",)

@@ -268,6 +268,10 @@ class Indexer:
         change = _change(batch, generation, head.partition)
         if len(change.rows) or change.gone:
             store.apply(change)
+            if head.partition not in {each.partition for each in self._log.heads(_scope_of(head))}:
+                # Forgotten as a whole while its vectors were on their way; who forgot it may have dropped them before.
+                store.drop(generation, head.partition)
+                return
         # Only now: a crash in between applies the same change again, which changes nothing.
         self._log.move_cursor(index_name(store), *key, batch.seq)
         self._stored[key] = batch.seq
@@ -287,7 +291,7 @@ class Indexer:
         if self._given_up:
             first = next(iter(self._given_up.values()))
             detail = f"{len(self._given_up)} memories were given up; first {first}"
-            return Finding("embedding", False, detail, "Run `agentmem doctor --repair` once the cause is gone.")
+            return Finding("embedding", False, detail, "Run `agentmem doctor --fix` once the cause is gone.")
         if "embedder" in self._trouble:
             return Finding("embedding", False, self._trouble["embedder"], "It is tried again on its own.")
         return Finding("embedding", True, "No memory was given up.")
@@ -310,7 +314,7 @@ class Indexer:
         differing = [head for head in heads if deep and generation and self._differs(store, generation, head)]
         if differing:
             detail = f"{len(differing)} of {len(heads)} partitions differ from the log."
-            return Finding("vector store", False, detail, "Run `agentmem doctor --repair`.")
+            return Finding("vector store", False, detail, "Run `agentmem doctor --fix`.")
         return Finding("vector store", True, f"{len(heads)} partitions are up to date.")
 
     def _noted(self, name: str, step: Callable[[], bool]) -> bool:

@@ -149,7 +149,7 @@ class ChromaVectors(VectorStore):
             self._collections.clear()
             raise BackendError(
                 f"Chroma at {self._place} failed: {type(error).__name__}: {error}",
-                hint="It holds nothing that the log lacks; `agentmem doctor --repair` builds it again.",
+                hint="It holds nothing that the log lacks; `agentmem doctor --fix` builds it again.",
             ) from error
 
     def _open(self) -> Any:

@@ -128,6 +128,8 @@ ERRORS: list[tuple[Any, str]] = [
     (5, "where must be a mapping"),
     ({"sesion": "monday"}, "Did you mean 'session'"),
     ({"topic": "food"}, "metadata.topic"),
+    ({"session": "\ud800"}, "where.session holds a lone surrogate"),
+    ({"session": {"$in": ["a\0b"]}}, "NUL"),
     ({"content": "x"}, "no column 'content'"),
     ({"tenant": "acme"}, "no column 'tenant'"),
     ({"metadata": {"$exists": True}}, "no column 'metadata'"),
