@@ -291,7 +291,7 @@ class Retriever:
 
     def _with_facts(self, question: Question, view: _View, hits: Sequence[Hit]) -> tuple[Hit, ...]:
         """The hits with the facts that were taken from them; nothing is read where the view has none."""
-        if not hits or not (view.alive & (view.column("kind") == KINDS.index("fact"))).any():
+        if not hits or not view.has_facts:
             return tuple(hits)
         query = LogQuery(
             scope=question.scope,
@@ -353,6 +353,7 @@ class _View:
         self.size = sum(len(partition) for partition in partitions)
         self.lengths: Floats = self.joined(lambda partition: partition.postings.lengths)
         self.alive: Bools = self.joined(lambda partition: partition.postings.alive).astype(np.bool_, copy=False)
+        self.has_facts = bool((self.alive & (self.column("kind") == KINDS.index("fact"))).any())
         self.previous = self._links("previous")
         self.following = self._links("following")
 
