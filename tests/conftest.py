@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import shutil
 import sys
 from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from agentmem import MemoryManager
 
 # No deadline: a busy machine must not fail a property.
 settings.register_profile("default", deadline=None, print_blob=True)
@@ -21,6 +25,21 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 settings.load_profile("default")
+
+
+@pytest.fixture(scope="session")
+def empty_memory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of an empty memory, to be copied: setting one up takes as long as a hundred verbs."""
+    folder = tmp_path_factory.mktemp("empty") / "memory"
+    MemoryManager.open(folder, embedder=None).close()
+    return folder
+
+
+@pytest.fixture
+def folder(empty_memory: Path, tmp_path: Path) -> Path:
+    """The folder of an empty memory of the test's own."""
+    shutil.copytree(empty_memory, tmp_path / "memory")
+    return tmp_path / "memory"
 
 
 @pytest.fixture(scope="session")

@@ -67,11 +67,6 @@ def evidence_of(folder: Path, *ids: str) -> Evidence:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "memory"
-
-
-@pytest.fixture
 def memory(folder: Path) -> Iterator[MemoryManager]:
     with MemoryManager.open(folder, embedder=embedder()) as memory:
         for number in range(20):

@@ -239,8 +239,8 @@ def call_at_random(world: World, seed: int, count: int) -> None:
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    with MemoryManager.open(tmp_path / "memory", embedder=WordHashEmbedder()) as memory:
+def world(folder: Path, tmp_path: Path) -> Iterator[World]:
+    with MemoryManager.open(folder, embedder=WordHashEmbedder()) as memory:
         world = World(memory, tmp_path)
         world.populate()
         yield world

@@ -460,14 +460,8 @@ def _in_memory() -> str | None:
     return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
 
-@pytest.fixture(autouse=True)
-def empty_memory(tmp_path: Path) -> None:
-    """An empty memory to copy, because setting one up takes longer than a hundred verbs."""
-    MemoryManager.open(tmp_path / "template").close()
-    MemoryAgainstADictionary.template = tmp_path / "template"
-
-
-def test_the_manager_agrees_with_a_dictionary() -> None:
+def test_the_manager_agrees_with_a_dictionary(empty_memory: Path) -> None:
+    MemoryAgainstADictionary.template = empty_memory
     short = settings(max_examples=40, stateful_step_count=40, deadline=None)
     chosen = settings() if settings.get_current_profile_name() == "campaign" else short
     run_state_machine_as_test(MemoryAgainstADictionary, settings=chosen)
