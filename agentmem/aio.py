@@ -16,6 +16,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
+from agentmem.errors import ManagerClosed
 from agentmem.interfaces import Message
 from agentmem.manager import Client, MemoryManager
 from agentmem.records import (
@@ -277,7 +278,11 @@ class AsyncMemoryManager:
             # A forked child inherits the pool, but not its threads.
             self._start_threads()
         call = functools.partial(context.run, verb, *args, **kwargs)
-        return await asyncio.get_running_loop().run_in_executor(self._threads, call)
+        try:
+            working = asyncio.get_running_loop().run_in_executor(self._threads, call)
+        except RuntimeError as error:  # the pool takes no more work: it was shut down by close()
+            raise ManagerClosed("This AsyncMemoryManager is closed.", hint="Open a new one.") from error
+        return await working
 
     def _start_threads(self) -> None:
         self._threads = ThreadPoolExecutor(self._max_threads, thread_name_prefix="agentmem")
@@ -314,3 +319,22 @@ class AsyncBoundMemory:
 
     async def history(self, id: str, /) -> Sequence[Memory]:
         return await self._memory.history(id, scope=self.scope)
+
+    async def compress(self, *, max_tokens: int = 200) -> Sequence[Memory]:
+        return await self._memory.compress(scope=self.scope, max_tokens=max_tokens)
+
+    async def export_to(self, path: str | os.PathLike[str], /) -> int:
+        return await self._memory.export_to(path, scope=self.scope)
+
+    async def import_from(
+        self,
+        path: str | os.PathLike[str],
+        /,
+        *,
+        trust: Integrity | str,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> ImportReport:
+        return await self._memory.import_from(path, scope=self.scope, trust=trust, progress=progress)
+
+    def wrap(self, client: Client, *, strict: bool = False) -> Client:
+        return self._memory.wrap(client, scope=self.scope, strict=strict)
