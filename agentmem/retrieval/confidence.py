@@ -6,8 +6,9 @@ what is absolute: how much of the question a memory holds, how well its words fi
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
@@ -18,28 +19,38 @@ if TYPE_CHECKING:
 
 
 class Evidence(NamedTuple):
-    """What is absolute about each memory and the question, by slot, 0..1.
+    """What speaks for each memory, by slot, 0..1, and how many memories there are.
 
     Args:
         coverage: The share of the question's terms, weighted by IDF, that it holds itself.
         fit: Its BM25, neighbours included, over the highest that any text could have for the question.
+        lead: The same over the best memory's.
         cosine: Of the vectors; None where the question was not compared by meaning.
+        size: So many memories could have been shown. Among many, some fit by chance.
     """
 
     coverage: Floats
     fit: Floats
+    lead: Floats
     cosine: Floats | None
+    size: int
 
     def at(self, slots: Indices) -> Evidence:
         """The evidence of these slots, in their order."""
         cosine = None if self.cosine is None else self.cosine[slots]
-        return Evidence(self.coverage[slots], self.fit[slots], cosine)
+        return Evidence(self.coverage[slots], self.fit[slots], self.lead[slots], cosine, self.size)
+
+    def strongest(self) -> Evidence:
+        """Of each kind the most that any slot has, as one slot."""
+        cosine = None if self.cosine is None else self.cosine.max(keepdims=True)
+        coverage, fit, lead = (each.max(keepdims=True) for each in self[:3])
+        return Evidence(coverage, fit, lead, cosine, self.size)
 
 
 def of_hits(evidence: Evidence) -> Floats:
-    """The probability of each memory to be relevant."""
+    """The probability of each memory to answer the question, or to stand right beside what does."""
     model = _HIT["words" if evidence.cosine is None else "both"]
-    return _probability(model, *evidence)
+    return _probability(model, evidence)
 
 
 def of_answer(best: Evidence) -> float:
@@ -47,29 +58,40 @@ def of_answer(best: Evidence) -> float:
     if not len(best.coverage):
         return 0.0
     model = _ANSWER["words" if best.cosine is None else "both"]
-    return float(_probability(model, *(None if each is None else each.max() for each in best)))
+    return float(_probability(model, best.strongest())[0])
 
 
 class _Model(NamedTuple):
-    """Log odds: a constant, and what each evidence adds at 1."""
+    """Log odds: a constant, what each evidence adds at 1, and what ten times as many memories add."""
 
     constant: float
+    tenfold: float
     coverage: float
     fit: float
+    lead: float = 0.0
     cosine: float = 0.0
 
 
-# Logistic regressions, rounded, of LoCoMo (categories 1-4) and LongMemEval-S development questions, both data sets
-# weighing the same. Relevant = gold among the best ten. Not relevant = the same question asked of another
-# conversation, or gold missed. AUC of an answer .94 and .93 (words only .94 and .91), Brier .10 and .11; of the
-# foreign questions 3 % get .5 or more. Of hits (gold among all of the best ten) AUC .84 and .87.
-_ANSWER: Final[Mapping[str, _Model]] = {"both": _Model(-5.2, 3.7, 3.8, 4.7), "words": _Model(-4.0, 4.3, 5.2)}
-_HIT: Final[Mapping[str, _Model]] = {"both": _Model(-4.5, 2.3, 1.2, 2.4), "words": _Model(-4.0, 2.7, 1.8)}
+# Logistic regressions, rounded; `python -m bench.confidence` fits them anew and prints how well they hold.
+_ANSWER: Final[Mapping[str, _Model]] = {
+    "both": _Model(-3.3, -1.0, coverage=4.7, fit=4.1, cosine=5.4),
+    "words": _Model(-2.4, -0.8, coverage=5.6, fit=5.8),
+}
+_HIT: Final[Mapping[str, _Model]] = {
+    "both": _Model(-3.3, -0.7, coverage=2.5, fit=1.2, lead=1.2, cosine=3.0),
+    "words": _Model(-3.0, -0.7, coverage=3.0, fit=2.0, lead=1.4),
+}
 
 
-def _probability(model: _Model, coverage: Any, fit: Any, cosine: Any) -> NDArray[np.float32]:
-    odds = model.constant + model.coverage * coverage + model.fit * fit
-    if cosine is not None:
-        odds = odds + model.cosine * cosine
+def _probability(model: _Model, evidence: Evidence) -> NDArray[np.float32]:
+    odds = (
+        model.constant
+        + model.tenfold * math.log10(max(evidence.size, 1))
+        + model.coverage * evidence.coverage
+        + model.fit * evidence.fit
+        + model.lead * evidence.lead
+    )
+    if evidence.cosine is not None:
+        odds = odds + model.cosine * evidence.cosine
     probability: NDArray[np.float32] = 1 / (1 + np.exp(-odds))
     return probability

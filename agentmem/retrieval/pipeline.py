@@ -114,10 +114,14 @@ class Retriever:
             BackendError: the log or the vector store failed. A failed embedder or reranker only degrades the answer.
         """
         meaning = self._meaning(question)
-        with self._partitions(question, meaning) as partitions:
-            ranking = self._ranked(question, meaning, _View(partitions))
-        ranking, trouble = self._reranked(question, ranking)
+        ranking, trouble = self._reranked(question, self._ranking(question, meaning))
         return self._answered(question, ranking, degraded=meaning.degraded or trouble)
+
+    def evidence(self, question: Question) -> tuple[list[str], confidence.Evidence]:
+        """The ids of the best ten memories and what confidence in them rests on; to calibrate it."""
+        ranking = self._ranking(question, self._meaning(question))
+        best = ranking.best(_JUDGED)
+        return [ranking.view.version_at(slot)[0] for slot in best], ranking.evidence.at(np.asarray(best, np.intp))
 
     # --- what is asked ----------------------------------------------------------------------------
 
@@ -160,10 +164,15 @@ class Retriever:
 
     # --- rank -------------------------------------------------------------------------------------
 
+    def _ranking(self, question: Question, meaning: _Meaning) -> _Ranking:
+        with self._partitions(question, meaning) as partitions:
+            return self._ranked(question, meaning, _View(partitions))
+
     def _ranked(self, question: Question, meaning: _Meaning, view: _View) -> _Ranking:
         """Every memory in view: what of it the question may reach, and how it scores."""
         weights = self._options
         reach = self._reach(question, view)
+        candidates = int(np.count_nonzero(reach.shown))
         terms = self._terms(question)
         words = _Words.of(view, terms)
         cosines = self._cosines(question, meaning, view, words.scores)
@@ -188,8 +197,13 @@ class Retriever:
             if asks_when(question.text):
                 shares["time"] = np.float32(weights.time) * view.marked(TIMED)
             reach = reach.only((smoothed > 0) | (cosines > 0))
-        compared = None if meaning.vector is None else cosines
-        evidence = confidence.Evidence(words.coverage, np.minimum(smoothed / words.highest, 1), compared)
+        evidence = confidence.Evidence(
+            coverage=words.coverage,
+            fit=np.minimum(smoothed / words.highest, 1),
+            lead=np.minimum(smoothed / fusion.largest(smoothed, reach.shown), 1),
+            cosine=None if meaning.vector is None else cosines,
+            size=candidates,
+        )
         if question.min_confidence is not None:
             reach = reach.only(confidence.of_hits(evidence) >= question.min_confidence)
         return _Ranking(view, reach, np.sum(list(shares.values()), axis=0), shares, evidence)

@@ -351,6 +351,22 @@ def test_confidence_is_high_for_what_fits_and_low_for_what_does_not(memories: Me
     assert memories.ask("Which volcano erupted in Iceland?").confidence < 0.2
 
 
+@pytest.mark.parametrize("others", [0, 3, 30])
+def test_confidence_is_sane_among_few_memories_as_well(memories: Memories, others: int) -> None:
+    memories.say(*filler(others), "Forty bowls for a ramen place called Kumo. They want them by the 12th of June.")
+    right = memories.ask("By when does Kumo want the bowls?")
+    assert right.confidence > 0.8
+    assert right[0].confidence > 0.6
+    assert memories.ask("Which airline did we book?").confidence < 0.15
+    assert all(hit.confidence < 0.15 for hit in memories.ask("Which airline did we book?"))
+
+
+def test_evidence_is_what_confidence_rests_on(memories: Memories) -> None:
+    told = memories.say("my cello teacher is called Ivo Brand", *filler(5))
+    ids, evidence = memories.retriever.evidence(Question("Who is my cello teacher?", ANA))
+    assert (ids[0], evidence.coverage[0], evidence.lead[0], evidence.size) == (told[0].id, 1.0, 1.0, 6)
+
+
 def test_confidence_does_not_depend_on_how_many_are_wanted(memories: Memories) -> None:
     memories.say(*filler(30), "my cello teacher")
     assert memories.ask("cello filler", k=1).confidence == memories.ask("cello filler", k=30).confidence

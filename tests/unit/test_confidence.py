@@ -12,8 +12,9 @@ from agentmem.retrieval.confidence import Evidence, of_answer, of_hits
 unit = st.floats(0, 1, width=32)
 
 
-def evidence(coverage: float, fit: float, cosine: float | None) -> Evidence:
-    return Evidence(np.float32([coverage]), np.float32([fit]), None if cosine is None else np.float32([cosine]))
+def evidence(coverage: float, fit: float, cosine: float | None, *, lead: float = 1.0, size: int = 500) -> Evidence:
+    nearness = None if cosine is None else np.float32([cosine])
+    return Evidence(np.float32([coverage]), np.float32([fit]), np.float32([lead]), nearness, size)
 
 
 @given(unit, unit, st.none() | unit)
@@ -36,6 +37,22 @@ def test_nothing_fitting_is_low_and_everything_fitting_is_high(cosine: float | N
     assert of_answer(evidence(1.0, 0.7, None if cosine is None else 0.8)) > 0.9
 
 
+def test_the_same_evidence_says_more_among_few_memories() -> None:
+    for cosine in (None, 0.3):
+        few, many = evidence(0.5, 0.2, cosine, size=3), evidence(0.5, 0.2, cosine, size=5_000)
+        assert of_answer(few) > of_answer(many)
+        assert of_hits(few)[0] > of_hits(many)[0]
+
+
+def test_who_fits_best_is_surer_than_who_fits_as_well_behind_a_better_one() -> None:
+    assert of_hits(evidence(0.5, 0.2, 0.3, lead=1.0))[0] > of_hits(evidence(0.5, 0.2, 0.3, lead=0.4))[0]
+
+
+def test_an_answer_takes_the_strongest_evidence_of_each_kind() -> None:
+    one = Evidence(np.float32([0.9, 0.1]), np.float32([0.1, 0.5]), np.float32([0.2, 1.0]), np.float32([0.0, 0.6]), 20)
+    assert of_answer(one) == of_answer(evidence(0.9, 0.5, 0.6, size=20))
+
+
 def test_no_hit_is_no_confidence() -> None:
     nothing = np.zeros(0, np.float32)
-    assert of_answer(Evidence(nothing, nothing, nothing)) == 0.0
+    assert of_answer(Evidence(nothing, nothing, nothing, nothing, 0)) == 0.0
