@@ -42,6 +42,7 @@ from agentmem.records import (
     Affect,
     Document,
     Draft,
+    Finding,
     ForgetMode,
     Health,
     Integrity,
@@ -575,9 +576,15 @@ class MemoryManager:
     def verify(self, *, deep: bool = False) -> Health:
         """What is right and wrong with the log and its indexes; ``deep`` also reads every row and vector."""
         self._require_open()
-        return Health(
-            tuple(self._log.check(deep=deep)) + tuple(self._indexer.check(deep=deep)) + tuple(self._extraction.check())
+        mismatch = self._generations.mismatch()
+        embedder = Finding(
+            "embedder",
+            mismatch is None,
+            mismatch or "its vectors are the log's",
+            "agentmem reembed" if mismatch else "",
         )
+        behind = (*self._indexer.check(deep=deep), *self._extraction.check())
+        return Health((*self._log.check(deep=deep), embedder, *behind))
 
     def repair(self) -> Health:
         """``verify`` after mending what can be mended without losing anything."""
@@ -795,7 +802,9 @@ def _required_ids(ids: object) -> list[str]:
 
 def _require_id(id: object) -> str:
     if not isinstance(id, str) or not id:
-        raise InvalidInput(f"An id must be a non-empty string, not {id!r}.", hint="It is memory.id.")
+        # Not what was passed: a Memory would show its content.
+        found = "an empty one" if id == "" else f"a {type(id).__name__}"
+        raise InvalidInput(f"An id must be a non-empty string, not {found}.", hint="It is memory.id.")
     # Text no store can hold is the id of nothing.
     if "\x00" in id or any(0xD800 <= ord(character) <= 0xDFFF for character in id):
         raise unknown_memory(id)

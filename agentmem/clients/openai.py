@@ -153,6 +153,8 @@ class _Streamed:
 
     def __init__(self) -> None:
         self.is_recorded = False
+        self.is_finished = False
+        """The model said why it stopped; a connection that was cut may end without an error."""
         self._text: list[str] = []
         self._calls: dict[int, dict[str, Any]] = {}
 
@@ -160,6 +162,7 @@ class _Streamed:
         for choice in _fields(chunk).get("choices") or ():
             if choice.get("index", 0) == 0:
                 self._add_delta(choice.get("delta") or {})
+                self.is_finished = self.is_finished or choice.get("finish_reason") is not None
 
     def _add_delta(self, delta: Mapping[str, Any]) -> None:
         self._text.append(delta.get("content") or delta.get("refusal") or "")
@@ -188,7 +191,7 @@ def _tee(stream: Any, bridge: Bridge, prepared: Prepared) -> None:
             for chunk in chunks:
                 streamed.add(chunk)
                 yield chunk
-            record(complete=True)
+            record(complete=streamed.is_finished)
         finally:
             record(complete=False)
 
@@ -214,8 +217,9 @@ def _tee_async(stream: Any, bridge: Bridge, prepared: Prepared) -> None:
             async for chunk in chunks:
                 streamed.add(chunk)
                 yield chunk
-            streamed.is_recorded = True
-            await _in_thread(bridge.observe, prepared, streamed.said())
+            if streamed.is_finished:
+                streamed.is_recorded = True
+                await _in_thread(bridge.observe, prepared, streamed.said())
         finally:
             broken_off()
 

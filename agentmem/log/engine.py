@@ -238,7 +238,15 @@ def _sqlite_path(url: URL) -> Path | None:
     return path
 
 
+def _make_private(path: Path) -> None:
+    # SQLite gives its other files the rights of this one; they hold what people said.
+    with suppress(OSError):  # a folder that may not be written to is SQLite's to report
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+
+
 def _sqlite_engine(url: URL, path: Path | None) -> Engine:
+    if path is not None:
+        _make_private(path)
     engine = create_engine(
         url,
         poolclass=QueuePool,

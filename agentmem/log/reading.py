@@ -131,7 +131,8 @@ def writable_partitions(
         found |= {row[0]: row[1] for row in places}
     missing = [id for id in wanted if id not in found]
     if missing:
-        statement = _place_statement(reader(scope), may_write=False, retired=retired)
+        # What is retired is not visible to anybody.
+        statement = _place_statement(reader(scope), may_write=False, retired=False)
         seen = connection.execute(statement, {**parameters(scope), "ids": missing[:_PARAMETERS_AT_ONCE]}).first()
         if seen is not None:
             raise ScopeError(

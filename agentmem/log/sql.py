@@ -66,6 +66,7 @@ class SQLLog(EpisodicLog):
             self._database.require_settings()
             ensure_schema(self._database)
             key = tombstones.load_key(self._database, Path(tombstone_key_file) if tombstone_key_file else None)
+            self._key_is_known = tombstones.is_known(self._database, key)
         except BaseException:
             self._database.close()
             raise
@@ -184,7 +185,17 @@ class SQLLog(EpisodicLog):
 
     def check(self, *, deep: bool = False) -> list[Finding]:
         self._require_open()
-        return upkeep.check(self._database, deep=deep)
+        findings = upkeep.check(self._database, deep=deep)
+        if not self._key_is_known:
+            findings.append(
+                Finding(
+                    "tombstones",
+                    False,
+                    "the key they were made with is gone: an import may bring back what was forgotten",
+                    "Restore the .key file that lay beside the database from a backup.",
+                )
+            )
+        return findings
 
     def repair(self) -> list[str]:
         with self._writing() as connection:

@@ -24,6 +24,7 @@ from agentmem.log.writelock import WriteLock
 
 _KEY_BYTES: Final = 32
 _SETTING: Final = "tombstone_key"
+_MARK: Final = "tombstone_key_mark"
 
 
 def load_key(database: Database, key_file: Path | None) -> bytes:
@@ -63,6 +64,28 @@ def found(connection: Connection, hashes: Iterable[bytes]) -> set[bytes]:
         statement = select(tombstone.c.keyed_hash).where(tombstone.c.keyed_hash.in_(part))
         buried.update(bytes(each) for each in connection.execute(statement).scalars())
     return buried
+
+
+def is_known(database: Database, key: bytes) -> bool:
+    """False if the tombstones of this log were made with another key, which then stop nothing any more.
+
+    The first key that a log is opened with leaves its mark there.
+    """
+    mark = hmac.new(key, b"agentmem tombstones", hashlib.sha256).digest()[:16]
+
+    def read(connection: Connection) -> bytes | None:
+        value = connection.execute(select(setting.c.value).where(setting.c.name == _MARK)).scalar()
+        return bytes(value) if value is not None else None
+
+    with database.reading() as connection:
+        marked = read(connection)
+    if marked is None:
+        with database.writing() as connection:
+            marked = read(connection)
+            if marked is None:
+                connection.execute(insert(setting), {"name": _MARK, "value": mark})
+                marked = mark
+    return hmac.compare_digest(marked, mark)
 
 
 def _key_in_file(path: Path, lock: WriteLock) -> bytes:

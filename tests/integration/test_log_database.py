@@ -174,3 +174,33 @@ def _wait_until_blocked(log: SQLLog, count: int) -> None:
                 return
         time.sleep(0.02)
     raise AssertionError("nobody waits for the forget")
+
+
+# --- whose files they are -------------------------------------------------------------------------
+
+
+def test_nobody_else_may_read_the_files_of_a_new_log(log: SQLLog, tmp_path: Path) -> None:
+    log.append(ANA, [draft(SAID)], generation=None)
+    modes = {file.name: file.stat().st_mode & 0o077 for file in tmp_path.iterdir()}
+    assert {"agentmem.db", "agentmem.db-wal", "agentmem.db.key"} <= set(modes)
+    assert set(modes.values()) == {0}
+
+
+def test_a_lost_key_of_the_tombstones_is_reported(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/agentmem.db"
+    log = SQLLog(url)
+    assert all(finding.name != "tombstones" for finding in log.check())
+    log.close()
+    (tmp_path / "agentmem.db.key").unlink()
+    log = SQLLog(url)
+    (finding,) = [finding for finding in log.check() if finding.name == "tombstones"]
+    assert not finding.ok
+    assert "backup" in finding.remedy
+    log.close()
+
+
+def test_a_retired_memory_of_a_layer_that_is_only_read_is_unknown(log: SQLLog) -> None:
+    (memory,) = log.append(Scope(agent="coach"), [draft("a note")], generation=None)
+    log.erase(Scope(agent="coach"), [memory.id], mode="retire")
+    with pytest.raises(MemoryNotFound):
+        log.erase(Scope(user="ana", agent="coach"), [memory.id], mode="erase")
