@@ -257,10 +257,11 @@ def _name_and_options(spec: Any, place: str) -> tuple[str | type, dict[str, Any]
 
 def _converted(option: Option, value: Any) -> tuple[Any, str]:
     """The value as the annotation wants it, or what is wrong with it."""
+    # Pydantic takes a while to import, and most options need no more than a look.
+    if option.hint is Any or value is option.default or type(value) is option.hint:
+        return value, ""
     from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
 
-    if option.hint is Any or value is option.default:
-        return value, ""
     if isinstance(value, str) and takes(option.hint, Callable):
         return _load(value, option.name), ""
     try:
@@ -308,10 +309,12 @@ def _allowed(claim: Claim, allow: Collection[str] | None) -> bool:
 def _claims(path: tuple[str, ...]) -> tuple[Claim, ...]:
     """Every claim of the distributions on a path; read once for each state of ``sys.path``."""
     checkout = _checkout_claims()
+    # Read once: asked for one group at a time, it would read the files of every installed package each time.
+    points = metadata.entry_points()
     installed = [
         Claim(role, point.name, point.value, _canonical(point.dist.name), point.dist.version)
         for role in ROLES
-        for point in metadata.entry_points(group=f"agentmem.{role}")
+        for point in points.select(group=f"agentmem.{role}")
         if point.dist is not None
     ]
     # The checkout that runs speaks for itself, whatever other version of us is installed beside it.
