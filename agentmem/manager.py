@@ -31,7 +31,7 @@ from agentmem.interfaces import (
     TokenCounter,
     VectorStore,
 )
-from agentmem.lifecycle.drafting import embed_drafts, embed_one, index_terms, prepare, require_content
+from agentmem.lifecycle.drafting import completed, embed_drafts, embed_one, index_terms, prepare, require_content
 from agentmem.lifecycle.extraction import Extraction
 from agentmem.lifecycle.forgetting import Forgetter
 from agentmem.lifecycle.generations import Generations
@@ -260,10 +260,10 @@ class MemoryManager:
     def store_drafts(self, drafts: Sequence[Draft], /, *, scope: Scope) -> Sequence[Memory]:
         """The memories of drafts that keep their ids and times: the door of imports and copies.
 
-        Drafts without a token bag or vector get them here.
+        Drafts without a token bag are checked and get one; vectors are made here.
         """
         self._require(scope)
-        return self._write(scope, [_with_terms(draft) for draft in drafts], frozenset())
+        return self._write(scope, [draft if draft.terms else completed(draft) for draft in drafts], frozenset())
 
     # --- retrieve ---------------------------------------------------------------------------------
 
@@ -545,6 +545,9 @@ class MemoryManager:
         """What was taken in from a file or folder: our export, JSONL of turns, chat exports, text, Markdown.
 
         Args:
+            path: Also the name of a document, as it is given: importing the same path again replaces what changed.
+                What became of a file that is gone from a folder is not guessed: its memories stay until
+                ``forget(where={"source": "notes/gone.md"}, …)``.
             trust: Whose words these are: ``user``, ``operator``, ``web``, …; or ``declared`` for what each record
                 says of itself. What declares an untrusted author stays untrusted.
             encoding: Of text files; unset = UTF-8.
@@ -809,15 +812,6 @@ def _require_id(id: object) -> str:
     if "\x00" in id or any(0xD800 <= ord(character) <= 0xDFFF for character in id):
         raise unknown_memory(id)
     return id
-
-
-def _with_terms(draft: Draft) -> Draft:
-    if draft.terms:
-        return draft
-    terms, length = index_terms(
-        draft.content, speaker=draft.speaker, occurred_at=draft.occurred_at, source=draft.source
-    )
-    return replace(draft, terms=terms, length=length)
 
 
 def _cursor(place: Place | None) -> str:

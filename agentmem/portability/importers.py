@@ -1,7 +1,8 @@
 """Taking memories in: what kind of file it is, whom to trust, what is new, and what could not be taken.
 
 Importing the same file twice stores nothing twice: every turn has an id that follows from the file's own ids (or its
-words) and the scope, so what is there is recognised, and what was forgotten stays out.
+words) and the scope, so what is there is recognised, and what was forgotten stays out. A document is known by its path
+as it was given: imported again under the same path it replaces what changed.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,6 +20,7 @@ from typing import Any, BinaryIO, Final, Protocol, cast
 
 from agentmem.errors import IdempotencyConflict, InvalidInput, MemoryNotFound
 from agentmem.interfaces import EpisodicLog, LogQuery
+from agentmem.lifecycle.drafting import completed
 from agentmem.portability import bundle, conversations, documents
 from agentmem.portability.found import Findings, Found, FoundDocument, FoundHistory, FoundTurn, Problem, Skipped
 from agentmem.records import INTEGRITIES, TRUSTED, Document, Draft, Integrity, Memory, Scope, Turn
@@ -56,8 +59,9 @@ class ImportReport:
     """What an import did.
 
     Args:
-        stored: Memories that are new (of a document: one for the document).
-        unchanged: Those that were there already.
+        stored: Memories that are new; a document counts as one, here and below.
+        replaced: Documents that were there under the same path with another text.
+        unchanged: What was there already.
         skipped: What holds no words to keep, reason to count.
         tombstoned: Those that were forgotten here, and stay so.
         problems: Records that could not be taken, at most 1,000 of them.
@@ -70,10 +74,12 @@ class ImportReport:
     tombstoned: int
     problems: tuple[Problem, ...]
     unlisted: int = 0
+    replaced: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         return {
             "stored": self.stored,
+            "replaced": self.replaced,
             "unchanged": self.unchanged,
             "skipped": dict(self.skipped),
             "tombstoned": self.tombstoned,
@@ -95,13 +101,16 @@ def import_from(
 
     Args:
         path: Our own export; JSONL of turns or messages; JSON of messages or conversations; ChatGPT's
-            ``conversations.json`` or the zip it comes in; a text or Markdown file, or a folder of them.
+            ``conversations.json`` or the zip it comes in; a text or Markdown file, or a folder of them. A document
+            is named by the path as it is given here (``notes/a.md``), and replaces the one of the same name. A
+            file that is gone from a folder takes nothing with it: its memories stay until they are forgotten
+            (``where={"source": "notes/a.md"}``).
         trust: Whose words these are: an integrity such as ``user`` or ``web``; or ``declared`` for what each
             record says of itself, by its integrity or role. What declares an untrusted author stays untrusted.
         encoding: Of text files; unset = UTF-8.
 
     Raises:
-        InvalidInput: no such file, an unknown ``trust``, or an export that is damaged: nothing was taken.
+        InvalidInput: no such file, an unknown ``trust`` or encoding, or an export that is damaged: nothing was taken.
         StoreBusy, StoreFull, BackendError: what was taken so far stays; importing again continues.
     """
     if trust not in (*INTEGRITIES, DECLARED):
@@ -109,6 +118,7 @@ def import_from(
             f"trust cannot be {trust!r}. {did_you_mean(str(trust), (*INTEGRITIES, DECLARED))}".rstrip(),
             hint=f"It takes {DECLARED}, {', '.join(INTEGRITIES)}.",
         )
+    _require_encoding(encoding)
     taking = _Taking(memory, scope, trust)
     tell = progress or (lambda done, total: None)
     if path.is_dir():
@@ -122,8 +132,15 @@ def import_from(
             total = path.stat().st_size
             taking.take(_read(file, path.name), lambda: tell(file.tell(), total))
     else:
-        taking.take([documents.from_file(path, path.name, encoding=encoding)], lambda: None)
+        taking.take([documents.from_file(path, encoding=encoding)], lambda: None)
     return taking.report()
+
+
+def _require_encoding(encoding: str | None) -> None:
+    try:
+        b"".decode(encoding or "utf-8")
+    except (LookupError, ValueError):
+        raise InvalidInput(f"There is no encoding {encoding!r}.", hint="Such as latin-1, cp1252 or utf-16.") from None
 
 
 def _read(file: BinaryIO, name: str) -> Findings:
@@ -139,8 +156,7 @@ def _take_folder(taking: _Taking, folder: Path, encoding: str | None, tell: Prog
     sizes = {file: file.stat().st_size for file in documents.files(folder)}
     done, total = 0, sum(sizes.values())
     for file, size in sizes.items():
-        name = file.relative_to(folder).as_posix()
-        taking.take([documents.from_file(file, name, encoding=encoding)], lambda: None)
+        taking.take([documents.from_file(file, encoding=encoding)], lambda: None)
         done += size
         tell(done, total)
 
@@ -164,7 +180,7 @@ def _take_zip(taking: _Taking, path: Path, tell: Progress) -> None:
                         lambda file=file, before=before: tell(before + file.tell(), total),  # type: ignore[misc]
                     )
                 done += info.file_size
-    except (zipfile.BadZipFile, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
         # zipfile says RuntimeError of an encrypted member.
         raise InvalidInput(f"{path.name} cannot be unpacked: {error}.") from None
 
@@ -185,6 +201,7 @@ class _Taking:
     scope: Scope
     trust: str
     stored: int = 0
+    replaced: int = 0
     unchanged: int = 0
     tombstoned: int = 0
     unlisted: int = 0
@@ -193,7 +210,13 @@ class _Taking:
 
     def report(self) -> ImportReport:
         return ImportReport(
-            self.stored, self.unchanged, dict(self.skipped), self.tombstoned, tuple(self.problems), self.unlisted
+            stored=self.stored,
+            replaced=self.replaced,
+            unchanged=self.unchanged,
+            skipped=dict(self.skipped),
+            tombstoned=self.tombstoned,
+            problems=tuple(self.problems),
+            unlisted=self.unlisted,
         )
 
     def take(self, findings: Iterable[Found], tell: Callable[[], None]) -> None:
@@ -231,6 +254,8 @@ class _Taking:
             return
         if self._versions(source=document.name) == before:
             self.unchanged += 1
+        elif before:
+            self.replaced += 1
         else:
             self.stored += 1
 
@@ -261,7 +286,7 @@ class _Taking:
         if [version.version for version in versions] != list(range(1, len(versions) + 1)) or not _replayable(versions):
             versions = (last,)
         owner = Scope(user=self.scope.user, agent=self.scope.agent or last.scope.agent, tenant=self.scope.tenant)
-        draft = _draft(versions[0], session=last.scope.session)
+        draft = completed(_draft(versions[0], session=last.scope.session))
         return _Ready(found.place, owner, replace(draft, integrity=self._integrity(draft.integrity)), versions)
 
     def _integrity(self, own: Integrity) -> Integrity:
@@ -331,14 +356,18 @@ class _Taking:
 
     def _replay(self, owner: Scope, made: _Ready, *, after: int) -> None:
         for version in made.versions[after:]:
-            self.memory.update(
-                made.id,
-                scope=owner,
-                content=version.content,
-                metadata=version.metadata,
-                importance=version.importance,
-                expected_version=version.version - 1,
-            )
+            try:
+                self.memory.update(
+                    made.id,
+                    scope=owner,
+                    content=version.content,
+                    metadata=version.metadata,
+                    importance=version.importance,
+                    expected_version=version.version - 1,
+                )
+            except InvalidInput as error:
+                self._refuse(Problem(made.place, f"version {version.version} and later: {error}"))
+                return
 
 
 @dataclass(frozen=True, slots=True)

@@ -184,8 +184,11 @@ def test_a_zip_that_unpacks_to_far_more_than_it_is_is_refused(memory: MemoryMana
 # --- documents ------------------------------------------------------------------------------------
 
 
-def test_a_folder_becomes_documents_named_by_their_path(memory: MemoryManager, tmp_path: Path) -> None:
-    folder = tmp_path / "notes"
+def test_a_folder_becomes_documents_named_by_their_path(
+    memory: MemoryManager, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = Path("notes")
     (folder / "deep").mkdir(parents=True)
     (folder / ".git").mkdir()
     (folder / "kiln.md").write_text("# Kiln\n\nCool slowly.\n")
@@ -196,12 +199,44 @@ def test_a_folder_becomes_documents_named_by_their_path(memory: MemoryManager, t
     (folder / "wide.txt").write_bytes("Ton".encode("utf-16"))
     (folder / "link.md").symlink_to(folder / "kiln.md")
     report = memory.import_from(folder, scope=ANA, trust="operator")
-    assert {each.source.name for each in memory.list(scope=ANA) if each.source} == {"kiln.md", "deep/glaze.txt"}
+    assert {each.source.name for each in memory.list(scope=ANA) if each.source} == {
+        "notes/kiln.md",
+        "notes/deep/glaze.txt",
+    }
     assert report.skipped == {"binary file": 1}
     assert [str(problem) for problem in report.problems] == [
-        "latin.txt: not UTF-8 at byte 1 (0xfc). Say its encoding, such as encoding='latin-1'.",
-        "wide.txt: begins like UTF-16. Say encoding='utf-16'.",
+        "notes/latin.txt: not UTF-8 at byte 1 (0xfc). Say its encoding, such as latin-1.",
+        "notes/wide.txt: begins like UTF-16. Say that its encoding is utf-16.",
     ]
+
+
+@pytest.mark.parametrize("given", ["p1/README.md", "./p1//README.md", "p1", "p1/"])
+def test_files_of_one_name_in_two_places_are_two_documents(
+    given: str, memory: MemoryManager, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("p1", "p2"):
+        Path(name).mkdir()
+        Path(name, "README.md").write_text(f"This is {name}.")
+        report = memory.import_from(given.replace("p1", name), scope=ANA, trust="operator")
+        assert (report.stored, report.replaced) == (1, 0)
+    named = {each.source.name: each.content for each in memory.list(scope=ANA) if each.source}
+    assert named == {"p1/README.md": "This is p1.", "p2/README.md": "This is p2."}
+
+
+def test_a_file_that_is_gone_from_a_folder_keeps_its_memories_until_they_are_forgotten(
+    memory: MemoryManager, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("notes").mkdir()
+    for name in ("a.md", "b.md"):
+        Path("notes", name).write_text(f"Words of {name}.")
+    memory.import_from("notes", scope=ANA, trust="operator")
+    Path("notes", "b.md").unlink()
+    assert counts(memory.import_from("notes", scope=ANA, trust="operator")) == (0, 1, 0)
+    assert contents(memory) == ["Words of a.md.", "Words of b.md."]
+    memory.forget(scope=ANA, where={"source": "notes/b.md"})
+    assert contents(memory) == ["Words of a.md."]
 
 
 def test_a_changed_file_replaces_what_changed_and_an_unchanged_one_nothing(
@@ -212,7 +247,8 @@ def test_a_changed_file_replaces_what_changed_and_an_unchanged_one_nothing(
     assert counts(memory.import_from(file, scope=ANA, trust="operator")) == (1, 0, 0)
     assert counts(memory.import_from(file, scope=ANA, trust="operator")) == (0, 1, 0)
     file.write_text("# Kiln\n\nCool very slowly.\n")
-    assert counts(memory.import_from(file, scope=ANA, trust="operator")) == (1, 0, 0)
+    report = memory.import_from(file, scope=ANA, trust="operator")
+    assert (*counts(report), report.replaced) == (0, 0, 0, 1)
     assert contents(memory) == ["# Kiln\n\nCool very slowly."]
 
 
