@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 K1: Final = 1.2
 B: Final = 0.75
-BACKGROUND: Final = 100
 QUESTION: Final = zlib.crc32(b"\x00question")
 """A mark in the bag, not a word: the content ends as a question."""
 TIMED: Final = zlib.crc32(b"\x00timed")
@@ -213,12 +212,8 @@ class _Entries(NamedTuple):
 
 
 def idf(holding: int, total: int) -> float:
-    """How telling a term is that ``holding`` of ``total`` texts hold; above 0.
-
-    Counted as if ``BACKGROUND`` more texts lay beside them that lack it: a handful of texts cannot tell which word is
-    common, and what one of them holds is no less telling than what none does.
-    """
-    return math.log(1 + (BACKGROUND + total - holding + 0.5) / (holding + 0.5))
+    """How telling a term is that ``holding`` of ``total`` texts hold; above 0."""
+    return math.log(1 + (total - holding + 0.5) / (holding + 0.5))
 
 
 def saturated(counts: Floats, lengths: Floats, mean_length: float) -> Floats:

@@ -53,6 +53,9 @@ __all__ = ["Question", "RetrievalOptions", "Retriever"]
 _READ_AT_ONCE: Final = 32
 _JUDGED: Final = 10
 """The confidence of an answer looks at so many of the best, however many are wanted."""
+_BACKGROUND: Final = 100
+"""Memories without the question's words, thought beside those there are: a handful cannot tell which word is common,
+and what one of them holds is no less telling than what none does."""
 _MESSAGES_BEFORE: Final = 2
 _UNTOLD: Final = 5_000
 """At most so many of the newest rows are searched in the log while a vector store has not caught up with them."""
@@ -414,7 +417,7 @@ class _View:
 class _Words(NamedTuple):
     """What the words say of every slot: BM25 of its own, of its session, coverage; and the highest BM25 there could be.
 
-    IDF and mean lengths are those of everything in view.
+    IDF and mean lengths are those of everything in view; for IDF of memories it lies in a ``_BACKGROUND``.
     """
 
     scores: Floats
@@ -429,7 +432,7 @@ class _Words(NamedTuple):
         count = sum(partition.postings.count for partition in parts)
         mean = sum(partition.postings.tokens for partition in parts) / max(count, 1)
         held = [sum(len(each[place][0]) for each in found) for place in range(len(terms))]
-        weights = [idf(n, count) * own for n, own in zip(held, terms.values(), strict=True)]
+        weights = [idf(n, count + _BACKGROUND) * own for n, own in zip(held, terms.values(), strict=True)]
 
         grouped = [
             fusion.by_session(each, partition["unit"], len(partition.session_tokens))
