@@ -824,7 +824,7 @@ def _after(cursor: str | None) -> Place | None:
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
         place = json.loads(base64.urlsafe_b64decode(padded.encode("ascii")))
-    except (ValueError, TypeError, AttributeError, binascii.Error):
+    except (ValueError, TypeError, AttributeError, RecursionError, binascii.Error):
         place = None
     if not isinstance(place, list) or [type(number) for number in place] != [int, int] or max(place) >= 1 << 63:
         raise InvalidInput("cursor is not one that list() gave.", hint="Pass Page.cursor unchanged.")

@@ -84,6 +84,39 @@ def prepare(items: Iterable[object], *, scope: Scope, counter: TokenCounter, clo
     return Drafts(drafts, frozenset(names))
 
 
+def completed(draft: Draft) -> Draft:
+    """A draft that an import made, checked as a caller's own words are, with its token bag.
+
+    Raises:
+        InvalidInput: naming the field that no store can hold.
+    """
+    content = require_content(draft.content)
+    speaker = _optional_text(draft.speaker, "speaker")
+    occurred_at = require_time(draft.occurred_at, "occurred_at")
+    _require_choice(draft.kind, "kind", KINDS)
+    _require_choice(draft.role, "role", ROLES)
+    if draft.source is not None:
+        for name in (draft.source.name, *draft.source.headings):
+            require_text(name, "source")
+    terms, length = index_terms(content, speaker=speaker, occurred_at=occurred_at, source=draft.source)
+    return replace(
+        draft,
+        id=_optional_text(draft.id, "id"),
+        session=_optional_text(draft.session, "session"),
+        occurred_at=occurred_at,
+        valid_from=_optional_time(draft.valid_from, "valid_from"),
+        valid_to=_optional_time(draft.valid_to, "valid_to"),
+        expires_at=_optional_time(draft.expires_at, "expires_at"),
+        metadata=require_metadata(draft.metadata),
+        importance=_optional_share(draft.importance, "importance"),
+        integrity=_integrity(draft.integrity, "undeclared"),
+        idempotency_key=_optional_text(draft.idempotency_key, "idempotency_key"),
+        derived_from=_sources(draft.derived_from),
+        terms=terms,
+        length=length,
+    )
+
+
 def index_terms(
     content: str, *, speaker: str | None, occurred_at: datetime, source: Source | None = None
 ) -> tuple[bytes, int]:
@@ -158,10 +191,10 @@ def _draft_of_turn(turn: Turn, scope: Scope, now: datetime) -> Draft:
         session=_optional_text(turn.session, "session") or scope.session,
         occurred_at=occurred_at,
         metadata=require_metadata(turn.metadata),
-        importance=None if turn.importance is None else require_number(turn.importance, "importance", 0.0, 1.0),
+        importance=_optional_share(turn.importance, "importance"),
         affect=_affect(turn.affect),
         integrity=_integrity(turn.integrity, INTEGRITY_OF_ROLE[turn.role]),
-        expires_at=None if turn.expires_at is None else require_time(turn.expires_at, "expires_at"),
+        expires_at=_optional_time(turn.expires_at, "expires_at"),
         idempotency_key=_optional_text(turn.idempotency_key, "idempotency_key"),
         derived_from=_sources(turn.derived_from),
         source=None,
@@ -178,11 +211,9 @@ def _drafts_of_document(document: Document, scope: Scope, counter: TokenCounter,
     occurred_at = now if document.occurred_at is None else require_time(document.occurred_at, "occurred_at")
     shared = {
         "metadata": require_metadata(document.metadata),
-        "importance": None
-        if document.importance is None
-        else require_number(document.importance, "importance", 0.0, 1.0),
+        "importance": _optional_share(document.importance, "importance"),
         "integrity": _integrity(document.integrity, "operator"),
-        "expires_at": None if document.expires_at is None else require_time(document.expires_at, "expires_at"),
+        "expires_at": _optional_time(document.expires_at, "expires_at"),
     }
     return [
         _draft_of_chunk(each.text, each.source, scope, occurred_at, shared)
@@ -249,3 +280,11 @@ def _optional_text(value: object, name: str) -> str | None:
     if not text or len(text) > MAX_ID_CHARACTERS:
         raise InvalidInput(f"{name} must have 1 to {MAX_ID_CHARACTERS} characters, not {len(text)}.")
     return text
+
+
+def _optional_time(value: datetime | None, name: str) -> datetime | None:
+    return None if value is None else require_time(value, name)
+
+
+def _optional_share(value: float | None, name: str) -> float | None:
+    return None if value is None else require_number(value, name, 0.0, 1.0)

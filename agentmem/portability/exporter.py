@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Protocol
 
-from agentmem.errors import BackendError
+from agentmem.errors import BackendError, InvalidInput
 from agentmem.records import Memory, Page, Scope
 
 FORMAT: Final = "agentmem-export"
@@ -43,8 +43,10 @@ def export_to(memory: Shelf, path: Path, *, scope: Scope) -> int:
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
+        raise InvalidInput(f"{path}: {error.strerror}.", hint="Name a file in a folder that is there.") from error
     except OSError as error:
-        raise BackendError(f"{path}: cannot be written: {error.strerror}.", hint="Name a file in a folder.") from error
+        raise BackendError(f"{path}: cannot be written: {error.strerror}.") from error
     finally:
         part.unlink(missing_ok=True)
     return count

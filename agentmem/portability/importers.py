@@ -138,7 +138,7 @@ def import_from(
 
 def _require_encoding(encoding: str | None) -> None:
     try:
-        b"".decode(encoding or "utf-8")
+        "x".encode(encoding or "utf-8")
     except (LookupError, ValueError):
         raise InvalidInput(f"There is no encoding {encoding!r}.", hint="Such as latin-1, cp1252 or utf-16.") from None
 

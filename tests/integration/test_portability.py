@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import zipfile
 from collections.abc import Iterator
@@ -174,6 +175,17 @@ def test_a_broken_zip_is_refused(content: bytes, memory: MemoryManager, tmp_path
         memory.import_from(tmp_path / "export.zip", scope=ANA, trust="user")
 
 
+def test_a_zip_that_is_damaged_inside_is_refused(memory: MemoryManager, tmp_path: Path) -> None:
+    file = tmp_path / "export.zip"
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("conversations.json", json.dumps([{"messages": [{"content": f"n {n}"}]} for n in range(999)]))
+    raw = bytearray(file.read_bytes())
+    raw[100:300] = bytes(range(200))
+    file.write_bytes(raw)
+    with pytest.raises(InvalidInput, match="cannot be unpacked"):
+        memory.import_from(file, scope=ANA, trust="user")
+
+
 def test_a_zip_that_unpacks_to_far_more_than_it_is_is_refused(memory: MemoryManager, tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("conversations.json", "[" + " " * 20_000_000 + "]")
@@ -259,6 +271,13 @@ def test_other_encodings_are_read_when_they_are_named(memory: MemoryManager, tmp
     assert (only.content.strip(), only.integrity) == ("für Ton", "web")
 
 
+@pytest.mark.parametrize("encoding", ["latin-99", "rot13"])
+def test_an_encoding_that_is_none_is_named(memory: MemoryManager, tmp_path: Path, encoding: str) -> None:
+    (tmp_path / "a.txt").write_text("x")
+    with pytest.raises(InvalidInput, match=encoding):
+        memory.import_from(tmp_path / "a.txt", scope=ANA, trust="user", encoding=encoding)
+
+
 def test_a_missing_file_is_named(memory: MemoryManager, tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match=r"There is no .*nowhere.jsonl"):
         memory.import_from(tmp_path / "nowhere.jsonl", scope=ANA, trust="user")
@@ -340,6 +359,60 @@ def test_the_manifest_counts_and_a_changed_byte_is_noticed(
         with pytest.raises(InvalidInput, match="not what its manifest says"):
             other.import_from(file, scope=ANA, trust="declared")
     assert contents(other) == []
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        {"content": "\ud800"},
+        {"content": "a\0b"},
+        {"content": " "},
+        {"content": "x" * (2 << 20)},
+        {"occurred_at": "2024-01-01T00:00:00"},
+        {"valid_to": "2024-01-01T00:00:00"},
+        {"id": "\ud800"},
+        {"id": ""},
+        {"speaker": "\ud800"},
+        {"importance": 7},
+        {"metadata": {"a": "\ud800"}},
+        {"metadata": {"a": 10**30}},
+        {"idempotency_key": "\0"},
+        {"derived_from": ["\ud800"]},
+        {"kind": "document", "source": {"name": "\ud800", "headings": [], "place": 0, "start": 0, "end": 1}},
+    ],
+    ids=str,
+)
+def test_an_export_that_somebody_forged_is_checked_as_a_callers_words_are(
+    memory: MemoryManager, other: MemoryManager, tmp_path: Path, forged: dict[str, Any]
+) -> None:
+    memory.store_many(["one", "two", "three"], scope=ANA)
+    file = tmp_path / "out.jsonl"
+    memory.export_to(file, scope=ANA)
+    manifest, one, two, three = (json.loads(line) for line in file.read_text().splitlines())
+    body = "".join(json.dumps(each) + "\n" for each in (one, {**two, **forged}, three))
+    write_lines(file, {**manifest, "sha256": hashlib.sha256(body.encode()).hexdigest()})
+    with file.open("a") as end:
+        end.write(body)
+    report = other.import_from(file, scope=ANA, trust="user")
+    assert counts(report) == (2, 0, 1)
+    assert report.problems[0].place == "out.jsonl:3"
+    assert contents(other) == ["one", "three"]
+
+
+def test_a_later_version_that_somebody_forged_is_a_problem_too(
+    memory: MemoryManager, other: MemoryManager, tmp_path: Path
+) -> None:
+    memory.update(memory.store("one", scope=ANA).id, scope=ANA, content="two")
+    file = tmp_path / "out.jsonl"
+    memory.export_to(file, scope=ANA)
+    manifest, one, two = (json.loads(line) for line in file.read_text().splitlines())
+    body = "".join(json.dumps(each) + "\n" for each in (one, {**two, "content": "\ud800"}))
+    write_lines(file, {**manifest, "sha256": hashlib.sha256(body.encode()).hexdigest()})
+    with file.open("a") as end:
+        end.write(body)
+    report = other.import_from(file, scope=ANA, trust="user")
+    assert "version 2" in report.problems[0].reason
+    assert contents(other) == ["one"]
 
 
 def test_an_export_of_a_newer_format_is_refused(other: MemoryManager, tmp_path: Path) -> None:
