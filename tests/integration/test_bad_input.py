@@ -442,7 +442,7 @@ def test_files_that_are_not_there_are_named(memory: MemoryManager, tmp_path: Pat
     with pytest.raises(AgentMemError, match=r"nothing\.jsonl"):
         memory.import_from(tmp_path / "nothing.jsonl", scope=ANA, trust="user")
     for place in (tmp_path / "no" / "folder" / "out.jsonl", tmp_path):
-        with pytest.raises(BackendError, match="cannot be written"):
+        with pytest.raises(InvalidInput, match="directory"):
             memory.export_to(place, scope=ANA)
 
 
