@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal, get_type_hints
+from urllib.parse import quote, unquote
 
 import yaml
 from pydantic import (
@@ -187,7 +188,7 @@ class Config(_Strict):
                 given[role] = {"type": cls, **named.options}
         database = _SQLITE_FILE.fullmatch(str(self.log.options.get("url", "")))
         if self.log.type == "sql" and database:
-            Path(database[2]).parent.mkdir(parents=True, exist_ok=True)
+            Path(unquote(database[2])).parent.mkdir(parents=True, exist_ok=True)
         return given
 
 
@@ -259,6 +260,9 @@ def _parsed(text: str, name: str) -> tuple[Any, dict[Path_, int], list[str]]:
         mark = getattr(error, "problem_mark", None)
         said = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error)
         return {}, {}, [f"{name}:{mark.line + 1}: {said}." if mark else f"{name}: {said}."]
+    except ValueError as error:
+        # A date that no calendar has, a number of thousands of digits.
+        return {}, {}, [f"{name}: a value cannot be read: {error}. Quote it if it is text."]
     finally:
         loader.dispose()
     if not walk.problems and not isinstance(data, dict):
@@ -393,8 +397,9 @@ def _located(value: Any, option: registry.Option | None, base: Path | None) -> A
     if registry.takes(option.hint, Path) or registry.takes(option.hint, os.PathLike):
         return type(value)(base / Path(value).expanduser())
     database = _SQLITE_FILE.fullmatch(str(value))
-    if option.name == "url" and database and not Path(database[2]).is_absolute():
-        return f"{database[1]}{base / database[2]}{database[3]}"
+    if option.name == "url" and database and not Path(unquote(database[2])).is_absolute():
+        # The folder's name may hold what means something in a URL.
+        return f"{database[1]}{quote(str(base))}/{database[2]}{database[3]}"
     return value
 
 

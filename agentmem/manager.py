@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
+from urllib.parse import quote
 from weakref import WeakSet
 
 from agentmem.clock import Clock, utc_now
@@ -162,7 +163,7 @@ class MemoryManager:
         if "://" in str(place):
             return cls({"type": "sql", "url": str(place)}, **backends)
         folder = _made_folder(place)
-        return cls({"type": "sql", "url": f"sqlite:///{(folder / 'agentmem.db').absolute()}"}, **backends)
+        return cls({"type": "sql", "url": f"sqlite:///{quote(str(folder.absolute() / 'agentmem.db'))}"}, **backends)
 
     @classmethod
     def from_yaml(cls, path: str | os.PathLike[str] | None = None) -> Self:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Protocol
 
 from agentmem.interfaces import Embedder, Generation
@@ -24,7 +23,6 @@ class Generations:
     def __init__(self, log: GenerationLog, embedder: Embedder | None) -> None:
         self._log = log
         self._embedder = embedder
-        self._lock = threading.Lock()
         self._fingerprint: str | None = None
         self._number: int | None = None
 
@@ -33,10 +31,10 @@ class Generations:
         """The embedder's, or None without one."""
         if self._embedder is None:
             return None
-        with self._lock:
-            if self._fingerprint is None:
-                self._fingerprint = self._embedder.fingerprint()
-            return self._fingerprint
+        # No lock: two threads may both compute it; a lock held at a fork would hang the child.
+        if self._fingerprint is None:
+            self._fingerprint = self._embedder.fingerprint()
+        return self._fingerprint
 
     def current(self) -> Generation | None:
         """The log's generation if the embedder made it, else None."""

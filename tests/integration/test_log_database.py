@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event, text
 
+from agentmem import MemoryManager
 from agentmem.clock import utc_now
 from agentmem.errors import AgentMemError, BackendError, MemoryNotFound
 from agentmem.interfaces import LogQuery, Revision
@@ -83,6 +84,25 @@ def test_a_file_beside_the_database_that_cannot_be_opened_is_named(tmp_path: Pat
     (tmp_path / name).mkdir()
     with pytest.raises(AgentMemError, match=name):
         SQLLog(f"sqlite:///{tmp_path}/agentmem.db")
+
+
+@pytest.mark.parametrize("name", ["who?", "100%41", "#1", "a b@c:d", "ünï"])
+def test_a_folder_may_be_called_what_a_url_would_read_otherwise(tmp_path: Path, name: str) -> None:
+    for folder, opened in (
+        (tmp_path / name, lambda: MemoryManager.open(tmp_path / name, embedder=None)),
+        (tmp_path / f"yaml {name}", lambda: _from_yaml(tmp_path / f"yaml {name}")),
+    ):
+        with opened() as memory:
+            memory.store("Here.", scope=ANA)
+        assert (folder / "agentmem.db").is_file()
+    assert {path.name for path in tmp_path.iterdir()} == {name, f"yaml {name}"}
+
+
+def _from_yaml(folder: Path) -> MemoryManager:
+    folder.mkdir()
+    file = folder / "agentmem.yaml"
+    file.write_text("log: sqlite:///agentmem.db\nembedder: null\n")
+    return MemoryManager.from_yaml(file)
 
 
 # --- a write is a write ---------------------------------------------------------------------------

@@ -145,6 +145,8 @@ def test_a_key_that_stands_twice_is_refused_with_both_lines(write: Write) -> Non
         ("log: {url: x}\n", "a backend needs a 'type'"),
         ("plugins: {allow: agentmem-x}\n", "plugins.allow: must be a list"),
         ("log: '${'\n", "'${' begins no variable"),
+        ("scope: {user: 2024-13-45}\n", "agentmem.yaml: a value cannot be read"),
+        pytest.param(f"version: {'9' * 5_000}\n", "agentmem.yaml: a value cannot be read", id="a long number"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(text: str, expected: str, write: Write) -> None:
