@@ -221,6 +221,7 @@ class EpisodicLog(ABC):
         Raises:
             IdempotencyConflict: the key is there with other content.
             InvalidInput: a draft's ``id`` exists already.
+            MemoryNotFound: a draft is derived from a memory that was erased here.
         """
 
     @abstractmethod

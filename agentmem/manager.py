@@ -8,6 +8,7 @@ import json
 import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -742,6 +743,8 @@ class MemoryManager:
                 return
 
     def _compress_session(self, turns: Sequence[Memory], max_tokens: int) -> Memory | None:
+        if not turns:
+            return None
         owner = turns[0].scope
         if isinstance(self._compressor, str | Mapping):
             # Built when first needed: most programs never compress.
@@ -759,19 +762,25 @@ class MemoryManager:
         same = [memory for memory in before if memory.content == content and memory.derived_from == cited]
         if same or not lines:
             return same[0] if same else None
-        summary = self.store(
-            Turn(
-                content,
-                kind="summary",
-                role="assistant",
-                occurred_at=turns[-1].occurred_at,
-                derived_from=cited,
-                metadata={"lines": [list(line.derived_from) for line in lines]},
-            ),
-            scope=owner,
+        made = Turn(
+            content,
+            kind="summary",
+            role="assistant",
+            occurred_at=turns[-1].occurred_at,
+            derived_from=cited,
+            metadata={"lines": [list(line.derived_from) for line in lines]},
         )
-        if before:
-            self._log.erase(owner, [memory.id for memory in before], mode="erase")
+        try:
+            summary = self.store(made, scope=owner)
+        except MemoryNotFound:
+            # One of the turns was forgotten meanwhile: again, without it.
+            there = {
+                memory.id for memory in self._log.read(LogQuery(scope=owner, ids=tuple(turn.id for turn in turns)))
+            }
+            return self._compress_session([turn for turn in turns if turn.id in there], max_tokens)
+        for memory in before:
+            with suppress(MemoryNotFound):  # another one replaced it meanwhile
+                self._log.erase(owner, [memory.id], mode="erase")
         return summary
 
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Final
 
-from agentmem.errors import AgentMemError, ScopeError
+from agentmem.errors import AgentMemError, MemoryNotFound, ScopeError
 from agentmem.interfaces import EpisodicLog, ExtractedFact, ExtractionRequest, Extractor, Head, IndexQuery, LogQuery
 from agentmem.lifecycle.jobs import Backoff, Pause, Stopped, retried
 from agentmem.records import TRUSTED, Finding, Memory, Scope, Turn
@@ -106,7 +107,9 @@ class Extraction:
                 self._forget_former(turn)
             mine = [_turn_of(fact, turn) for fact in supported if fact.derived_from == turn.id]
             if mine:
-                self._store(mine, turn.scope)
+                # A turn that was forgotten meanwhile has no facts.
+                with suppress(MemoryNotFound):
+                    self._store(mine, turn.scope)
 
     def _forget_former(self, turn: Memory) -> None:
         """What was read from words that have since been changed."""

@@ -11,7 +11,7 @@ from typing import Any, Final
 from sqlalchemy import Connection
 
 from agentmem.clock import Clock, utc_now
-from agentmem.errors import ManagerClosed
+from agentmem.errors import ManagerClosed, unknown_memory
 from agentmem.interfaces import (
     Embedded,
     EpisodicLog,
@@ -90,9 +90,12 @@ class SQLLog(EpisodicLog):
         if not drafts and not replacing:
             return []
         with self._writing() as connection:
-            return writing.append(
+            memories = writing.append(
                 connection, scope, drafts, generation=generation, replacing=replacing, clock=self._clock
             )
+            # After the write, which waits for a forget that is under way: what it forgot must not live on in these.
+            self._require_unforgotten(connection, scope, {id for draft in drafts for id in draft.derived_from})
+            return memories
 
     def revise(
         self, scope: Scope, id: str, revision: Revision, *, expected_version: int | None, generation: int | None
@@ -215,6 +218,12 @@ class SQLLog(EpisodicLog):
         if not self._closed:
             self._closed = True
             self._database.close()
+
+    def _require_unforgotten(self, connection: Connection, scope: Scope, ids: set[str]) -> None:
+        owner = address(scope)
+        by_hash = {self._keyed(owner, id): id for id in ids}
+        for each in tombstones.found(connection, by_hash):
+            raise unknown_memory(by_hash[each])
 
     def _require_open(self) -> None:
         if self._closed:

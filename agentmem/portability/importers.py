@@ -18,7 +18,7 @@ from itertools import groupby
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, Final, Protocol, cast
 
-from agentmem.errors import IdempotencyConflict, InvalidInput, MemoryNotFound
+from agentmem.errors import AgentMemError, IdempotencyConflict, InvalidInput, MemoryNotFound
 from agentmem.interfaces import EpisodicLog, LogQuery
 from agentmem.lifecycle.drafting import completed
 from agentmem.portability import bundle, conversations, documents
@@ -318,7 +318,7 @@ class _Taking:
             return
         try:
             memories = self.memory.store_drafts([made.draft for made in fresh], scope=owner)
-        except (InvalidInput, IdempotencyConflict) as error:
+        except (InvalidInput, IdempotencyConflict, MemoryNotFound) as error:
             if len(fresh) == 1:
                 self._store_none(owner, fresh[0], error)
                 return
@@ -334,7 +334,11 @@ class _Taking:
                 # Its idempotency key is there under another id.
                 self.unchanged += 1
 
-    def _store_none(self, owner: Scope, made: _Ready, error: InvalidInput | IdempotencyConflict) -> None:
+    def _store_none(self, owner: Scope, made: _Ready, error: AgentMemError) -> None:
+        if isinstance(error, MemoryNotFound):
+            # It was made from what was forgotten here.
+            self.tombstoned += 1
+            return
         try:
             self.memory.log.history(owner, made.id)
         except MemoryNotFound:

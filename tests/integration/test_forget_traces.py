@@ -298,6 +298,19 @@ def test_an_import_does_not_bring_back_a_user_who_was_forgotten(
     assert evidence.in_files(folder) == set()
 
 
+def test_an_import_does_not_bring_back_what_was_made_from_what_was_forgotten(
+    memory: MemoryManager, folder: Path, tmp_path: Path
+) -> None:
+    id = store_sentinel(memory)
+    memory.store(Turn(f"Quoting: {SENTINEL}", derived_from=(id,)), scope=BEN)
+    memory.export_to(tmp_path / "ben.jsonl", scope=BEN)
+    memory.forget(id, scope=ANA)
+    report = memory.import_from(tmp_path / "ben.jsonl", scope=ANA, trust="declared")
+    assert (report.stored, report.tombstoned) == (1, 1), "the quotation stays out, the rest comes in"
+    with pytest.raises(MemoryNotFound):
+        memory.store(Turn(f"Quoting: {SENTINEL}", derived_from=(id,)), scope=ANA)
+
+
 @pytest.mark.parametrize("selector", [{}, {"where": {"session": "x"}, "everything": True}])
 def test_forget_takes_exactly_one_selector(memory: MemoryManager, selector: dict[str, Any]) -> None:
     from agentmem import InvalidInput
