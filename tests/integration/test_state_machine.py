@@ -5,6 +5,7 @@ The default run is short; ``pytest tests/integration/test_state_machine.py --hyp
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import tempfile
@@ -91,6 +92,7 @@ class MemoryAgainstADictionary(RuleBasedStateMachine):
         self.known: dict[str, Known] = {}
         self.keys: dict[tuple[Scope, str], str] = {}
         self.forgotten: dict[str, str] = {}
+        self.exported: set[Scope] = set()
         self.words = 0
         self.memory = self._opened()
 
@@ -327,6 +329,41 @@ class MemoryAgainstADictionary(RuleBasedStateMachine):
         answer = self.memory.retrieve(_question(known.contents[version]), scope=known.owner, known_at=then, kinds=kinds)
         assert answer[0].content == known.contents[version]
 
+    # --- out and in
+
+    @rule(scope=scopes)
+    def export(self, scope: Scope) -> None:
+        count = self.memory.export_to(self.folder / f"{SCOPES.index(scope)}.jsonl", scope=scope)
+        assert count == sum(_writes(scope, known.owner) and not known.retired for known in self.known.values())
+        self.exported.add(scope)
+
+    @precondition(lambda self: self.exported)
+    @rule(data=st.data())
+    def import_an_older_export(self, data: st.DataObject) -> None:
+        """What was changed, retired or forgotten since stays so: the model does not change at all."""
+        scope = data.draw(st.sampled_from(sorted(self.exported, key=str)))
+        versions = self.memory.stats().versions
+        report = self.memory.import_from(self.folder / f"{SCOPES.index(scope)}.jsonl", scope=scope, trust="declared")
+        assert (report.stored, report.problems) == (0, ())
+        assert self.memory.stats().versions == versions
+
+    @precondition(lambda self: self.exported)
+    @rule(data=st.data())
+    def import_elsewhere(self, data: st.DataObject) -> None:
+        """The copy in another tenant reads the same; then it is forgotten, and the original is not."""
+        scope = data.draw(st.sampled_from(sorted(self.exported, key=str)))
+        copy = replace(scope, tenant=f"copy{self.words}")
+        self.words += 1
+        file = self.folder / f"{SCOPES.index(scope)}.jsonl"
+        self.memory.import_from(file, scope=copy, trust="declared")
+        lines = [json.loads(line) for line in file.read_text("utf-8").splitlines()[1:]]
+        last = {line["id"]: line for line in lines}
+        listed = self.memory.list(scope=copy, limit=10_000)
+        assert {(each.id, each.version, each.content) for each in listed} == {
+            (line["id"], line["version"], line["content"]) for line in last.values()
+        }
+        self.memory.forget(scope=replace(copy, agent=None) if copy.user else copy, everything=True)
+
     # --- around
 
     @rule()
@@ -462,6 +499,6 @@ def _in_memory() -> str | None:
 
 def test_the_manager_agrees_with_a_dictionary(empty_memory: Path) -> None:
     MemoryAgainstADictionary.template = empty_memory
-    short = settings(max_examples=40, stateful_step_count=40, deadline=None)
+    short = settings(max_examples=80, stateful_step_count=50, deadline=None)
     chosen = settings() if settings.get_current_profile_name() == "campaign" else short
     run_state_machine_as_test(MemoryAgainstADictionary, settings=chosen)
