@@ -608,7 +608,7 @@ compressor: extractive
 @WEIGHTS@
 
 # What a wrapped client may take of a call: tokens of its prompt, seconds of its time.
-# wrap: {{max_tokens: 1000, deadline_s: 0.3}}
+# wrap: {{max_tokens: 1000, sure_from: 0.1, deadline_s: 0.3}}
 
 # Which installed packages may bring backends; unset = all of them, loaded when named.
 # plugins: {{allow: [agentmem-hashing]}}

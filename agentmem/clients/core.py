@@ -60,6 +60,7 @@ _PIECE_CHARACTERS: Final = 250_000
 """Longest text of one turn: even at four bytes a character it stays below a memory's 1 MiB."""
 _CONVERSATION: Final = 6
 """How many of the messages before the question are given to retrieval."""
+_HITS_WHEN_UNSURE: Final = 3
 
 
 class Recorder(Protocol):
@@ -88,15 +89,20 @@ class WrapOptions:
 
     Args:
         max_tokens: Of the memory block in a prompt.
+        sure_from: An answer less confident than this gives the prompt only its best three memories: a greeting is
+            not worth a thousand tokens. 0 always fills the block.
         deadline_s: Seconds that memory may hold up a call; a turn not yet stored by then is stored behind it.
     """
 
     max_tokens: int = 1000
+    sure_from: float = 0.1
     deadline_s: float = 0.3
 
     def __post_init__(self) -> None:
         if isinstance(self.max_tokens, bool) or not isinstance(self.max_tokens, int) or self.max_tokens < 1:
             raise ConfigError(f"wrap.max_tokens must be a whole number of at least 1, not {self.max_tokens!r}.")
+        if isinstance(self.sure_from, bool) or not 0 <= self.sure_from <= 1:
+            raise ConfigError(f"wrap.sure_from must be a number from 0 to 1, not {self.sure_from!r}.")
         if isinstance(self.deadline_s, bool) or not isinstance(self.deadline_s, int | float) or self.deadline_s <= 0:
             raise ConfigError(f"wrap.deadline_s must be a number above 0, not {self.deadline_s!r}.")
 
@@ -428,6 +434,8 @@ class Bridge:
         retrieval = self.memory.retrieve(query, scope=scope, max_tokens=budget, conversation=conversation)
         present = {one.text.strip() for one in before} | {query.strip()}
         hits = [hit for hit in retrieval.hits if hit.content.strip() not in present]
+        if retrieval.confidence < self.options.sure_from:
+            hits = hits[:_HITS_WHEN_UNSURE]
         return render_hits(hits, max_tokens=budget).text if hits else ""
 
     def _record(self, session: _Session, said: Sequence[Said], *, wait_s: float, complete: bool = True) -> None:

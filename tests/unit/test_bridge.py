@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -30,6 +31,7 @@ class ListMemory:
         self.conversations: list[Sequence[Message]] = []
         self.before_reading: Callable[[], None] = lambda: None
         self.before_storing: Callable[[], None] = lambda: None
+        self.confidence = 0.5
 
     def retrieve(
         self, query: str, /, *, scope: Scope, max_tokens: int | None = None, conversation: Sequence[Message] = ()
@@ -39,7 +41,7 @@ class ListMemory:
         self.before_reading()
         words = set(query.lower().split())
         found = [m for m in self.memories if m.scope.user == scope.user and words & set(m.content.lower().split())]
-        return Retrieval(query, tuple(Hit(memory, 1.0, 0.5) for memory in found), 0.5)
+        return Retrieval(query, tuple(Hit(memory, 1.0, 0.5) for memory in found), self.confidence)
 
     def store_many(self, items: Iterable[Turn], /, *, scope: Scope) -> Sequence[Memory]:
         self.before_storing()
@@ -187,6 +189,16 @@ def test_what_the_call_already_says_is_not_given_again(memory: ListMemory) -> No
     bridge = Bridge(memory, scope=ANA)
     exchange(bridge, users("my name is Ana"), "hello Ana")
     assert exchange(bridge, users("my name is Ana", "hello Ana", "what is my name")).block == ""
+
+
+def test_an_unsure_answer_gives_the_prompt_only_its_best_three(memory: ListMemory) -> None:
+    memory.store_many([Turn(f"tea number {number}") for number in range(8)], scope=ANA)
+    for confidence, shown in ((0.09, 3), (0.1, 8)):
+        memory.confidence = confidence
+        block = Bridge(memory, scope=replace(ANA, session=f"at {confidence}")).prepare(users("tea")).block
+        assert block.count("tea number") == shown
+    block = Bridge(memory, scope=ANA, options=WrapOptions(sure_from=0)).prepare(users("tea")).block
+    assert block.count("tea number") == 8
 
 
 def test_memory_is_asked_once_in_a_turn_and_the_block_stays_the_same(memory: ListMemory) -> None:
