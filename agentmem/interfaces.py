@@ -235,10 +235,10 @@ class EpisodicLog(ABC):
         """
 
     @abstractmethod
-    def erase(self, scope: Scope, ids: Sequence[str], *, mode: ForgetMode) -> Erasure:
+    def erase(self, scope: Scope, ids: Sequence[str], *, mode: ForgetMode, dry_run: bool = False) -> Erasure:
         """Forget these memories with their whole history, and what was derived from them.
 
-        ``retire`` closes their current versions instead: hidden from reads, kept in the history.
+        ``retire`` closes their current versions instead: hidden from reads, kept in the history. ``dry_run`` counts.
 
         Raises:
             MemoryNotFound: one of them is unknown or foreign; nothing was touched.

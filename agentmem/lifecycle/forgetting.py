@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from agentmem.clock import Clock
-from agentmem.errors import AgentMemError, ScopeError, unknown_memory
+from agentmem.errors import AgentMemError
 from agentmem.interfaces import EpisodicLog, Erasure, LogQuery, VectorChange, VectorStore
 from agentmem.log.rows import new_id
 from agentmem.records import ForgetMode, Receipt, Scope
@@ -41,11 +41,11 @@ class Forgetter:
         """Forget these memories of the scope."""
         receipt = self._receipt(mode, reason)
         wanted = list(dict.fromkeys(ids))
-        if dry_run:
-            return replace(receipt, status="dry_run", memories=self._count(scope, wanted))
-        if not wanted:
+        if not wanted and not dry_run:
             return replace(receipt, status="done", done_at=self._clock(), verified=True if verify else None)
-        erasure = self._log.erase(scope, wanted, mode=mode)
+        erasure = self._log.erase(scope, wanted, mode=mode, dry_run=dry_run)
+        if dry_run:
+            return replace(receipt, status="dry_run", memories=erasure.memories, rows=erasure.rows)
         return self._finished(receipt, erasure, scope, wanted if verify else None)
 
     def everything(self, scope: Scope, *, mode: ForgetMode, dry_run: bool, verify: bool, reason: str | None) -> Receipt:
@@ -114,15 +114,6 @@ class Forgetter:
         if self._log.read(LogQuery(scope=scope, ids=tuple(ids))):
             return False
         return mode == "retire" or self._log.tombstoned(scope, ids) == frozenset(ids)
-
-    def _count(self, scope: Scope, ids: Sequence[str]) -> int:
-        found = {memory.id for memory in self._log.read(LogQuery(scope=scope, writable=True, ids=tuple(ids)))}
-        for id in ids:
-            if id not in found:
-                if self._log.read(LogQuery(scope=scope, ids=(id,))):
-                    raise ScopeError(f"Memory {id} is visible to this scope but not its to change.")
-                raise unknown_memory(id)
-        return len(found)
 
     def _pages(self, scope: Scope) -> Iterator[list[str]]:
         after: tuple[int, int] | None = None

@@ -19,32 +19,39 @@ from agentmem.records import Scope
 KeyedHash = Callable[[Mapping[str, str], str], bytes]
 
 
-def erase(connection: Connection, scope: Scope, ids: Sequence[str], *, keyed: KeyedHash, clock: Clock) -> Erasure:
+def erase(
+    connection: Connection, scope: Scope, ids: Sequence[str], *, dry_run: bool, keyed: KeyedHash, clock: Clock
+) -> Erasure:
     """Remove the memories, what was derived from them, and their whole history."""
     counts: Counter[str] = Counter()
     dropped: list[tuple[int, int]] = []
     forgotten = 0
-    tickets = _lock_subject(connection, scope)
+    tickets = {} if dry_run else _lock_subject(connection, scope)
     places = reading.writable_partitions(connection, scope, ids, retired=True)
     for partition_id, doomed in _by_partition(_with_descendants(connection, scope, places)):
-        owner = reading.owner(connection, partition_id)
         rows = _rows_of(connection, partition_id, doomed)
-        _delete_in(connection, version, version.c.id, partition_id, doomed)
         counts["version"] += len(rows)
+        forgotten += len(doomed)
+        if dry_run:
+            continue
+        _delete_in(connection, version, version.c.id, partition_id, doomed)
         counts["lineage"] += _delete_in(connection, lineage, lineage.c.source_id, partition_id, doomed)
         counts["lineage"] += _delete_in(connection, lineage, lineage.c.derived_id, partition_id, doomed)
         numbers = [{"partition_id": partition_id, "seq": tickets[partition_id].first_seq, "row": row} for row in rows]
         connection.execute(insert(erasure), numbers)
+        owner = reading.owner(connection, partition_id)
         tombstones.bury(connection, (keyed(owner, id) for id in doomed), at=to_micros(clock()))
         dropped += [(partition_id, row) for row in rows]
-        forgotten += len(doomed)
     return Erasure(forgotten, dict(counts), dropped)
 
 
-def retire(connection: Connection, scope: Scope, ids: Sequence[str], *, clock: Clock) -> Erasure:
+def retire(connection: Connection, scope: Scope, ids: Sequence[str], *, dry_run: bool, clock: Clock) -> Erasure:
     """Close the memories' current versions: hidden from reads, kept in the history."""
+    places = reading.writable_partitions(connection, scope, ids)
+    if dry_run:
+        return Erasure(len(places), {})
     dropped: list[tuple[int, int]] = []
-    for partition_id, wanted in _by_partition(reading.writable_partitions(connection, scope, ids)):
+    for partition_id, wanted in _by_partition(places):
         ticket = writing.take_next(connection, partition_id)
         if ticket is None:
             raise unknown_memory(wanted[0])

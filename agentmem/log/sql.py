@@ -111,11 +111,11 @@ class SQLLog(EpisodicLog):
                 clock=self._clock,
             )
 
-    def erase(self, scope: Scope, ids: Sequence[str], *, mode: ForgetMode) -> Erasure:
-        with self._writing() as connection:
+    def erase(self, scope: Scope, ids: Sequence[str], *, mode: ForgetMode, dry_run: bool = False) -> Erasure:
+        with self._reading() if dry_run else self._writing() as connection:
             if mode == "retire":
-                return erasing.retire(connection, scope, ids, clock=self._clock)
-            return erasing.erase(connection, scope, ids, keyed=self._keyed, clock=self._clock)
+                return erasing.retire(connection, scope, ids, dry_run=dry_run, clock=self._clock)
+            return erasing.erase(connection, scope, ids, dry_run=dry_run, keyed=self._keyed, clock=self._clock)
 
     def erase_everything(self, scope: Scope, *, dry_run: bool = False) -> Erasure:
         with self._reading() if dry_run else self._writing() as connection:

@@ -9,7 +9,7 @@ import pytest
 
 from agentmem.errors import MemoryNotFound, ScopeError
 from agentmem.interfaces import EpisodicLog, IndexQuery, LogQuery, Revision
-from agentmem.records import Scope
+from agentmem.records import ForgetMode, Scope
 from agentmem.testing.fakes import draft
 from agentmem.testing.suites.log_base import (
     ANA,
@@ -65,6 +65,17 @@ class ForgettingPromises(LogSuite):
         one, _ = append(log, ANA, "one", "two")
         assert log.erase(ANA, [one.id, one.id], mode="erase").memories == 1
         assert all_contents(log, ANA) == ["two"]
+
+    @pytest.mark.parametrize("mode", ["erase", "retire"])
+    def test_a_dry_run_counts_what_would_go_and_touches_nothing(self, log: EpisodicLog, mode: ForgetMode) -> None:
+        source, _ = append(log, ANA, "I live in Porto.", "I like rain.")
+        log.append(ANA, [draft("Lives in Porto.", kind="fact", derived_from=(source.id,))], generation=None)
+        before = log.read(LogQuery(ANA))
+        counted = log.erase(ANA, [source.id], mode=mode, dry_run=True)
+        assert log.read(LogQuery(ANA)) == before
+        assert counted.memories == log.erase(ANA, [source.id], mode=mode).memories
+        with pytest.raises(MemoryNotFound):
+            log.erase(ANA, [source.id], mode=mode, dry_run=True)
 
     def test_many_are_erased_at_once(self, log: EpisodicLog) -> None:
         stored = append(log, ANA, *(f"turn {number}" for number in range(1_200)))
