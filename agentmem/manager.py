@@ -837,7 +837,7 @@ def _after(cursor: str | None) -> Place | None:
     except (ValueError, TypeError, AttributeError, RecursionError, binascii.Error):
         place = None
     if not isinstance(place, list) or [type(number) for number in place] != [int, int] or max(place) >= 1 << 63:
-        raise InvalidInput("cursor is not one that list() gave.", hint="Pass Page.cursor unchanged.")
+        raise InvalidInput("The cursor is none that a page gave.", hint="Pass it on as it stood there.")
     return place[0], place[1]
 
 

@@ -171,12 +171,7 @@ def _operand(key: str, operand: Any, place: str) -> Any:
         raise InvalidInput(f"{place} takes one value, not a {type(operand).__name__}.")
     if key in TIME_COLUMNS and operand is not None:
         if isinstance(operand, str):
-            try:
-                operand = datetime.fromisoformat(operand)
-            except ValueError:
-                raise InvalidInput(
-                    f"{place}: {operand!r} is not a time.", hint="Write 2026-11-23T09:00:00+00:00."
-                ) from None
+            operand = _time(operand, place)
         return require_time(operand, place)
     if isinstance(operand, datetime):
         # Metadata holds JSON, so a time in it is a string in UTC's ISO form.
@@ -184,6 +179,17 @@ def _operand(key: str, operand: Any, place: str) -> Any:
     if operand is not None and not isinstance(operand, bool | int | float | str):
         raise InvalidInput(f"{place}: {type(operand).__name__} cannot be compared.")
     return require_text(operand, place) if isinstance(operand, str) else operand
+
+
+def _time(text: str, place: str) -> datetime:
+    hint = "Write 2026-11-23T09:00:00+00:00."
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        raise InvalidInput(f"{place}: {text!r} is not a time.", hint=hint) from None
+    if time.tzinfo is None:
+        raise InvalidInput(f"{place} is naive: {text!r} could be any zone.", hint=hint)
+    return time
 
 
 def _equal(value: Any, expected: Any) -> bool:

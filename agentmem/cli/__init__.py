@@ -17,6 +17,8 @@ from __future__ import annotations
 
 def main() -> None:
     """Run the command line of this process and exit."""
+    from agentmem.cli import output
     from agentmem.cli.commands import app
 
+    output.escape_what_cannot_be_written()
     app()

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import tempfile
-from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
 
-from agentmem.cli import output
-from agentmem.cli.options import Target, command
+from agentmem.cli import arguments, output
+from agentmem.cli.options import Answer, Group, Setup, Store, Target, command
 from agentmem.errors import InvalidInput
 from agentmem.records import UNSET, ForgetMode, as_json
 
@@ -24,6 +24,7 @@ _START: Final = "Start"
 
 app = typer.Typer(
     name="agentmem",
+    cls=Group,
     help="Memory for agents: store, retrieve, update and forget.",
     epilog="Exit codes: 0 done, 1 nothing found or not well, 2 bad input, 3 configuration, 4 store, 5 refused.",
     no_args_is_help=True,
@@ -48,9 +49,9 @@ def _agentmem(
     """Memory for agents: store, retrieve, update and forget."""
 
 
-Id = Annotated[str, typer.Argument(help="The memory's id.")]
-Where = Annotated[str | None, typer.Option(help='A JSON filter, such as {"session": "monday"}.')]
-Kinds = Annotated[list[str] | None, typer.Option("--kind", help="Only this kind; may be repeated.")]
+Id = Annotated[str, typer.Argument(help="The memory's id, or its end: 8 digits or more, as citations have them.")]
+Where = Annotated[str | None, typer.Option(metavar="<json>", help='A filter, such as {"session": "monday"}.')]
+Kinds = Annotated[list[str] | None, typer.Option("--kind", metavar="<kind>", help="Only this kind; may be repeated.")]
 
 
 # --- start ----------------------------------------------------------------------------------------
@@ -58,19 +59,20 @@ Kinds = Annotated[list[str] | None, typer.Option("--kind", help="Only this kind;
 
 @command(app, "demo", panel=_START)
 def demo(
-    at: Target,
+    at: Setup,
+    path: Annotated[Path | None, typer.Option(help="A folder that the demo makes, and leaves.")] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the demo's folder, and say where.")] = False,
     act: Annotated[int, typer.Option(hidden=True)] = 0,
 ) -> int:
     """Three processes, one memory: what was said in the first is known in the next."""
     from agentmem.cli import demo
 
-    return demo.play(at, keep=keep, act=act)
+    return demo.play(at, path=path, keep=keep, act=act)
 
 
 @command(app, "init", panel=_START)
 def init(
-    at: Target,
+    at: Answer,
     folder: Annotated[Path, typer.Argument(help="Where to write.")] = Path(),
     force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
 ) -> None:
@@ -91,7 +93,7 @@ def init(
 
 
 @command(app, "schema", panel=_START)
-def schema(at: Target) -> None:
+def schema(at: Answer) -> None:
     """Print the JSON Schema of agentmem.yaml."""
     sys.stdout.write(_schema_text())
 
@@ -109,25 +111,27 @@ def _schema_text() -> str:
 def store(
     at: Target,
     content: Annotated[str, typer.Argument(help="The words; - reads them from standard input.")],
-    kind: Annotated[str, typer.Option()] = "turn",
+    kind: Annotated[str, typer.Option(help="turn, fact, rule, lesson, identity or summary.")] = "turn",
     role: Annotated[str, typer.Option(help="user, assistant, system or tool.")] = "user",
     speaker: Annotated[str | None, typer.Option(help="The speaker's name.")] = None,
     occurred_at: Annotated[
-        str | None, typer.Option("--at", help="When it was said: 2026-11-23T09:00:00+00:00.")
+        str | None, typer.Option("--at", metavar="<time>", help="When it was said, such as 2026-11-23T09:00:00Z.")
     ] = None,
-    metadata: Annotated[str | None, typer.Option(help="A JSON object.")] = None,
+    metadata: Annotated[str | None, typer.Option(metavar="<json>", help='Such as {"topic": "home"}.')] = None,
     importance: Annotated[float | None, typer.Option(help="0 to 1.")] = None,
     integrity: Annotated[str | None, typer.Option(help="The author, if the role does not say it.")] = None,
     key: Annotated[str | None, typer.Option(help="The same key stores one memory.")] = None,
 ) -> None:
     """Store something that was said."""
-    words = sys.stdin.read() if content == "-" else content
+    words = arguments.words(content)
+    if kind == "document":
+        raise InvalidInput("--kind cannot be 'document'.", hint="`agentmem import` takes documents, as files.")
     details: dict[str, Any] = {
         "kind": kind,
         "role": role,
         "speaker": speaker,
-        "occurred_at": _time(occurred_at, "--at"),
-        "metadata": _object(metadata, "--metadata"),
+        "occurred_at": arguments.time(occurred_at, "--at"),
+        "metadata": arguments.json_object(metadata, "--metadata"),
         "importance": importance,
         "integrity": integrity,
         "idempotency_key": key,
@@ -149,15 +153,17 @@ def search(
     min_confidence: Annotated[float | None, typer.Option(help="0 to 1.")] = None,
     kinds: Kinds = None,
     where: Where = None,
-    as_of: Annotated[str | None, typer.Option(help="What was true then.")] = None,
-    known_at: Annotated[str | None, typer.Option(help="What the memory held then.")] = None,
+    as_of: Annotated[str | None, typer.Option(metavar="<time>", help="What was true then.")] = None,
+    known_at: Annotated[str | None, typer.Option(metavar="<time>", help="What the memory held then.")] = None,
     include_untrusted: Annotated[
-        bool, typer.Option("--include-untrusted", help="Also words of tools and web pages.")
+        bool, typer.Option("--include-untrusted", help="Also the words of tools and web pages.")
     ] = False,
     explain: Annotated[bool, typer.Option("--explain", help="Show each signal's share.")] = False,
     prompt: Annotated[bool, typer.Option("--prompt", help="Print the prompt block instead.")] = False,
 ) -> int:
     """Find the memories that answer a question, best first."""
+    if not query.strip():
+        raise InvalidInput("The query is empty.", hint="`agentmem list` shows memories without a question.")
     with at.open() as memory:
         found = memory.retrieve(
             query,
@@ -166,9 +172,9 @@ def search(
             max_tokens=max_tokens,
             min_confidence=min_confidence,
             kinds=kinds or None,
-            where=_object(where, "--where"),
-            as_of=_time(as_of, "--as-of"),
-            known_at=_time(known_at, "--known-at"),
+            where=arguments.json_object(where, "--where"),
+            as_of=arguments.time(as_of, "--as-of"),
+            known_at=arguments.time(known_at, "--known-at"),
             include_untrusted=include_untrusted,
             explain=explain,
         )
@@ -197,7 +203,11 @@ def list_(
     """List memories in the order they were stored."""
     with at.open() as memory:
         page = memory.list(
-            scope=at.scope, kinds=kinds or None, where=_object(where, "--where"), limit=limit, cursor=cursor
+            scope=at.scope,
+            kinds=kinds or None,
+            where=arguments.json_object(where, "--where"),
+            limit=limit,
+            cursor=cursor,
         )
     if at.json:
         output.print_json({"items": [item.to_dict() for item in page], "cursor": page.cursor})
@@ -213,7 +223,7 @@ def list_(
 def show(at: Target, id: Id) -> None:
     """Show one memory whole."""
     with at.open() as memory:
-        found = memory.get(id, scope=at.scope)
+        found = memory.get(arguments.full_id(memory, at.scope, id), scope=at.scope)
     if at.json:
         output.print_json(found.to_dict())
         return
@@ -229,7 +239,7 @@ def show(at: Target, id: Id) -> None:
 def history(at: Target, id: Id) -> None:
     """Show every version of a memory, oldest first."""
     with at.open() as memory:
-        versions = memory.history(id, scope=at.scope)
+        versions = memory.history(arguments.full_id(memory, at.scope, id), scope=at.scope)
     if at.json:
         output.print_json([version.to_dict() for version in versions])
         return
@@ -249,18 +259,21 @@ def history(at: Target, id: Id) -> None:
 def update(
     at: Target,
     id: Id,
-    content: Annotated[str | None, typer.Argument(help="The new words.")] = None,
-    metadata: Annotated[str | None, typer.Option(help="A JSON object; replaces the whole metadata.")] = None,
+    content: Annotated[str | None, typer.Argument(help="The new words; - reads them from standard input.")] = None,
+    metadata: Annotated[str | None, typer.Option(metavar="<json>", help="Replaces the whole metadata.")] = None,
     importance: Annotated[float | None, typer.Option(help="0 to 1.")] = None,
     expected_version: Annotated[int | None, typer.Option(help="Refuse if it has changed since.")] = None,
 ) -> None:
     """Change a memory; the version before stays in its history."""
+    if content is None and metadata is None and importance is None:
+        raise InvalidInput("There is nothing to change.", hint="Give new words, --metadata or --importance.")
+    new_words = UNSET if content is None else arguments.words(content)
     with at.open() as memory:
         changed = memory.update(
-            id,
+            arguments.full_id(memory, at.scope, id),
             scope=at.scope,
-            content=UNSET if content is None else content,
-            metadata=UNSET if metadata is None else _object(metadata, "--metadata"),
+            content=new_words,
+            metadata=UNSET if metadata is None else arguments.json_object(metadata, "--metadata"),
             importance=UNSET if importance is None else importance,
             expected_version=expected_version,
         )
@@ -273,19 +286,29 @@ def update(
 @command(app, "forget", panel=_MEMORIES)
 def forget(
     at: Target,
-    ids: Annotated[list[str] | None, typer.Argument(help="Ids of memories.")] = None,
+    ids: Annotated[list[str] | None, typer.Argument(help="Ids of memories, or their ends.")] = None,
     where: Where = None,
-    everything: Annotated[bool, typer.Option("--everything", help="All of one user, or of one agent's layer.")] = False,
-    mode: Annotated[ForgetMode, typer.Option(help="erase, or retire (only hides).")] = "erase",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Count only.")] = False,
+    everything: Annotated[bool, typer.Option("--everything", help="All that one user has, or one agent.")] = False,
+    mode: Annotated[ForgetMode, typer.Option(help="retire only hides.")] = "erase",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count.")] = False,
     verify: Annotated[bool, typer.Option("--verify", help="Look afterwards whether it is gone.")] = False,
     reason: Annotated[str | None, typer.Option(help="Kept in the receipt.")] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
     """Forget memories, with a receipt."""
     scope = at.scope
+    if sum((bool(ids), where is not None, everything)) != 1:
+        raise InvalidInput(
+            "Forget what? Exactly one of ids, --where and --everything.",
+            hint="To forget a person: agentmem forget --user ana --everything.",
+        )
+    if everything and scope.user and scope.agent:
+        raise InvalidInput(
+            f"--everything is of one user or of one agent, not of {scope.user} with {scope.agent}.",
+            hint=f'Leave --agent out, or select with --where \'{{"agent": "{scope.agent}"}}\'.',
+        )
     selection: dict[str, Any] = {
-        "where": _object(where, "--where"),
+        "where": arguments.json_object(where, "--where"),
         "everything": everything,
         "mode": mode,
         "verify": verify,
@@ -295,19 +318,14 @@ def forget(
         if everything and not dry_run and not yes:
             doomed = memory.forget(scope=scope, everything=True, mode=mode, dry_run=True).memories
             _confirm(f"Forget all {doomed} memories of {scope.user or scope.agent}?")
-        receipt = memory.forget(ids or None, scope=scope, dry_run=dry_run, **selection)
+        whole = [arguments.full_id(memory, scope, id) for id in ids or ()]
+        receipt = memory.forget(whole or None, scope=scope, dry_run=dry_run, **selection)
     if at.json:
         output.print_json(receipt.to_dict())
-        return
-    shown = {
-        "receipt": receipt.id,
-        "status": receipt.status,
-        "memories": receipt.memories,
-        "verified": receipt.verified,
-    }
-    shown |= {f"rows of {table}": count for table, count in receipt.rows.items()}
-    shown |= {"remaining": "; ".join(receipt.remaining), "reason": receipt.reason}
-    output.show(output.pairs({name: value for name, value in shown.items() if value not in (None, "")}))
+    elif dry_run:
+        output.print_text(f"would forget {output.memories_in_words(receipt.memories)}; nothing was touched")
+    else:
+        output.show(output.receipt(receipt))
 
 
 @command(app, "compress", panel=_MEMORIES)
@@ -333,16 +351,24 @@ def compress(
 def import_(
     at: Target,
     source: Annotated[Path, typer.Argument(help="A file or folder.")],
-    trust: Annotated[str, typer.Option(help="Whose words: user, operator, web …, or declared (as each record says).")],
+    trust: Annotated[
+        str | None,
+        typer.Option(metavar="<whose>", help=f"Whose words these are; required: {', '.join(arguments.TRUST)}."),
+    ] = None,
     encoding: Annotated[str | None, typer.Option(help="Of text files; unset: UTF-8.")] = None,
 ) -> int:
-    """Take in an export, JSONL of turns, chats (OpenAI, ChatGPT), text and Markdown files or folders."""
+    """Take in an export, chats (JSONL of turns, OpenAI, ChatGPT), text or Markdown.
+
+    A document is named by the path as you give it, and imported again under the same path it replaces what changed.
+    A file that is gone from a folder keeps its memories: agentmem forget --where '{"source": "notes/gone.md"}'.
+    """
+    trust = arguments.trust(trust)
     with at.open(new=True) as memory, output.progress(f"importing {source.name}") as tell:
         report = memory.import_from(source, scope=at.scope, trust=trust, encoding=encoding, progress=tell)
     if at.json:
         output.print_json(report.to_dict())
     else:
-        counts: dict[str, Any] = {"stored": report.stored, "unchanged": report.unchanged}
+        counts: dict[str, Any] = {"stored": report.stored, "replaced": report.replaced, "unchanged": report.unchanged}
         counts |= {f"skipped, {reason}": count for reason, count in report.skipped.items()}
         counts |= {"forgotten, left out": report.tombstoned, "problems": len(report.problems) + report.unlisted}
         output.show(output.pairs({name: count for name, count in counts.items() if count or name == "stored"}))
@@ -353,21 +379,33 @@ def import_(
 
 
 @command(app, "export", panel=_FILES)
-def export(at: Target, file: Annotated[Path, typer.Argument(help="The file to write.")]) -> None:
-    """Write a scope's memories with their history, as JSON lines."""
+def export(at: Target, file: Annotated[Path, typer.Argument(help="The file to write; - is standard output.")]) -> None:
+    """Write whose memories you name, with their history, as JSON lines."""
+    if file == Path("-"):
+        _export_to_standard_output(at)
+        return
     with at.open() as memory:
         count = memory.export_to(file, scope=at.scope)
     if at.json:
         output.print_json({"path": str(file), "memories": count})
     else:
-        output.print_text(f"{count} memories in {file}")
+        output.print_text(f"{output.memories_in_words(count)} in {file}")
+
+
+def _export_to_standard_output(at: Target) -> None:
+    # The first line counts and hashes what follows it, so the whole is written before any of it is shown.
+    with at.open() as memory, tempfile.TemporaryDirectory() as folder:
+        whole = Path(folder, "export.jsonl")
+        memory.export_to(whole, scope=at.scope)
+        with whole.open("rb") as file:
+            shutil.copyfileobj(file, sys.stdout.buffer)
 
 
 # --- upkeep ---------------------------------------------------------------------------------------
 
 
 @command(app, "stats", panel=_UPKEEP)
-def stats(at: Target) -> None:
+def stats(at: Store) -> None:
     """Count what the store holds."""
     with at.open() as memory:
         counts = memory.stats()
@@ -384,7 +422,7 @@ def stats(at: Target) -> None:
 
 @command(app, "doctor", panel=_UPKEEP)
 def doctor(
-    at: Target,
+    at: Store,
     deep: Annotated[bool, typer.Option("--deep", help="Read every row and vector.")] = False,
     fix: Annotated[bool, typer.Option("--fix", help="Mend what can be mended without losing anything.")] = False,
 ) -> int:
@@ -395,7 +433,7 @@ def doctor(
 
 
 @command(app, "reembed", panel=_UPKEEP)
-def reembed(at: Target) -> None:
+def reembed(at: Store) -> None:
     """Give every memory a vector of the configured embedder; may be interrupted and run again."""
     with at.open() as memory, output.progress("embedding") as tell:
         done = memory.reembed(tell)
@@ -403,11 +441,11 @@ def reembed(at: Target) -> None:
     if at.json:
         output.print_json({"embedded": done, "embedder": embedder})
     else:
-        output.print_text(f"{done} memories embedded by {embedder}")
+        output.print_text(f"{output.memories_in_words(done)} embedded by {embedder}")
 
 
 @command(app, "upgrade", panel=_UPKEEP)
-def upgrade(at: Target) -> None:
+def upgrade(at: Store) -> None:
     """Bring the database to this version's schema."""
     from agentmem.log.engine import Database
     from agentmem.log.migrate import upgrade
@@ -423,13 +461,13 @@ def upgrade(at: Target) -> None:
         output.print_text(f"schema {after}" if before == after else f"schema {before or 'none'} -> {after}")
 
 
-bench = typer.Typer(help="Measure this memory.", no_args_is_help=True)
+bench = typer.Typer(cls=Group, help="Measure this memory.", no_args_is_help=True)
 app.add_typer(bench, name="bench", rich_help_panel=_UPKEEP)
 
 
 @command(bench, "quality", panel=_UPKEEP)
 def bench_quality(
-    at: Target,
+    at: Setup,
     data: Annotated[list[Path], typer.Argument(help="Files of LoCoMo or LongMemEval, JSON or .json.gz.")],
 ) -> int:
     """How well questions of a benchmark find the turns that answer them; in a memory of its own, thrown away after."""
@@ -447,7 +485,7 @@ def bench_quality(
 
 
 @command(app, "plugins", panel=_UPKEEP)
-def plugins(at: Target) -> None:
+def plugins(at: Answer) -> None:
     """List the backends that installed packages bring."""
     from agentmem import registry
 
@@ -455,34 +493,12 @@ def plugins(at: Target) -> None:
     if at.json:
         output.print_json([claim._asdict() for claim in claims])
         return
-    rows = [[claim.role, claim.name, f"{claim.distribution} {claim.version}", claim.target] for claim in claims]
-    output.show(output.table("role", "name", "package", "class", rows=rows))
+    for claim in claims:
+        # No table: its columns would break the names of classes.
+        output.print_text(f"{claim.role:<10} {claim.name:<22} {claim.distribution} {claim.version}\n    {claim.target}")
 
 
 # --- how ------------------------------------------------------------------------------------------
-
-
-def _time(text: str | None, option: str) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        return datetime.fromisoformat(text)
-    except ValueError:
-        raise InvalidInput(f"{option}: {text!r} is not a time.", hint="Write 2026-11-23T09:00:00+00:00.") from None
-
-
-def _object(text: str | None, option: str) -> dict[str, Any] | None:
-    if text is None:
-        return None
-    try:
-        value = json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise InvalidInput(
-            f"{option} is not JSON: {error}.", hint=f"""Write {option} '{{"key": "value"}}'."""
-        ) from None
-    if not isinstance(value, dict):
-        raise InvalidInput(f"{option} must be a JSON object, not {type(value).__name__}.")
-    return value
 
 
 def _confirm(question: str) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from agentmem.cli import output
-from agentmem.cli.options import FOLDER, Target
+from agentmem.cli.options import FOLDER, Answer, Setup
 from agentmem.errors import AgentMemError, BackendError, InvalidInput
 from agentmem.records import Memory, Retrieval, Scope, Turn
 
@@ -49,11 +49,12 @@ _LOOKED_FOR: Final = "Kumo"
 """A word that is not forgotten, so that a search that finds nothing is seen to be able to find."""
 
 
-def play(at: Target, *, keep: bool, act: int) -> int:
+def play(at: Setup, *, path: Path | None, keep: bool, act: int) -> int:
     """Run the three acts, each in a process of its own; or one act, in the process that was started for it."""
     if act:
-        return _ACTS[act](at)
-    folder = at.path or Path(tempfile.mkdtemp(prefix="agentmem-demo-")) / FOLDER
+        assert path is not None
+        return _ACTS[act](at, path)
+    folder = path or Path(tempfile.mkdtemp(prefix="agentmem-demo-")) / FOLDER
     if folder.exists():
         raise InvalidInput(f"{folder} is there already.", hint="Give --path a folder that the demo may make.")
     began = time.monotonic()
@@ -63,14 +64,14 @@ def play(at: Target, *, keep: bool, act: int) -> int:
             output.print_json({"folder": str(folder) if keep else None, "acts": acts})
         else:
             _line(f"\nThree processes, {time.monotonic() - began:.1f} s, one folder: {folder}", "dim")
-            _line("It is kept." if keep or at.path else "It is removed now; --keep leaves it.", "dim")
+            _line("It is kept." if keep or path else "It is removed now; --keep leaves it.", "dim")
     finally:
-        if not (keep or at.path):
+        if not (keep or path):
             shutil.rmtree(folder.parent, ignore_errors=True)
     return 0
 
 
-def _in_a_new_process(at: Target, folder: Path, act: int) -> Any:
+def _in_a_new_process(at: Setup, folder: Path, act: int) -> Any:
     command = [sys.executable, "-m", "agentmem", "demo", "--act", str(act), "--path", str(folder)]
     environment = dict(os.environ)
     if at.config:
@@ -90,10 +91,10 @@ def _in_a_new_process(at: Target, folder: Path, act: int) -> Any:
 # --- the acts -------------------------------------------------------------------------------------
 
 
-def _first(at: Target) -> int:
+def _first(at: Setup, folder: Path) -> int:
     """Somebody talks to an assistant, and the process ends."""
     _heading(at, "Session one")
-    with _open(at) as memory:
+    with _open(folder) as memory:
         memory.store_many(
             [Turn(words, role=role, session="one") for role, words in _SESSION_ONE],  # type: ignore[arg-type]
             scope=_MIRA,
@@ -109,10 +110,10 @@ def _first(at: Target) -> int:
     return 0
 
 
-def _second(at: Target) -> int:
+def _second(at: Setup, folder: Path) -> int:
     """A new process is asked something; then one fact is corrected and one forgotten."""
     _heading(at, "Session two: a new process, which has only the folder")
-    with _open(at) as memory:
+    with _open(folder) as memory:
         found = memory.retrieve(_QUESTION, scope=_MIRA, k=4, explain=True)
         asked = _ask(at, _QUESTION, found)
         order = _that_says(memory, "Forty bowls")
@@ -136,16 +137,15 @@ def _second(at: Target) -> int:
     return 0
 
 
-def _third(at: Target) -> int:
+def _third(at: Setup, folder: Path) -> int:
     """Another process sees both."""
     _heading(at, "Session three: another process")
     question, number = "By when does Kumo want the bowls?", "What is Joost's phone number?"
-    with _open(at) as memory:
+    with _open(folder) as memory:
         found = memory.retrieve(question, scope=_MIRA, k=1, explain=True)
         versions = memory.history(_that_says(memory, "Forty bowls").id, scope=_MIRA)
         gone = memory.retrieve(number, scope=_MIRA, k=12)
-    assert at.path is not None
-    files = {name: _files_holding(at.path, name) for name in (_NUMBER, _LOOKED_FOR)}
+    files = {name: _files_holding(folder, name) for name in (_NUMBER, _LOOKED_FOR)}
     left = [hit.id for hit in gone if _NUMBER in hit.content]
     if at.json:
         report = {"process": os.getpid(), "retrieval": found.to_dict(), "versions": len(versions)}
@@ -156,19 +156,19 @@ def _third(at: Target) -> int:
         _line(f"That is version {versions[-1].version} of {len(versions)}; `agentmem history` shows both.", "dim")
         _line(f"\n{'Mira':>9}  {number}")
         _line(f"  hits that know it: {len(left)}")
-        count = sum(1 for path in at.path.rglob("*") if path.is_file())
+        count = sum(1 for path in folder.rglob("*") if path.is_file())
         _line(f'  "{_NUMBER}" is in {len(files[_NUMBER])} of {count} files of the folder', "green")
         _line(f'  "{_LOOKED_FOR}" is in {len(files[_LOOKED_FOR])} of them, so the search can find', "dim")
     return 0 if not left and not files[_NUMBER] and files[_LOOKED_FOR] else 1
 
 
-_ACTS: Final[Mapping[int, Callable[[Target], int]]] = {1: _first, 2: _second, 3: _third}
+_ACTS: Final[Mapping[int, Callable[[Setup, Path], int]]] = {1: _first, 2: _second, 3: _third}
 
 
 # --- what is asked of a model ---------------------------------------------------------------------
 
 
-def _ask(at: Target, question: str, found: Retrieval) -> dict[str, Any]:
+def _ask(at: Setup, question: str, found: Retrieval) -> dict[str, Any]:
     """Show what was found and why, the prompt block, and the model's answer where a model is configured."""
     from agentmem.context.rendering import render_hits
     from agentmem.tokens import default_counter
@@ -200,13 +200,12 @@ def _ask(at: Target, question: str, found: Retrieval) -> dict[str, Any]:
     return asked
 
 
-def _model(at: Target) -> tuple[LLM | None, str]:
+def _model(at: Setup) -> tuple[LLM | None, str]:
     """The model that YAML or the environment names; or None and why there is none."""
-    from agentmem import config, registry
+    from agentmem import registry
 
-    configured = config.load() if config.find() else None
-    if configured and configured.llm:
-        spec: dict[str, Any] = {"type": configured.llm.type, **configured.llm.options}
+    if at.configured and at.configured.llm:
+        spec: dict[str, Any] = {"type": at.configured.llm.type, **at.configured.llm.options}
     elif os.environ.get("OPENAI_API_KEY") or os.environ.get("OPENAI_BASE_URL"):
         spec = {"type": "openai", "model": os.environ.get("OPENAI_MODEL", _MODEL)}
     else:
@@ -232,11 +231,10 @@ def _answer(model: LLM, messages: Sequence[Mapping[str, str]]) -> str:
 # --- how ------------------------------------------------------------------------------------------
 
 
-def _open(at: Target) -> MemoryManager:
+def _open(folder: Path) -> MemoryManager:
     from agentmem.manager import MemoryManager
 
-    assert at.path is not None
-    return MemoryManager.open(at.path)
+    return MemoryManager.open(folder)
 
 
 def _that_says(memory: MemoryManager, words: str) -> Memory:
@@ -249,7 +247,7 @@ def _files_holding(folder: Path, words: str) -> list[str]:
     return [str(path) for path in sorted(folder.rglob("*")) if path.is_file() and wanted in path.read_bytes()]
 
 
-def _heading(at: Target, title: str) -> None:
+def _heading(at: Answer, title: str) -> None:
     if not at.json:
         from rich.rule import Rule
         from rich.text import Text

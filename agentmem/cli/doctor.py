@@ -8,13 +8,13 @@ from importlib import metadata
 from typing import Final
 
 from agentmem.cli import output
-from agentmem.cli.options import Target
+from agentmem.cli.options import Store
 from agentmem.records import Finding, Health
 
 _SHOWN: Final = ("sqlalchemy", "pydantic", "numpy", "chromadb", "openai", "psycopg")
 
 
-def examine(at: Target, *, deep: bool, fix: bool) -> int:
+def examine(at: Store, *, deep: bool, fix: bool) -> int:
     """Print what ``verify`` (or ``repair``) found; 0 if all is well, else 1."""
     with at.open() as memory:
         health = memory.repair() if fix else memory.verify(deep=deep)

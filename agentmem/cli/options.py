@@ -1,4 +1,7 @@
-"""What every command takes: which memory, whose, and whether a program reads the answer."""
+"""What commands take beside their own: whether a program reads the answer, which memory, and whose.
+
+Each class adds options to the one before; a command takes the least that it is about.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 from agentmem import errors
 from agentmem.cli import output
@@ -40,38 +44,64 @@ EXIT_CODES: Final[dict[type[AgentMemError], int]] = {
     errors.UnderHold: 5,
 }
 """Everything else of our tree is 4: the store."""
+HINTS: Final[dict[type[AgentMemError], str]] = {
+    errors.MemoryNotFound: "`agentmem list` shows the ids; the last 8 digits of one are enough.",
+    errors.ScopeError: "Name the --user and --agent it belongs to, or leave out the one it does not.",
+    errors.VersionConflict: "`agentmem show` it, and repeat the change on what you find.",
+    errors.IdempotencyConflict: "Take a new --key for new words, or `agentmem update` the memory.",
+}
+"""The next step in words of the command line, where the library speaks of its own calls."""
 INTERRUPTED: Final = 130
 CLOSED_PIPE: Final = 141
 
 
 @dataclass(frozen=True)
-class Target:
-    """Where the memory is and whose; as said on the command line, then in YAML, then ``./memory``."""
+class Answer:
+    """For people or for programs."""
 
-    path: Annotated[Path | None, typer.Option(help="A folder.", rich_help_panel=_MEMORY)] = None
+    json: Annotated[bool, typer.Option("--json", help="Answer in JSON, for programs.")] = False
+
+
+@dataclass(frozen=True)
+class Setup(Answer):
+    """What a memory is made of: as YAML says, else the defaults."""
+
     config: Annotated[
         Path | None,
         typer.Option(help="A YAML file; unset: $AGENTMEM_CONFIG, ./agentmem.yaml.", rich_help_panel=_MEMORY),
     ] = None
+
+    @cached_property
+    def configured(self) -> Config | None:
+        """The YAML that describes the memory, if one does."""
+        from agentmem import config
+
+        return config.load(self.config) if config.find(self.config) else None
+
+    def open_empty(self, folder: Path) -> MemoryManager:
+        """A new memory in a folder, with what the configuration says but for where it keeps things."""
+        from agentmem.manager import MemoryManager
+
+        backends = self.configured.backends() if self.configured else {}
+        elsewhere = ("log", "vectors", "required_ids")
+        return MemoryManager.open(folder, **{name: given for name, given in backends.items() if name not in elsewhere})
+
+
+@dataclass(frozen=True)
+class Store(Setup):
+    """Where the memory is: as said on the command line, then in YAML, then ``./memory``."""
+
+    path: Annotated[Path | None, typer.Option(help="Its folder; unset: ./memory.", rich_help_panel=_MEMORY)] = None
     url: Annotated[
         str | None, typer.Option(help="A database, sqlite:///… or postgresql+psycopg://…", rich_help_panel=_MEMORY)
     ] = None
-    user: Annotated[str | None, typer.Option(envvar="AGENTMEM_USER", rich_help_panel=_WHOSE)] = None
-    agent: Annotated[str | None, typer.Option(envvar="AGENTMEM_AGENT", rich_help_panel=_WHOSE)] = None
-    session: Annotated[str | None, typer.Option(envvar="AGENTMEM_SESSION", rich_help_panel=_WHOSE)] = None
-    tenant: Annotated[str | None, typer.Option(envvar="AGENTMEM_TENANT", rich_help_panel=_WHOSE)] = None
-    json: Annotated[bool, typer.Option("--json", help="For programs.")] = False
 
     @cached_property
     def configured(self) -> Config | None:
         """The YAML that describes the memory, if one does."""
         if sum(place is not None for place in (self.path, self.config, self.url)) > 1:
             raise InvalidInput("--path, --config and --url exclude one another.", hint="Give one of them.")
-        if self.path or self.url:
-            return None
-        from agentmem import config
-
-        return config.load(self.config) if config.find(self.config) else None
+        return None if self.path or self.url else super().configured
 
     @property
     def database_url(self) -> str:
@@ -101,13 +131,25 @@ class Target:
             )
         return MemoryManager.open(self._folder)
 
-    def open_empty(self, folder: Path) -> MemoryManager:
-        """A new memory in a folder, with what the configuration says but for where it keeps things."""
-        from agentmem.manager import MemoryManager
 
-        backends = self.configured.backends() if self.configured else {}
-        elsewhere = ("log", "vectors", "required_ids")
-        return MemoryManager.open(folder, **{name: given for name, given in backends.items() if name not in elsewhere})
+@dataclass(frozen=True)
+class Target(Store):
+    """Whose memory, beside where it is."""
+
+    user: Annotated[str | None, typer.Option(envvar="AGENTMEM_USER", help="The person.", rich_help_panel=_WHOSE)] = None
+    agent: Annotated[str | None, typer.Option(envvar="AGENTMEM_AGENT", help="The agent.", rich_help_panel=_WHOSE)] = (
+        None
+    )
+    session: Annotated[
+        str | None,
+        typer.Option(envvar="AGENTMEM_SESSION", help="The conversation that is written to.", rich_help_panel=_WHOSE),
+    ] = None
+    tenant: Annotated[
+        str | None,
+        typer.Option(
+            envvar="AGENTMEM_TENANT", help="The customer, where one database serves several.", rich_help_panel=_WHOSE
+        ),
+    ] = None
 
     @property
     def scope(self) -> Scope:
@@ -122,28 +164,48 @@ class Target:
 
 
 def command(app: typer.Typer, name: str, *, panel: str) -> Callable[[Callable[..., int | None]], Callable[..., None]]:
-    """Make a function a command: it is given the options above first, and what it returns is the exit code.
+    """Make a function a command: first it is given the options of the class above that it asks for.
 
-    Errors of our tree become one line on standard error, and never a traceback.
+    What it returns is the exit code. Errors of our tree become one line on standard error, and never a traceback.
     """
 
     def made(function: Callable[..., int | None]) -> Callable[..., None]:
-        own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
-        shared = list(inspect.signature(Target, eval_str=True).parameters.values())
+        first, *own = inspect.signature(function, eval_str=True).parameters.values()
+        asked: type[Answer] = first.annotation
+        shared = inspect.signature(asked, eval_str=True).parameters.values()
 
         @functools.wraps(function)
         def run(**given: Any) -> None:
-            at = Target(**{field.name: given.pop(field.name) for field in fields(Target)})
+            at = asked(**{field.name: given.pop(field.name) for field in fields(asked)})
             raise typer.Exit(_exit_code(lambda: function(at, **given), as_json=at.json))
 
         parameters = [*own, *shared]
         run.__signature__ = inspect.Signature(  # type: ignore[attr-defined]  # typer reads the options from it
             [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in parameters]
         )
-        app.command(name, rich_help_panel=panel)(run)
+        app.command(name, cls=Command, rich_help_panel=panel)(run)
         return run
 
     return made
+
+
+class _PlainFlags:
+    """Help in which an option without a value shows none, where typer writes ``<bool>``."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        params: list[Any] = super().get_params(ctx)  # type: ignore[misc]  # of typer's class, which is mixed in below
+        for param in params:
+            if getattr(param, "is_flag", False):
+                param.metavar = ""
+        return params
+
+
+class Command(_PlainFlags, TyperCommand):
+    """One command."""
+
+
+class Group(_PlainFlags, TyperGroup):
+    """Commands under one name."""
 
 
 def _exit_code(run: Callable[[], int | None], *, as_json: bool) -> int:
@@ -151,7 +213,7 @@ def _exit_code(run: Callable[[], int | None], *, as_json: bool) -> int:
         code = run() or 0
         sys.stdout.flush()
     except AgentMemError as error:
-        output.print_error(error, as_json=as_json)
+        output.print_error(error, hint=HINTS.get(type(error), error.hint), as_json=as_json)
         return exit_code_of(error)
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -160,7 +222,8 @@ def _exit_code(run: Callable[[], int | None], *, as_json: bool) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return CLOSED_PIPE
     except OSError as error:
-        output.print_error(InvalidInput(f"{error.filename or 'file'}: {error.strerror or error}."), as_json=as_json)
+        said = InvalidInput(f"{error.filename or 'file'}: {error.strerror or error}.")
+        output.print_error(said, hint="", as_json=as_json)
         return EXIT_CODES[InvalidInput]
     return code
 

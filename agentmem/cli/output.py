@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import sys
@@ -11,7 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from agentmem.errors import AgentMemError
-from agentmem.records import Hit, Memory
+from agentmem.records import Hit, Memory, Receipt
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -35,20 +36,28 @@ def _escaped(match: re.Match[str]) -> str:
 def print_json(value: Any) -> None:
     """One JSON value on standard output, indented; anything unsafe on a terminal is a JSON escape."""
     # Inside JSON's strings every one of these characters may be written as an escape, and they stand nowhere else.
-    sys.stdout.write(safe(json.dumps(value, ensure_ascii=False, indent=2)) + "\n")
+    is_unicode = sys.stdout.encoding.lower().startswith("utf")
+    sys.stdout.write(safe(json.dumps(value, ensure_ascii=not is_unicode, indent=2)) + "\n")
 
 
 def print_text(text: str) -> None:
     sys.stdout.write(safe(text) + "\n")
 
 
-def print_error(error: AgentMemError, *, as_json: bool) -> None:
+def print_error(error: AgentMemError, *, hint: str, as_json: bool) -> None:
     """The error on standard error: what happened and the next step, or an object with its code."""
     if as_json:
-        said = {"code": error.code, "message": error.message, "hint": error.hint, "retryable": error.retryable}
+        said = {"code": error.code, "message": error.message, "hint": hint, "retryable": error.retryable}
         sys.stderr.write(json.dumps({"error": said}) + "\n")
     else:
-        sys.stderr.write(f"error: {safe(str(error))}\n")
+        sys.stderr.write(safe(f"error: {error.message} {hint}".rstrip()) + "\n")
+
+
+def escape_what_cannot_be_written() -> None:
+    """Let a character that the terminal's encoding lacks be shown as an escape, where Python would raise."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def show(*renderables: RenderableType) -> None:
@@ -121,6 +130,25 @@ def pairs(values: Mapping[str, Any]) -> Table:
     for name, value in values.items():
         made.add_row(name, Text(safe(str(value))))
     return made
+
+
+def receipt(given: Receipt) -> Table:
+    """What was forgotten, how, and what is left to do."""
+    done = "forgot" if given.mode == "erase" else "hid"
+    shown = {
+        done: memories_in_words(given.memories),
+        "versions erased": given.rows.get("version"),
+        "status": given.status,
+        "remaining": "; ".join(given.remaining),
+        "verified": {None: None, True: "looked for, and not found", False: "NO: still found"}[given.verified],
+        "reason": given.reason,
+        "receipt": given.id,
+    }
+    return pairs({name: value for name, value in shown.items() if value not in (None, "")})
+
+
+def memories_in_words(count: int) -> str:
+    return "1 memory" if count == 1 else f"{count:,} memories"
 
 
 def day(time: datetime) -> str:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -74,6 +75,7 @@ def test_every_answer_for_people_names_what_it_is_about(run: Run) -> None:
     assert "memories, turn" in run("stats").stdout
     assert "All is well." in run("doctor").stdout
     assert "ChromaVectors" in run("plugins").stdout
+    assert "1 memory" in run("forget", id, "--dry-run").stdout
     assert id not in run("forget", id).stdout
 
 
@@ -117,6 +119,22 @@ def test_forget_takes_exactly_one_selector(run: Run) -> None:
     assert answer(run("forget", "--where", '{"role": "user"}', "--json"))["memories"] == 1
 
 
+def test_a_dry_run_says_what_would_go_and_that_nothing_went(run: Run) -> None:
+    ids = [store(run, words) for words in ("one", "two")]
+    assert run("forget", *ids, "--dry-run").stdout == "would forget 2 memories; nothing was touched\n"
+    assert len(answer(run("list", "--json"))["items"]) == 2
+    said = run("forget", *ids, "--verify").stdout
+    assert "2 memories" in said
+    assert "looked for, and not found" in said
+    assert "rows of" not in said
+
+
+def test_class_names_are_whole_on_a_narrow_terminal(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = [line.strip() for line in run("plugins").stdout.splitlines()]
+    assert "agentmem.embedders.sentence_transformers:SentenceTransformersEmbedder" in lines
+
+
 # --- errors ---------------------------------------------------------------------------------------
 
 
@@ -130,8 +148,16 @@ def test_forget_takes_exactly_one_selector(run: Run) -> None:
         (["search", "x", "--where", "[]"], 2, "must be a JSON object"),
         (["search", "x", "--where", '{"sesion": "a"}'], 2, "Did you mean 'session'"),
         (["search", "x", "--as-of", "yesterday"], 2, "--as-of: 'yesterday' is not a time"),
-        (["store", "x", "--at", "2026-05-03T09:00:00"], 2, "naive"),
+        (["store", "x", "--at", "2026-05-03"], 2, "Write 2026-05-03T00:00:00Z for UTC"),
         (["store", "  "], 2, "content is empty"),
+        (["store", "x", "--kind", "document"], 2, "`agentmem import` takes documents"),
+        (["store", "x" * (1 << 20) + "x"], 2, "`agentmem import` it"),
+        (["update", "nope"], 2, "Give new words, --metadata or --importance"),
+        (["forget"], 2, "agentmem forget --user ana --everything"),
+        (["forget", "nope", "--everything"], 2, "Exactly one of ids, --where and --everything"),
+        (["forget", "--everything", "--agent", "coach"], 2, "Leave --agent out"),
+        (["forget", "nope"], 1, "`agentmem list` shows the ids"),
+        (["list", "--where", '{"occurred_at": {"$gt": "2026-05-03"}}'], 2, "Write 2026-11-23T09:00:00+00:00"),
         (["store", "x", "--kind", "fcat"], 2, "Did you mean 'fact'"),
         (["list", "--limit", "0"], 2, "limit must be"),
         (["list", "--cursor", "zzz"], 2, "cursor"),
@@ -142,7 +168,9 @@ def test_forget_takes_exactly_one_selector(run: Run) -> None:
         (["list", "--config", "nowhere.yaml"], 3, "nowhere.yaml cannot be read"),
         (["list", "--url", "mysql://x"], 3, "error: "),
         (["no-such-command"], 2, ""),
-        (["import", "x"], 2, "trust"),
+        (["import", "x"], 2, "--trust is missing. It is one of: user the user's own words"),
+        (["import", "x", "--trust", "me"], 2, "web pages and mail of strangers; untrusted"),
+        (["stats", "--user", "ana"], 2, "No such option: --user"),
     ],
 )
 def test_what_goes_wrong_is_one_line_and_a_code(words: list[str], code: int, said: str, run: Run) -> None:
@@ -150,8 +178,60 @@ def test_what_goes_wrong_is_one_line_and_a_code(words: list[str], code: int, sai
     result = run(*words)
     assert result.exit_code == code, result.output
     assert said in " ".join(result.stderr.split())
-    assert "Traceback" not in result.output
+    assert not any(word in result.stderr for word in ("Traceback", "list()", "forget(", "update(", ".replace(", "UTC)"))
     assert result.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("command", "options"),
+    [
+        ("search", {"--path", "--config", "--url", "--user", "--agent", "--session", "--tenant"}),
+        ("stats", {"--path", "--config", "--url"}),
+        ("doctor", {"--path", "--config", "--url"}),
+        ("reembed", {"--path", "--config", "--url"}),
+        ("upgrade", {"--path", "--config", "--url"}),
+        ("demo", {"--path", "--config"}),
+        ("bench quality", {"--config"}),
+        ("init", set()),
+        ("plugins", set()),
+        ("schema", set()),
+    ],
+)
+def test_a_command_offers_only_what_it_heeds(command: str, options: set[str], run: Run) -> None:
+    shared = {"--path", "--config", "--url", "--user", "--agent", "--session", "--tenant"}
+    said = run(*command.split(), "--help").stdout
+    assert {word for word in said.split() if word in shared} == options
+    assert "bool" not in said
+
+
+@pytest.mark.parametrize("cited", ["{}", "m:{}", "[m:{}]"])
+def test_a_memory_is_known_by_the_end_of_its_id(cited: str, run: Run) -> None:
+    id = store(run, "I moved to Lisbon in May.")
+    store(run, "another")
+    tail = cited.format(id[-8:])
+    assert answer(run("show", tail, "--json"))["id"] == id
+    assert answer(run("update", tail, "I moved to Porto.", "--json"))["id"] == id
+    assert [version["id"] for version in answer(run("history", tail, "--json"))] == [id, id]
+    assert run("show", tail, "--user", "ben").exit_code == 1
+    assert run("show", id[-7:]).exit_code == 1
+    assert answer(run("forget", tail, "--json"))["memories"] == 1
+    assert run("show", id).exit_code == 1
+
+
+def test_an_end_that_two_ids_share_is_refused(run: Run, tmp_path: Path) -> None:
+    store(run, "one")
+    run("export", "out.jsonl")
+    manifest, line = (tmp_path / "out.jsonl").read_text().splitlines()
+    memory = json.loads(line)
+    twins = [{**memory, "id": head + memory["id"][1:], "content": head} for head in "ab"]
+    text = "".join(json.dumps(twin) + "\n" for twin in twins)
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    (tmp_path / "twins.jsonl").write_text(json.dumps({**json.loads(manifest), "sha256": digest}) + "\n" + text)
+    there = ["--path", "there"]
+    assert answer(run("import", "twins.jsonl", "--trust", "user", *there, "--json"))["stored"] == 2
+    refused = run("forget", memory["id"][-8:], *there)
+    assert (refused.exit_code, "2 memories end in" in refused.stderr) == (2, True)
+    assert len(answer(run("list", *there, "--json"))["items"]) == 2
 
 
 def test_programs_read_errors_with_their_code(run: Run) -> None:
@@ -220,6 +300,25 @@ def test_what_is_exported_can_be_imported_elsewhere(run: Run, tmp_path: Path) ->
     assert answer(run("import", "out.jsonl", "--trust", "declared", *there))["stored"] == 1
     assert answer(run("import", "out.jsonl", "--trust", "declared", *there))["unchanged"] == 1
     assert answer(run("show", id, *there))["id"] == id
+
+
+def test_documents_of_one_name_in_two_folders_are_both_kept(run: Run, tmp_path: Path) -> None:
+    for folder in ("p1", "p2"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "README.md").write_text(f"This is {folder}.")
+        run("import", f"{folder}/README.md", "--trust", "user")
+    assert len(answer(run("list", "--json"))["items"]) == 2
+    (tmp_path / "p2" / "README.md").write_text("This is new.")
+    replaced = answer(run("import", "p2", "--trust", "user", "--json"))
+    assert (replaced["stored"], replaced["replaced"]) == (0, 1)
+    assert "unchanged  1" in run("import", "p2", "--trust", "user").stdout
+
+
+def test_an_export_may_go_to_standard_output(run: Run, tmp_path: Path) -> None:
+    store(run, "Käse")
+    (tmp_path / "out.jsonl").write_bytes(run("export", "-").stdout_bytes)
+    assert not (tmp_path / "-").exists()
+    assert answer(run("import", "out.jsonl", "--trust", "user", "--path", "there", "--json"))["stored"] == 1
 
 
 def test_records_that_could_not_be_taken_are_named_and_change_the_exit_code(run: Run, tmp_path: Path) -> None:
@@ -292,6 +391,23 @@ def test_the_demo_asks_the_model_that_the_environment_names(tmp_path: Path) -> N
     assert server.requests[0]["model"] == "local"
     assert "allergic to latex" in server.prompt
     assert "Nothing was sent" not in done.stdout
+
+
+def test_what_the_terminal_cannot_write_is_escaped(tmp_path: Path) -> None:
+    process("store", "Käse – gut", folder=tmp_path)
+    ascii_only = {"PYTHONIOENCODING": "ascii"}
+    shown = process("list", folder=tmp_path, environment=ascii_only)
+    assert (shown.returncode, "K\\xe4se \\u2013 gut" in shown.stdout) == (0, True)
+    listed = process("list", "--json", folder=tmp_path, environment=ascii_only)
+    assert json.loads(listed.stdout)["items"][0]["content"] == "Käse – gut"
+
+
+def test_words_that_are_no_text_are_refused(tmp_path: Path) -> None:
+    for words, given in (["-"], b"\xff"), ([b"\xff"], None):
+        command = [sys.executable, "-m", "agentmem", "store", *words]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "AGENTMEM_USER": "ana"}
+        done = subprocess.run(command, cwd=tmp_path, env=environment, input=given, capture_output=True, check=False)
+        assert (done.returncode, done.stderr.startswith(b"error: The words are not UTF-8.")) == (2, True)
 
 
 def test_the_demo_never_touches_a_folder_that_is_there(tmp_path: Path) -> None:
