@@ -30,9 +30,9 @@ def chunk(document: Document, *, max_tokens: int = 256, counter: TokenCounter) -
     """The document in chunks of at most ``max_tokens``, in order; none for a blank document.
 
     Markdown is cut at its headings (``#`` and underlined), which are recorded as the chunk's path; front matter
-    stands alone; code blocks, tables and list items stay whole where they fit. Paragraphs that fit together share
-    a chunk, those that do not are cut into sentences, words, and at last characters, so that only a single
-    character that costs more can exceed ``max_tokens``.
+    goes with the first chunk if both fit, else it stands alone; code blocks, tables and list items stay whole where
+    they fit. Paragraphs that fit together share a chunk, those that do not are cut into sentences, words, and at last
+    characters, so that only a single character that costs more can exceed ``max_tokens``.
 
     Raises:
         InvalidInput: ``max_tokens`` is below 1.
@@ -42,12 +42,21 @@ def chunk(document: Document, *, max_tokens: int = 256, counter: TokenCounter) -
     text = document.content
     sections = _markdown(text) if document.media_type == "text/markdown" else _plain(text)
     budget = _Budget(text, max_tokens, counter)
-    chunks: list[Chunk] = []
-    for section in sections:
-        for start, end in budget.chunks(section.blocks):
-            source = Source(document.name, section.headings, len(chunks), start, end)
-            chunks.append(Chunk(text[start:end], source))
-    return chunks
+    spans = [(section.headings, span) for section in sections for span in budget.chunks(section.blocks)]
+    if sections[0].is_front_matter:
+        spans = _with_front_matter(spans, budget)
+    return [
+        Chunk(text[start:end], Source(document.name, headings, place, start, end))
+        for place, (headings, (start, end)) in enumerate(spans)
+    ]
+
+
+def _with_front_matter(spans: list[_Placed], budget: _Budget) -> list[_Placed]:
+    """The spans with the first two as one, if that fits: a title and tags by themselves answer no question."""
+    if len(spans) < 2:
+        return spans
+    (_, (start, _)), (headings, (_, end)), *rest = spans
+    return [(headings, (start, end)), *rest] if budget.fits(start, end) else spans
 
 
 # --- structure ------------------------------------------------------------------------------------
@@ -72,6 +81,7 @@ class _Block(NamedTuple):
 class _Section:
     headings: tuple[str, ...] = ()
     blocks: list[_Block] = field(default_factory=list)
+    is_front_matter: bool = False
 
 
 class _Line(NamedTuple):
@@ -114,6 +124,7 @@ def _markdown(text: str) -> list[_Section]:
     at = _front_matter_end(lines)
     if at:
         outline.add(_span(lines[:at], "lines"))
+        outline.sections[0].is_front_matter = True
         outline.open_section(())
     while at < len(lines):
         line = lines[at]
@@ -228,6 +239,8 @@ class _Piece(NamedTuple):
 
 
 _Span = tuple[int, int]
+_Placed = tuple[tuple[str, ...], _Span]
+"""The headings above a span, and the span."""
 _Cut = Callable[[str, int, int], Iterator[_Span]]
 
 
@@ -250,6 +263,9 @@ class _Budget:
                 pieces = []
             pieces += found
         yield from self._joined(pieces)
+
+    def fits(self, start: int, end: int) -> bool:
+        return self._count(start, end) <= self._max_tokens
 
     def _pieces(self, block: _Block) -> Iterator[_Piece]:
         span = block.start, block.end

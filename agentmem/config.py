@@ -48,6 +48,7 @@ BACKENDS: Final = ("log", "vectors", "embedder", "extractor", "compressor", "llm
 """The top-level keys that name a backend; each is the role of the same name in the registry."""
 
 _SQLITE_FILE: Final = re.compile(r"(sqlite(?:\+\w+)?:///)(?!:memory:)([^?]+)(.*)")
+_VARIABLE_AT_ITS_BRACE: Final = re.compile(r"\$\{[^}\n]*\}")
 _MAX_BYTES: Final = 1 << 20
 _MAX_DEPTH: Final = 32
 _MAX_NODES: Final = 20_000
@@ -257,9 +258,7 @@ def _parsed(text: str, name: str) -> tuple[Any, dict[Path_, int], list[str]]:
         walk.visit(node, ())
         data = {} if walk.problems else loader.construct_document(node)
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        said = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error)
-        return {}, {}, [f"{name}:{mark.line + 1}: {said}." if mark else f"{name}: {said}."]
+        return {}, {}, [_not_yaml(error, text, name)]
     except ValueError as error:
         # A date that no calendar has, a number of thousands of digits.
         return {}, {}, [f"{name}: a value cannot be read: {error}. Quote it if it is text."]
@@ -268,6 +267,17 @@ def _parsed(text: str, name: str) -> tuple[Any, dict[Path_, int], list[str]]:
     if not walk.problems and not isinstance(data, dict):
         return {}, {}, [f"{name} must be a mapping of keys to values, not a {type(data).__name__}."]
     return data, walk.lines, walk.problems
+
+
+def _not_yaml(error: yaml.YAMLError, text: str, name: str) -> str:
+    mark = getattr(error, "problem_mark", None)
+    said = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error)
+    if mark is None:
+        return f"{name}: {said}."
+    variable = _VARIABLE_AT_ITS_BRACE.match(text, max(mark.index - 1, 0))
+    if variable:
+        said = f'a variable inside {{…}} must be quoted: write "{variable[0]}"'
+    return f"{name}:{mark.line + 1}: {said}."
 
 
 @dataclass
@@ -582,7 +592,8 @@ scope:
 #   require: [user]
 #   agent: coach
 
-# The database that holds every memory; the only thing to back up.
+# The database that holds every memory. Back up its folder: agentmem.db, and agentmem.db.key beside it, without which
+# what was forgotten could come back by an import. All else can be rebuilt.
 log:
   type: sql
   url: {DEFAULT_URL}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from sqlalchemy import Connection, inspect, text
@@ -50,17 +53,29 @@ def ensure_schema(database: Database) -> None:
 
 def upgrade(database: Database) -> tuple[str | None, str]:
     """Bring the schema to this code's revision in one transaction; from which revision to which."""
-    from alembic import command
-    from alembic.config import Config
-
-    with database.writing() as connection:
+    with _quiet_alembic(), database.writing() as connection:
         if not database.is_sqlite:
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _UPGRADE_LOCK})
         # Another process may have done it while this one waited for the lock.
         before = current_revision(connection)
         if before is None or before < REVISION:
+            from alembic import command
+            from alembic.config import Config
+
             config = Config()
             config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
             config.attributes["connection"] = connection
             command.upgrade(config, REVISION)
     return before, REVISION
+
+
+@contextmanager
+def _quiet_alembic() -> Iterator[None]:
+    """Keep alembic's news out of the application's log; its level is given back, as the application may use it too."""
+    logger = logging.getLogger("alembic")
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)

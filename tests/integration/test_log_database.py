@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import subprocess
+import sys
 import threading
 import time
 import traceback
@@ -13,6 +16,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event, text
 
+import agentmem
 from agentmem import MemoryManager
 from agentmem.clock import utc_now
 from agentmem.errors import AgentMemError, BackendError, MemoryNotFound
@@ -44,6 +48,19 @@ def postgres(postgres_url: str) -> Iterator[SQLLog]:
 
 def _database(log: SQLLog) -> Database:
     return log._database
+
+
+def test_setting_up_a_memory_writes_nothing_into_the_log_of_the_application(tmp_path: Path) -> None:
+    code = (
+        "import logging, sys; logging.basicConfig(level=logging.INFO)\n"
+        "from agentmem import MemoryManager\n"
+        "MemoryManager.open(sys.argv[1]).close()\n"
+        "logging.getLogger('alembic.x').info('our own migration')"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(agentmem.__file__).parent.parent)}
+    command = [sys.executable, "-c", code, str(tmp_path / "memory")]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert done.stderr == "INFO:alembic.x:our own migration\n"
 
 
 # --- what errors tell -----------------------------------------------------------------------------

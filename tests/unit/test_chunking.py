@@ -172,11 +172,30 @@ def test_code_that_is_too_long_is_cut_at_lines_and_keeps_indents() -> None:
     assert any(each.text.startswith("    call") for each in chunks)
 
 
-def test_front_matter_stands_alone() -> None:
-    text = "---\ntitle: Notes\ntags: [a, b]\n---\nBody text."
-    assert paths(text) == [((), "---\ntitle: Notes\ntags: [a, b]\n---"), ((), "Body text.")]
+def test_front_matter_goes_with_the_first_chunk_where_both_fit() -> None:
+    front = "---\ntitle: Notes\ntags: [a, b]\n---"
+    text = f"{front}\n\n# Kiln\n\nCool slowly.\n\n# Glaze\n\nTenmoku."
+    assert paths(text) == [
+        (("Kiln",), f"{front}\n\n# Kiln\n\nCool slowly."),
+        (("Glaze",), "# Glaze\n\nTenmoku."),
+    ]
+    assert paths("+++\ntitle = 1\n+++\nBody.") == [((), "+++\ntitle = 1\n+++\nBody.")]
+    assert paths(front) == [((), front)]
+
+
+def test_front_matter_that_does_not_fit_stands_alone_and_parts_no_heading_from_its_text() -> None:
+    front = "---\n" + "".join(f"key{n}: value\n" for n in range(45)) + "---"
+    text = f"{front}\n# Kiln\n\nCool it very slowly, over a whole night, with the door shut."
+    first, second = cut(text, max_tokens=100)
+    assert [(first.text, first.source.place), (second.text, second.source.place)] == [
+        (front, 0),
+        (text[len(front) + 1 :], 1),
+    ]
+    assert text[second.source.start : second.source.end] == second.text
+
+
+def test_a_rule_above_a_text_is_no_front_matter() -> None:
     assert len(paths("---\n\nJust a rule above a text.\n\n---\n")) == 1
-    assert len(paths("+++\ntitle = 1\n+++\nBody.")) == 2
 
 
 def test_a_table_is_cut_between_its_rows() -> None:

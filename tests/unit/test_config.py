@@ -129,6 +129,13 @@ def test_a_key_that_stands_twice_is_refused_with_both_lines(write: Write) -> Non
     [
         ("- a\n- b\n", "must be a mapping"),
         ("a: [1\n", "agentmem.yaml:2: expected ',' or ']'"),
+        (
+            "version: 1\nllm: {type: openai, api_key: ${KEY}}\n",
+            'agentmem.yaml:2: a variable inside {…} must be quoted: write "${KEY}"',
+        ),
+        ("plugins: {allow: [${ONE:-a}]}\n", 'write "${ONE:-a}"'),
+        ("log: {url: sqlite:///${DIR}/x.db}\n", "must be quoted"),
+        ("llm: {type: {}\n", "expected ',' or '}'"),
         ("a: &a [*a]\n", "nested deeper"),
         ("log: !!python/object/apply:os.system ['true']\n", "agentmem.yaml:1: the tag"),
         ("log: !!binary aGk=\n", "agentmem.yaml:1: the tag"),
