@@ -459,13 +459,15 @@ class MemoryManager:
             raise InvalidInput(f"mode cannot be {mode!r}.", hint="It takes 'erase' or 'retire'.")
         if everything is not False and everything is not True:
             raise InvalidInput(f"everything must be True or False, not {everything!r}.")
-        how: dict[str, Any] = {"mode": mode, "dry_run": dry_run, "verify": verify, "reason": reason}
-        if everything:
+        how: dict[str, Any] = {"dry_run": dry_run, "verify": verify, "reason": reason}
+        if everything and mode == "erase":
             receipt = self._forgetter.everything(scope, **how)
-        elif where is None:
-            receipt = self._forgetter.memories(scope, _required_ids(ids), **how)
+        elif ids is not None:
+            receipt = self._forgetter.memories(scope, _required_ids(ids), mode=mode, **how)
         else:
-            receipt = self._forget_where(scope, where, how)
+            if everything:
+                self._log.erase_everything(scope, dry_run=True)  # refuses the scopes that erasing refuses
+            receipt = self._forget_matching(scope, where, mode=mode, **how)
         if not dry_run:
             self._retriever.drop_gone(scope)
             self._worker.wake()
@@ -711,7 +713,7 @@ class MemoryManager:
             return revision, None
         return replace(revision, vector=embed_one(content, self._embedder)), generation
 
-    def _forget_where(self, scope: Scope, where: Mapping[str, Any], how: Mapping[str, Any]) -> Receipt:
+    def _forget_matching(self, scope: Scope, where: Mapping[str, Any] | None, **how: Any) -> Receipt:
         while True:
             chosen = [memory.id for memory in self._matching(LogQuery(scope=scope, writable=True), where)]
             try:
@@ -767,6 +769,8 @@ class MemoryManager:
             kind="summary",
             role="assistant",
             occurred_at=turns[-1].occurred_at,
+            # What it quotes must not outlive its time here.
+            expires_at=min((turn.expires_at for turn in turns if turn.id in cited and turn.expires_at), default=None),
             derived_from=cited,
             metadata={"lines": [list(line.derived_from) for line in lines]},
         )

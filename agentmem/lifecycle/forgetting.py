@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -13,8 +13,6 @@ from agentmem.errors import AgentMemError
 from agentmem.interfaces import EpisodicLog, Erasure, LogQuery, VectorChange, VectorStore
 from agentmem.log.rows import new_id
 from agentmem.records import ForgetMode, Receipt, Scope
-
-_AT_ONCE = 1_000
 
 
 class Forgetter:
@@ -48,16 +46,12 @@ class Forgetter:
             return replace(receipt, status="dry_run", memories=erasure.memories, rows=erasure.rows)
         return self._finished(receipt, erasure, scope, wanted if verify else None)
 
-    def everything(self, scope: Scope, *, mode: ForgetMode, dry_run: bool, verify: bool, reason: str | None) -> Receipt:
-        """Forget every memory of one user, or of one agent's layer."""
-        receipt = self._receipt(mode, reason)
-        planned = self._log.erase_everything(scope, dry_run=True)
+    def everything(self, scope: Scope, *, dry_run: bool, verify: bool, reason: str | None) -> Receipt:
+        """Erase every memory of one user, or of one agent's layer."""
+        receipt = self._receipt("erase", reason)
+        erasure = self._log.erase_everything(scope, dry_run=dry_run)
         if dry_run:
-            return replace(receipt, status="dry_run", memories=planned.memories, rows=planned.rows)
-        if mode == "retire":
-            ids = [memory_id for page in self._pages(scope) for memory_id in page]
-            return self.memories(scope, ids, mode=mode, dry_run=False, verify=verify, reason=reason)
-        erasure = self._log.erase_everything(scope)
+            return replace(receipt, status="dry_run", memories=erasure.memories, rows=erasure.rows)
         return self._finished(receipt, erasure, scope, () if verify else None)
 
     def _finished(self, receipt: Receipt, erasure: Erasure, scope: Scope, looked_for: Sequence[str] | None) -> Receipt:
@@ -114,17 +108,6 @@ class Forgetter:
         if self._log.read(LogQuery(scope=scope, ids=tuple(ids))):
             return False
         return mode == "retire" or self._log.tombstoned(scope, ids) == frozenset(ids)
-
-    def _pages(self, scope: Scope) -> Iterator[list[str]]:
-        after: tuple[int, int] | None = None
-        partitions = {(head.user, head.agent): head.partition for head in self._log.heads(scope)}
-        while True:
-            page = self._log.read(LogQuery(scope=scope, writable=True, after=after, limit=_AT_ONCE))
-            yield [memory.id for memory in page]
-            if len(page) < _AT_ONCE:
-                return
-            owner = page[-1].scope
-            after = (partitions[owner.user, owner.agent], page[-1].position)
 
     def _receipt(self, mode: ForgetMode, reason: str | None) -> Receipt:
         return Receipt(

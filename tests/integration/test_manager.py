@@ -597,6 +597,24 @@ def test_a_summary_is_made_per_session_and_of_trusted_turns_only(memory: MemoryM
     assert [each.scope.session for each in memory.compress(scope=ANA)] == ["monday"]
 
 
+def test_a_summary_expires_with_the_first_of_what_it_quotes(memory: MemoryManager, clock: FrozenClock) -> None:
+    memory.store_many(
+        [
+            Turn("The door code is 4711 until tomorrow.", expires_at=clock() + DAY),
+            Turn("The parking place is 12 for a week.", expires_at=clock() + 7 * DAY),
+            Turn("I live in Lisbon."),
+        ],
+        scope=ANA,
+    )
+    [summary] = memory.compress(scope=ANA)
+    assert "4711" in summary.content
+    clock.advance(days=2)
+    assert not any("4711" in content for content in contents(memory.list(scope=ANA)))
+    [newer] = memory.compress(scope=ANA)
+    assert "Lisbon" in newer.content
+    assert "4711" not in newer.content
+
+
 def test_what_is_forgotten_while_it_is_compressed_does_not_come_back_in_the_summary(folder: Path) -> None:
     class ForgetsMeanwhile(Compressor):
         def compress(self, request: CompressionRequest) -> Sequence[CompressedLine]:

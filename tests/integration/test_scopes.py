@@ -385,6 +385,7 @@ def test_every_select_of_memories_carries_the_scope() -> None:
 def test_the_lint_sees_a_select_in_code_and_in_text() -> None:
     assert list(_statements_in(ast.parse("select(version).where(x)"))) == [1]
     assert list(_statements_in(ast.parse("sa.select(version)"))) == [1]
+    assert list(_statements_in(ast.parse("points.select(group='x')"))) == []
     assert list(_statements_in(ast.parse('x = "SELECT * FROM agentmem_version"'))) == [1]
     assert list(_statements_in(ast.parse('x = f"delete from {table} where 1"'))) == [1]
     assert list(_statements_in(ast.parse('"""Says select() in a docstring."""\nselector = 1'))) == []
@@ -402,7 +403,8 @@ def _statements_in(tree: ast.AST) -> Iterator[int]:
 
 
 def _is_select(node: ast.AST) -> bool:
-    if not isinstance(node, ast.Call):
+    # Columns are given by place; by keyword alone, importlib's entry points are selected.
+    if not isinstance(node, ast.Call) or not node.args:
         return False
     name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
     return name in {"select", "exec_driver_sql"} or (isinstance(node.func, ast.Name) and name == "text")
