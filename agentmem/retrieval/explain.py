@@ -1,10 +1,11 @@
 """Why a hit stands where it stands: each signal's share of its score.
 
 lexical      its own words match             speaker    the question names who said it
-neighbours   what was said around it does    time       the question asks when, and it speaks of a time
-session      the whole conversation does     statement  it is not itself a question
-dense        its meaning is near             author     it is not the assistant's own words
-rerank       the reranker's opinion          recency    nothing to go by: the latest first
+related      words of like meaning do        time       the question asks when, and it speaks of a time
+neighbours   what was said around it does    statement  it is not itself a question
+session      the whole conversation does     author     it is not the assistant's own words
+dense        its meaning is near             recency    nothing to go by: the latest first
+rerank       the reranker's opinion
 """
 
 from __future__ import annotations

@@ -5,7 +5,9 @@ A slot is one memory. Arrays are float32 unless said otherwise, scores are 0 or 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -39,6 +41,26 @@ def coverage(found: Found, weights: Sequence[float], size: int) -> Floats:
     for (slots, _), weight in zip(found, weights, strict=True):
         covered[slots] += np.float32(weight / whole)
     return covered
+
+
+def related(
+    found: Found, places: Sequence[int], weights: Sequence[float], lengths: Floats, mean_length: float
+) -> Floats:
+    """BM25 of words that mean about what the question's do; each term of the question counts by its best relative.
+
+    Args:
+        found: Of the relatives, those of one term next to each other.
+        places: The term each belongs to.
+        weights: What each is worth.
+    """
+    scores = np.zeros(len(lengths), np.float32)
+    for _, group in itertools.groupby(zip(places, found, weights, strict=True), key=itemgetter(0)):
+        best = np.zeros(len(lengths), np.float32)
+        for _, (slots, counts), weight in group:
+            score = np.float32(weight) * saturated(counts, lengths[slots], mean_length)
+            best[slots] = np.maximum(best[slots], score)
+        scores += best
+    return scores
 
 
 def by_session(found: Found, sessions: Indices, count: int) -> list[tuple[NDArray[np.int32], Floats]]:

@@ -18,6 +18,7 @@ class RetrievalOptions:
         neighbours: How much of its BM25 a turn lends the next one; half of it to the one after.
         neighbour_tokens: Longer turns stand for themselves: what they borrow shrinks with the square of their length
             over this, in tokens.
+        related: BM25 of words that mean about what the question's words do ("dog" for "pet"); English only.
         session: BM25 of the whole session.
         dense: Cosine of the vectors.
         speaker: The question names the memory's speaker.
@@ -35,6 +36,7 @@ class RetrievalOptions:
     lexical: float = 1.0
     neighbours: float = 0.5
     neighbour_tokens: float = 60.0
+    related: float = 0.4
     session: float = 0.4
     dense: float = 0.5
     speaker: float = 0.5

@@ -37,6 +37,7 @@ from agentmem.retrieval.explain import signals_of
 from agentmem.retrieval.lexical import K1, QUESTION, TIMED, idf, query_terms
 from agentmem.retrieval.options import RetrievalOptions
 from agentmem.retrieval.question import Question
+from agentmem.retrieval.related import relatives
 from agentmem.retrieval.timewords import asks_when
 from agentmem.vectors import index_name
 from agentmem.vectors.exact import ExactVectors
@@ -191,6 +192,7 @@ class Retriever:
             shares = {
                 "lexical": lexical * words.scores,
                 "neighbours": lexical * (smoothed - words.scores),
+                "related": np.float32(weights.related / fusion.largest(words.related, reach.shown)) * words.related,
                 "session": session * words.sessions,
                 "dense": dense * cosines,
                 "speaker": np.float32(weights.speaker) * view.joined(lambda each: _named(each, terms)),
@@ -199,7 +201,7 @@ class Retriever:
             }
             if asks_when(question.text):
                 shares["time"] = np.float32(weights.time) * view.marked(TIMED)
-            reach = reach.only((smoothed > 0) | (cosines > 0))
+            reach = reach.only((smoothed > 0) | (words.related > 0) | (cosines > 0))
         evidence = confidence.Evidence(
             coverage=words.coverage,
             fit=np.minimum(smoothed / words.highest, 1),
@@ -376,10 +378,7 @@ class _View:
 
     def joined(self, values: Callable[[CachedPartition], NDArray[Any]]) -> NDArray[Any]:
         """The partitions' arrays behind one another; of a single one, its own."""
-        parts = [values(partition) for partition in self.partitions]
-        if len(parts) == 1:
-            return parts[0]
-        return np.concatenate(parts) if parts else np.zeros(0, np.float32)
+        return _joined([values(partition) for partition in self.partitions])
 
     def column(self, name: str) -> NDArray[Any]:
         """A column of ``CachedPartition``."""
@@ -415,12 +414,13 @@ class _View:
 
 
 class _Words(NamedTuple):
-    """What the words say of every slot: BM25 of its own, of its session, coverage; and the highest BM25 there could be.
+    """What the words say of every slot: BM25 of its own, of related words, of its session; coverage; the highest BM25.
 
     IDF and mean lengths are those of everything in view; for IDF of memories it lies in a ``_BACKGROUND``.
     """
 
     scores: Floats
+    related: Floats
     sessions: Floats
     coverage: Floats
     highest: float
@@ -428,32 +428,63 @@ class _Words(NamedTuple):
     @classmethod
     def of(cls, view: _View, terms: Mapping[int, float]) -> _Words:
         parts = view.partitions
-        found = [partition.postings.find(list(terms)) for partition in parts]
-        count = sum(partition.postings.count for partition in parts)
-        mean = sum(partition.postings.tokens for partition in parts) / max(count, 1)
-        held = [sum(len(each[place][0]) for each in found) for place in range(len(terms))]
-        weights = [idf(n, count + _BACKGROUND) * own for n, own in zip(held, terms.values(), strict=True)]
+        lengths = [part.postings.lengths for part in parts]
+        count = sum(part.postings.count for part in parts)
+        mean = sum(part.postings.tokens for part in parts) / max(count, 1)
+        found, rarities = _found(parts, list(terms), count)
+        weights = [rarity * own for rarity, own in zip(rarities, terms.values(), strict=True)]
+
+        akin = relatives(list(terms))
+        akin_found, rarities = _found(parts, [each.term for each in akin], count)
+        # A rare relative is no more telling than the word that was asked for.
+        akin_weights = [each.nearness * min(r, weights[each.place]) for each, r in zip(akin, rarities, strict=True)]
+        places = [each.place for each in akin]
 
         grouped = [
-            fusion.by_session(each, partition["unit"], len(partition.session_tokens))
-            for each, partition in zip(found, parts, strict=True)
+            fusion.by_session(each, part["unit"], len(part.session_tokens))
+            for each, part in zip(found, parts, strict=True)
         ]
-        sessions = sum(partition.session_count for partition in parts)
-        session_mean = sum(float(partition.session_tokens[1:].sum()) for partition in parts) / max(sessions, 1)
-        held = [sum(len(each[place][0]) for each in grouped) for place in range(len(terms))]
-        session_weights = [idf(n, sessions) * own for n, own in zip(held, terms.values(), strict=True)]
-
-        by_number = dict(zip((partition.number for partition in parts), zip(found, grouped, strict=True), strict=True))
+        sessions = sum(part.session_count for part in parts)
+        session_mean = sum(float(part.session_tokens[1:].sum()) for part in parts) / max(sessions, 1)
+        session_weights = [
+            idf(n, sessions) * own for n, own in zip(_held(grouped, len(terms)), terms.values(), strict=True)
+        ]
+        of_sessions = [
+            fusion.bm25(each, session_weights, part.session_tokens, session_mean)[part["unit"]]
+            for each, part in zip(grouped, parts, strict=True)
+        ]
         return cls(
-            view.joined(lambda p: fusion.bm25(by_number[p.number][0], weights, p.postings.lengths, mean)),
-            view.joined(
-                lambda p: fusion.bm25(by_number[p.number][1], session_weights, p.session_tokens, session_mean)[
-                    p["unit"]
+            _joined([fusion.bm25(each, weights, own, mean) for each, own in zip(found, lengths, strict=True)]),
+            _joined(
+                [
+                    fusion.related(each, places, akin_weights, own, mean)
+                    for each, own in zip(akin_found, lengths, strict=True)
                 ]
             ),
-            view.joined(lambda p: fusion.coverage(by_number[p.number][0], weights, len(p))),
+            _joined(of_sessions),
+            _joined([fusion.coverage(each, weights, len(own)) for each, own in zip(found, lengths, strict=True)]),
             sum(weights) * (K1 + 1) or 1.0,
         )
+
+
+def _found(
+    parts: Sequence[CachedPartition], terms: Sequence[int], count: int
+) -> tuple[list[fusion.Found], list[float]]:
+    """Where the terms stand in each partition, and how telling each is among ``count`` memories and the background."""
+    found: list[fusion.Found] = [part.postings.find(terms) for part in parts]
+    return found, [idf(n, count + _BACKGROUND) for n in _held(found, len(terms))]
+
+
+def _held(found: Sequence[fusion.Found], terms: int) -> list[int]:
+    """How many slots hold each of so many terms, in all partitions."""
+    return [sum(len(each[place][0]) for each in found) for place in range(terms)]
+
+
+def _joined(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """The arrays behind one another; a single one as it is."""
+    if len(parts) == 1:
+        return parts[0]
+    return np.concatenate(parts) if parts else np.zeros(0, np.float32)
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,6 +109,19 @@ def test_the_memory_that_answers_comes_first(memories: Memories) -> None:
     assert memories.found("Where in Lisbon?")[0] == "I moved to Lisbon in May"
 
 
+def test_a_word_of_like_meaning_is_found_and_explained(memories: Memories) -> None:
+    by_words = Memories(memories.log, options=RetrievalOptions(dense=0))
+    by_words.say(*filler(30), "We took the dog to the sea", *filler(30))
+    best = by_words.ask("Which pets?", explain=True)[0]
+    assert best.content == "We took the dog to the sea"
+    assert best.signals["related"] == RetrievalOptions().related
+
+
+def test_the_asked_word_beats_a_related_one(memories: Memories) -> None:
+    memories.say("We took the dog along", *filler(9), "We took the pet along", *filler(9), "We took the cat along")
+    assert memories.found("Which pet?")[0] == "We took the pet along"
+
+
 def test_the_named_speaker_is_preferred(memories: Memories) -> None:
     memories.say("I love pottery", speaker="Ben", session="one")
     memories.say("I love pottery", speaker="Ana Lima", session="two")
