@@ -746,3 +746,21 @@ def test_another_embedder_degrades_the_answers_until_reembed(tmp_path: Path) -> 
         assert memory.retrieve("figs", scope=ANA)[0].content == "I like figs."
         with pytest.raises(InvalidInput, match="no embedder"):
             memory.reembed()
+
+
+def test_a_process_that_still_has_the_former_embedder_mixes_nothing_in(folder: Path) -> None:
+    with (
+        MemoryManager.open(folder, embedder=WordHashEmbedder(64)) as former,
+        MemoryManager.open(folder, embedder=WordHashEmbedder(32)) as newer,
+    ):
+        former.store("I like figs.", scope=ANA)
+        assert former.retrieve("figs", scope=ANA).degraded is None
+        assert newer.reembed() == 1
+        stored = former.store("Dates are sweet.", scope=ANA)
+        former.update(stored.id, scope=ANA, content="Dates are very sweet.")
+        assert former.retrieve("sweet dates", scope=ANA).degraded, "its own questions cannot be compared any more"
+        answer = newer.retrieve("sweet dates", scope=ANA, explain=True)
+        assert answer[0].content == "Dates are very sweet." and "dense" not in answer[0].signals
+        assert (newer.stats().vectors, newer.stats().waiting) == (1, 1)
+        assert newer.reembed() == 1
+        assert newer.retrieve("sweet dates", scope=ANA, explain=True)[0].signals["dense"] > 0
