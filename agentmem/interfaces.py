@@ -238,7 +238,8 @@ class EpisodicLog(ABC):
     def erase(self, scope: Scope, ids: Sequence[str], *, mode: ForgetMode, dry_run: bool = False) -> Erasure:
         """Forget these memories with their whole history, and what was derived from them.
 
-        ``retire`` closes their current versions instead: hidden from reads, kept in the history. ``dry_run`` counts.
+        ``retire`` closes the current versions of all these instead: hidden from reads, kept in the history.
+        ``dry_run`` only counts.
 
         Raises:
             MemoryNotFound: one of them is unknown or foreign; nothing was touched.

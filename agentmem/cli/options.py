@@ -14,6 +14,7 @@ from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
+from urllib.parse import quote
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -110,7 +111,8 @@ class Store(Setup):
             return self.url
         if self.configured:
             return str(self.configured.log.options["url"])
-        return f"sqlite:///{self._folder / DATABASE}"
+        # SQLAlchemy unquotes it: a folder may be called anything.
+        return f"sqlite:///{quote(str(self._folder / DATABASE))}"
 
     @property
     def _folder(self) -> Path:

@@ -46,8 +46,8 @@ def erase(
 
 
 def retire(connection: Connection, scope: Scope, ids: Sequence[str], *, dry_run: bool, clock: Clock) -> Erasure:
-    """Close the memories' current versions: hidden from reads, kept in the history."""
-    places = reading.writable_partitions(connection, scope, ids)
+    """Close the current versions of the memories and of what was derived from them: hidden, kept in the history."""
+    places = _with_descendants(connection, scope, reading.writable_partitions(connection, scope, ids))
     if dry_run:
         return Erasure(len(places), {})
     dropped: list[tuple[int, int]] = []
@@ -55,7 +55,7 @@ def retire(connection: Connection, scope: Scope, ids: Sequence[str], *, dry_run:
         ticket = writing.take_next(connection, partition_id)
         if ticket is None:
             raise unknown_memory(wanted[0])
-        rows = [reading.current_row(connection, partition_id, id)["seq"] for id in wanted]
+        rows = _rows_of(connection, partition_id, wanted, current=True)
         writing.close_versions(connection, partition_id, rows, seq=ticket.first_seq, now=to_micros(clock()))
         dropped += [(partition_id, row) for row in rows]
     return Erasure(len(dropped), {}, dropped)
@@ -125,10 +125,13 @@ def _with_descendants(connection: Connection, scope: Scope, places: dict[str, in
     return doomed
 
 
-def _rows_of(connection: Connection, partition_id: int, ids: Sequence[str]) -> list[int]:
+def _rows_of(connection: Connection, partition_id: int, ids: Sequence[str], *, current: bool = False) -> list[int]:
+    """The rows of these ids, every version or only the ``current`` ones."""
     rows: list[int] = []
     for part in reading.in_parts(ids):
         statement = select(version.c.seq).where(version.c.partition_id == partition_id, version.c.id.in_(part))
+        if current:
+            statement = statement.where(version.c.closed_seq.is_(None))
         rows += connection.execute(statement).scalars()
     return rows
 

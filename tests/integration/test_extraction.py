@@ -124,3 +124,12 @@ def test_facts_stay_in_the_layer_of_their_turn(memory: MemoryManager) -> None:
     assert facts(memory, Scope(agent="coach")) == []
     assert facts(memory, Scope(user="ben", agent="coach")) == []
     assert facts(memory, Scope(user="ana")) == ["user city: Rome"]
+
+
+def test_a_retired_turn_takes_its_facts_out_of_sight(memory: MemoryManager) -> None:
+    turn = memory.store("I live in Rome", scope=ANA)
+    assert memory.flush(10)
+    (fact,) = memory.list(scope=ANA, kinds={"fact"})
+    memory.forget(turn.id, scope=ANA, mode="retire")
+    assert facts(memory) == []
+    assert [version.content for version in memory.history(fact.id, scope=ANA)] == ["user city: Rome"]
