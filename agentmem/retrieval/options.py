@@ -15,7 +15,8 @@ class RetrievalOptions:
 
     Args:
         lexical: BM25 of the memory, what its neighbours lend it included.
-        neighbours: How much of its BM25 a turn lends the next one; half of it to the one after.
+        neighbours: How much of its BM25 a turn lends the ones beside it, of words that they lack; half of it to the
+            second ones.
         neighbour_tokens: Longer turns stand for themselves: what they borrow shrinks with the square of their length
             over this, in tokens.
         related: BM25 of words that mean about what the question's words do ("dog" for "pet"); English only.
@@ -34,7 +35,7 @@ class RetrievalOptions:
     """
 
     lexical: float = 1.0
-    neighbours: float = 0.5
+    neighbours: float = 0.7
     neighbour_tokens: float = 60.0
     related: float = 0.4
     session: float = 0.4

@@ -178,10 +178,9 @@ class Retriever:
         reach = self._reach(question, view)
         candidates = int(np.count_nonzero(reach.shown))
         terms = self._terms(question)
-        words = _Words.of(view, terms)
+        words = _Words.of(view, terms, weights)
         cosines = self._cosines(question, meaning, view, words.scores)
-        borrowing = fusion.damped(weights.neighbours, view.lengths, weights.neighbour_tokens)
-        smoothed = fusion.smoothed(words.scores, view.previous, view.following, borrowing)
+        smoothed = words.scores + words.lent
         if not terms and meaning.vector is None:
             # Only stopwords, and no meaning either: the latest is the best guess.
             shares = {"recency": fusion.ranks(view.column("occurred_at"))}
@@ -191,7 +190,7 @@ class Retriever:
             dense = np.float32(weights.dense / fusion.largest(cosines, reach.shown))
             shares = {
                 "lexical": lexical * words.scores,
-                "neighbours": lexical * (smoothed - words.scores),
+                "neighbours": lexical * words.lent,
                 "related": np.float32(weights.related / fusion.largest(words.related, reach.shown)) * words.related,
                 "session": session * words.sessions,
                 "dense": dense * cosines,
@@ -386,10 +385,7 @@ class _View:
 
     def marked(self, mark: int) -> Bools:
         """Which memories carry a mark of ``lexical`` in their bag."""
-        marked = np.zeros(self.size, np.bool_)
-        for partition, offset in zip(self.partitions, self.offsets, strict=True):
-            marked[partition.postings.find([mark])[0][0] + offset] = True
-        return marked
+        return self.joined(lambda partition: _marked(partition, mark)).astype(np.bool_, copy=False)
 
     def row_at(self, slot: int) -> tuple[int, int]:
         partition, own = self._place(slot)
@@ -414,19 +410,21 @@ class _View:
 
 
 class _Words(NamedTuple):
-    """What the words say of every slot: BM25 of its own, of related words, of its session; coverage; the highest BM25.
+    """What the words say of every slot: BM25 of its own, what neighbours lend it, BM25 of related words and of its
+    session, coverage; and the highest BM25 there could be.
 
     IDF and mean lengths are those of everything in view; for IDF of memories it lies in a ``_BACKGROUND``.
     """
 
     scores: Floats
+    lent: Floats
     related: Floats
     sessions: Floats
     coverage: Floats
     highest: float
 
     @classmethod
-    def of(cls, view: _View, terms: Mapping[int, float]) -> _Words:
+    def of(cls, view: _View, terms: Mapping[int, float], options: RetrievalOptions) -> _Words:
         parts = view.partitions
         lengths = [part.postings.lengths for part in parts]
         count = sum(part.postings.count for part in parts)
@@ -453,8 +451,22 @@ class _Words(NamedTuple):
             fusion.bm25(each, session_weights, part.session_tokens, session_mean)[part["unit"]]
             for each, part in zip(grouped, parts, strict=True)
         ]
+        of_neighbours = [
+            fusion.lent(
+                each,
+                weights,
+                own,
+                mean,
+                previous=part["previous"],
+                following=part["following"],
+                asks=_marked(part, QUESTION),
+                borrowing=fusion.damped(options.neighbours, own, options.neighbour_tokens),
+            )
+            for each, own, part in zip(found, lengths, parts, strict=True)
+        ]
         return cls(
             _joined([fusion.bm25(each, weights, own, mean) for each, own in zip(found, lengths, strict=True)]),
+            _joined(of_neighbours),
             _joined(
                 [
                     fusion.related(each, places, akin_weights, own, mean)
@@ -535,6 +547,12 @@ class _Ranking:
         around = [int(self.view.previous[slot]), int(self.view.following[slot])]
         # A turn stored since the ranking may already be linked; it was not looked at, so it is left out.
         return [near for near in around if 0 <= near < self.view.size and self.reach.visible[near]]
+
+
+def _marked(partition: CachedPartition, mark: int) -> Bools:
+    marked = np.zeros(len(partition), np.bool_)
+    marked[partition.postings.find([mark])[0][0]] = True
+    return marked
 
 
 def _table_cosines(partition: CachedPartition, vector: Vectors) -> Floats:

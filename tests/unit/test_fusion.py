@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -23,25 +24,43 @@ def chain(size: int = SIZE) -> tuple[Any, Any]:
     return previous, following
 
 
-def test_a_neighbour_lends_half_and_the_next_one_a_quarter() -> None:
-    scores = np.zeros(7, np.float32)
-    scores[3] = 1.0
-    smoothed = fusion.smoothed(scores, *chain(7), fusion.damped(0.5, np.ones(7, np.float32), 60))
-    assert smoothed.tolist() == [0, 0.25, 0.5, 1, 0.5, 0.25, 0]
+def lent(*terms: dict[int, float], links: Any = None, asks: Any = (), size: int = SIZE) -> list[float]:
+    """What is lent where each term counts so often in these slots, all of one length; borrowing is whole."""
+    previous, following = links or chain(size)
+    asking = np.isin(np.arange(size), asks)
+    found = [(np.array(list(term), np.int32), np.float32(list(term.values()))) for term in terms]
+    ones = np.ones(size, np.float32)
+    details = {"previous": previous, "following": following, "asks": asking, "borrowing": ones}
+    return fusion.lent(found, [1.0] * len(terms), ones, 1.0, **details).tolist()
 
 
-@given(evidence)
-def test_smoothing_is_symmetric(scores: Any) -> None:
-    borrowing = np.full(SIZE, 0.5, np.float32)
-    forward = fusion.smoothed(scores, *chain(), borrowing)
-    backward = fusion.smoothed(scores[::-1].copy(), *chain(), borrowing)[::-1]
-    np.testing.assert_allclose(forward, backward, rtol=1e-5)
+def test_a_neighbour_lends_a_word_and_the_second_one_half_of_it() -> None:
+    assert lent({3: 1}, size=7) == pytest.approx([0, 0.5, 1, 0, 1, 0.5, 0])
 
 
-@given(evidence)
-def test_nothing_is_lent_across_sessions(scores: Any) -> None:
+def test_of_a_word_that_both_hold_little_is_lent() -> None:
+    assert lent({3: 1, 4: 1}, size=8) == pytest.approx([0, 0.5, 1, 0.3, 0.3, 1, 0.5, 0])
+
+
+def test_every_word_is_lent_by_who_gives_most() -> None:
+    assert lent({0: 1, 2: 1}, size=3)[1] == pytest.approx(1)
+    assert lent({0: 1}, {2: 1}, size=3)[1] == pytest.approx(2)
+
+
+def test_a_question_lends_its_answer_more() -> None:
+    assert lent({1: 1}, size=4, asks=[1]) == pytest.approx([1, 0, 1.3, 0.5])
+
+
+@given(st.sets(st.integers(0, SIZE - 1)))
+def test_lending_is_symmetric(slots: set[int]) -> None:
+    forward = lent(dict.fromkeys(sorted(slots), 1.0))
+    assert lent({SIZE - 1 - slot: 1.0 for slot in slots})[::-1] == pytest.approx(forward)
+
+
+@given(st.sets(st.integers(0, SIZE - 1)))
+def test_nothing_is_lent_across_sessions(slots: set[int]) -> None:
     alone = np.full(SIZE, -1)
-    np.testing.assert_array_equal(fusion.smoothed(scores, alone, alone, np.ones(SIZE, np.float32)), scores)
+    assert lent(dict.fromkeys(sorted(slots), 1.0), links=(alone, alone)) == [0] * SIZE
 
 
 def test_a_long_turn_borrows_less_and_a_short_one_all() -> None:
