@@ -26,8 +26,6 @@ from agentmem.log.forking import Gate
 from agentmem.log.writelock import WriteLock
 
 BUSY_TIMEOUT_S: Final = 30.0
-CHECKPOINT_BYTES: Final = 4 << 20
-"""Size of the write-ahead log above which a writer folds it into the database (SQLite's own default is the same)."""
 _FORK_WAITS_S: Final = 10.0
 """How long a fork waits for transactions that run; longer ones it splits, and the child may then find the log busy."""
 
@@ -40,7 +38,9 @@ _SQLITE_PRAGMAS: Final = {
     "trusted_schema": "0",
     # Sorting must not spill what was said into files that no forget knows of.
     "temp_store": "2",
-    "wal_autocheckpoint": "0",
+    # In the commit that fills the write-ahead log to 1,000 pages, so under our lock. The file is then written over
+    # from its beginning: one that grows costs every commit another write of its size.
+    "wal_autocheckpoint": "1000",
 }
 _POSTGRES_ARGUMENTS: Final = {
     "connect_timeout": 3,
@@ -68,6 +68,7 @@ class Database:
             self.path.with_name(self.path.name + ".lock") if self.path else None, timeout_s=BUSY_TIMEOUT_S
         )
         self.engine = _sqlite_engine(self.url, self.path) if self.is_sqlite else _postgres_engine(self.url)
+        self._engines = {transaction: self._engine_for(transaction) for transaction in ("read", "write", None)}
         self._gate = Gate()
         _open.add(self)
 
@@ -90,12 +91,9 @@ class Database:
             with self._connected("write") as connection:
                 yield connection
             return
-        with self.lock.hold():
-            with self._connected("write") as connection:
-                yield connection
-            # What was written is durable by now, whatever comes of the fold: the next writer tries it again.
-            with suppress(AgentMemError):
-                self._fold_write_ahead_log()
+        # SQLite's own checkpoint, inside the commit, happens under the lock too.
+        with self.lock.hold(), self._connected("write") as connection:
+            yield connection
 
     def checkpoint(self) -> bool:
         """Empty SQLite's write-ahead log; False while a reader still needs it."""
@@ -153,36 +151,30 @@ class Database:
         self._gate.open()
 
     def after_fork_in_child(self) -> None:
+        self._engines = {transaction: self._engine_for(transaction) for transaction in ("read", "write", None)}
         self._gate = Gate()
         self.lock.after_fork()
         if self.path is not None or not self.is_sqlite:
             # Not closed: the parent still uses them.
             self.engine.dispose(close=False)
 
-    @contextmanager
-    def _connected(self, transaction: Literal["read", "write"] | None) -> Iterator[Connection]:
+    def _engine_for(self, transaction: str | None) -> Engine:
         # Not isolation_level="AUTOCOMMIT": leaving it would hand transactions back to the sqlite3 driver.
         options: dict[str, Any] = {"agentmem_transaction": transaction}
         if transaction == "read" and not self.is_sqlite:
             # By default every statement would see a state of its own.
             options |= {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+        return self.engine.execution_options(**options)
+
+    @contextmanager
+    def _connected(self, transaction: Literal["read", "write"] | None) -> Iterator[Connection]:
         with (
             self._translated(),
             self._gate.passing(),
-            self.engine.connect().execution_options(**options) as connection,
+            self._engines[transaction].connect() as connection,
             connection.begin() if transaction else nullcontext(),
         ):
             yield connection
-
-    def _fold_write_ahead_log(self) -> None:
-        if self.path is None:
-            return
-        try:
-            size = os.stat(f"{self.path}-wal").st_size
-        except FileNotFoundError:
-            return
-        if size > CHECKPOINT_BYTES:
-            self._empty_write_ahead_log()
 
     def _empty_write_ahead_log(self) -> bool:
         with self._connected(None) as connection:
@@ -199,6 +191,8 @@ class Database:
             yield
         except DBAPIError as error:
             _take_out_the_row(error)
+            raise _in_our_words(error.orig, self.place) from error
+        except sqlite3.Error as error:
             raise _in_our_words(error, self.place) from error
         except PoolTimeout as error:
             raise StoreBusy(
@@ -254,6 +248,8 @@ def _sqlite_engine(url: URL, path: Path | None) -> Engine:
         pool_size=1 if path is None else 8,
         max_overflow=0 if path is None else 24,
         pool_timeout=BUSY_TIMEOUT_S,
+        # Every transaction here ends by itself, so there is nothing to undo when a connection comes back.
+        pool_reset_on_return=None,
         connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT_S},
         # They hold what was said, and errors end up in logs.
         hide_parameters=True,
@@ -271,7 +267,9 @@ def _sqlite_engine(url: URL, path: Path | None) -> Engine:
         wanted = connection.get_execution_options()["agentmem_transaction"]
         if wanted is not None:
             # A deferred transaction that turns to writing fails at once when another one wrote meanwhile.
-            connection.exec_driver_sql("BEGIN IMMEDIATE" if wanted == "write" else "BEGIN")
+            # Straight to the driver: SQLAlchemy's way to execute would be a tenth of a whole store.
+            driver: Any = connection.connection.dbapi_connection
+            driver.execute("BEGIN IMMEDIATE" if wanted == "write" else "BEGIN")
 
     return engine
 
@@ -321,9 +319,9 @@ def _take_out_the_row(error: DBAPIError) -> None:
         error.args = (f"({type(error.orig).__name__}) {primary}",)
 
 
-def _in_our_words(error: DBAPIError, place: str) -> AgentMemError:
-    said = str(error.orig)
-    state = getattr(error.orig, "sqlstate", None)
+def _in_our_words(error: BaseException | None, place: str) -> AgentMemError:
+    said = str(error)
+    state = getattr(error, "sqlstate", None)
     if "database is locked" in said or "database table is locked" in said or state in ("55P03", "40P01", "40001"):
         return StoreBusy(f"{place}: locked by another writer; nothing was written.", hint="Try again.")
     if "disk is full" in said or state == "53100":
@@ -334,4 +332,4 @@ def _in_our_words(error: DBAPIError, place: str) -> AgentMemError:
         return BackendError(f"{place}: cannot be opened.", hint="Check that the folder exists and may be written to.")
     if "not a database" in said or "malformed" in said:
         return BackendError(f"{place}: not a readable SQLite database ({said}).", hint="Restore it from a backup.")
-    return BackendError(f"{place}: {type(error.orig).__name__}: {said}")
+    return BackendError(f"{place}: {type(error).__name__}: {said}")

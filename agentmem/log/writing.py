@@ -17,7 +17,7 @@ from agentmem.interfaces import Revision
 from agentmem.log import reading
 from agentmem.log.rows import content_hash, dump_json, dump_source, load_source, memory_of, row_of
 from agentmem.log.schema import generation, lineage, partition, version
-from agentmem.log.scoping import address
+from agentmem.log.scoping import address, parameters
 from agentmem.records import Draft, Memory, Scope, Unset
 
 Row = Mapping[str, Any]
@@ -98,7 +98,7 @@ def revise(
     now = max(to_micros(clock()), old["recorded_from"] + 1)
     new = _next_version(old, revision, ticket, now, generation)
     close_versions(connection, partition_id, [old["seq"]], seq=ticket.first_seq, now=now)
-    connection.execute(insert(version), [new])
+    connection.execute(_insert_version, [new])
     return memory_of({**new, **reading.owner(connection, partition_id)})
 
 
@@ -115,7 +115,10 @@ def close_versions(connection: Connection, partition_id: int, rows: Sequence[int
 
 def take_ticket(connection: Connection, scope: Scope, count: int) -> Ticket:
     """Reserve ``count`` numbers in the scope's own partition, which is made if it is new."""
-    row = connection.execute(_ticket_statement(connection.dialect.name), {**address(scope), "head": count}).one()
+    row = connection.execute(_bump_owned, {**parameters(scope), "count": count}).first()
+    if row is None:
+        # Not for all at once: it would touch the table's sequence too, another page of every commit.
+        row = connection.execute(_ticket_statement(connection.dialect.name), {**address(scope), "head": count}).one()
     return Ticket(row[0], row[1] - count + 1, row[2])
 
 
@@ -128,12 +131,24 @@ def take_next(connection: Connection, partition_id: int, count: int = 1) -> Tick
     return None if row is None else Ticket(partition_id, row[0] - count + 1, row[1])
 
 
+# Built once: SQLAlchemy works out how to run a statement when it first meets it.
+_insert_version = insert(version)
 _current_generation = select(func.max(generation.c.number)).scalar_subquery()
 _bump = (
     update(partition)
     .where(partition.c.id == bindparam("at"))
     .values(head=partition.c.head + bindparam("count"))
     .returning(partition.c.head, _current_generation)
+)
+_bump_owned = (
+    update(partition)
+    .where(
+        partition.c.tenant == bindparam("scope_tenant"),
+        partition.c.user_id == bindparam("scope_user"),
+        partition.c.agent_id == bindparam("scope_agent"),
+    )
+    .values(head=partition.c.head + bindparam("count"))
+    .returning(partition.c.id, partition.c.head, _current_generation)
 )
 
 
@@ -209,7 +224,7 @@ def _require_new(connection: Connection, scope: Scope, ids: Sequence[str]) -> No
 def _insert(connection: Connection, partition_id: int, rows: Sequence[Row]) -> None:
     if not rows:
         return
-    connection.execute(insert(version), list(rows))
+    connection.execute(_insert_version, rows[0] if len(rows) == 1 else list(rows))
     descent = [
         {"partition_id": partition_id, "source_id": source, "derived_id": row["id"]}
         for row in rows

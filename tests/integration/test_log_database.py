@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import text
 
 import agentmem
 from agentmem import MemoryManager
 from agentmem.clock import utc_now
 from agentmem.errors import AgentMemError, BackendError, MemoryNotFound
 from agentmem.interfaces import LogQuery, Revision
-from agentmem.log import engine, erasing, upkeep
+from agentmem.log import erasing, upkeep
 from agentmem.log.engine import Database
 from agentmem.log.sql import SQLLog
 from agentmem.records import Scope
@@ -125,31 +125,25 @@ def _from_yaml(folder: Path) -> MemoryManager:
 # --- a write is a write ---------------------------------------------------------------------------
 
 
-def test_a_write_whose_checkpoint_fails_is_still_acknowledged(log: SQLLog, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_write_whose_checkpoint_a_reader_stops_is_still_acknowledged(log: SQLLog, tmp_path: Path) -> None:
     """A caller who is told that nothing was written stores it twice."""
-    monkeypatch.setattr(engine, "CHECKPOINT_BYTES", 0)
-    refused = _refuse_checkpoints(log)
-    [stored] = log.append(ANA, [draft("Stored once.")], generation=None)
-    assert refused
-    assert log.read(LogQuery(ANA)) == [stored]
-    with pytest.raises(BackendError):
-        log.purge_traces()
+    [first] = log.append(ANA, [draft("Here before the reader.")], generation=None)
+    reader = sqlite3.connect(tmp_path / "agentmem.db", isolation_level=None)
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM agentmem_version").fetchone()
+    written = [log.append(ANA, [draft(f"{number} " + "long " * 20_000)], generation=None)[0] for number in range(60)]
+    assert (tmp_path / "agentmem.db-wal").stat().st_size > 1_000 * 4_096
+    assert log.read(LogQuery(ANA)) == [first, *written]
+    assert log.purge_traces()
+    reader.close()
+    assert log.purge_traces() == ()
+    assert (tmp_path / "agentmem.db-wal").stat().st_size == 0
 
 
-def _refuse_checkpoints(log: SQLLog) -> list[str]:
-    refused: list[str] = []
-
-    def judge(action: int, what: str | None, *_: Any) -> int:
-        if what != "wal_checkpoint":
-            return sqlite3.SQLITE_OK
-        refused.append(what)
-        return sqlite3.SQLITE_DENY
-
-    @event.listens_for(_database(log).engine, "checkout")
-    def forbid(connection: sqlite3.Connection, *_: Any) -> None:
-        connection.set_authorizer(judge)
-
-    return refused
+def test_the_write_ahead_log_is_written_over_and_does_not_grow(log: SQLLog, tmp_path: Path) -> None:
+    for number in range(200):
+        log.append(ANA, [draft(f"{number} " + "long " * 20_000)], generation=None)
+    assert (tmp_path / "agentmem.db-wal").stat().st_size < 3 * 1_000 * 4_096
 
 
 # --- transactions beside each other ---------------------------------------------------------------
