@@ -8,7 +8,6 @@ import json
 import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -21,7 +20,6 @@ from agentmem.clock import Clock, utc_now
 from agentmem.errors import ConfigError, InvalidInput, ManagerClosed, MemoryNotFound, ScopeError, unknown_memory
 from agentmem.interfaces import (
     LLM,
-    CompressionRequest,
     Compressor,
     Embedder,
     EpisodicLog,
@@ -33,6 +31,7 @@ from agentmem.interfaces import (
     TokenCounter,
     VectorStore,
 )
+from agentmem.lifecycle.compressing import Summaries, by_session
 from agentmem.lifecycle.drafting import completed, embed_drafts, embed_one, index_terms, prepare, require_content
 from agentmem.lifecycle.extraction import Extraction
 from agentmem.lifecycle.forgetting import Forgetter
@@ -487,7 +486,9 @@ class MemoryManager:
         self._require(scope)
         if isinstance(max_tokens, bool) or not isinstance(max_tokens, int) or max_tokens < 1:
             raise InvalidInput(f"max_tokens must be a whole number of at least 1, not {max_tokens!r}.")
-        turns: dict[tuple[str | None, str | None, str | None], list[Memory]] = {}
+        if isinstance(self._compressor, str | Mapping):
+            # Built when first needed: most programs never compress.
+            self._compressor = self._backend("compressor", self._compressor)
         query = LogQuery(
             scope=scope,
             writable=True,
@@ -495,15 +496,9 @@ class MemoryManager:
             session=scope.session,
             unexpired_at=self._clock(),
         )
-        for memory in self._matching(query, None):
-            if memory.trusted:
-                owner = memory.scope
-                turns.setdefault((owner.user, owner.agent, owner.session), []).append(memory)
-        return [
-            summary
-            for memories in turns.values()
-            if (summary := self._compress_session(memories, max_tokens)) is not None
-        ]
+        summaries = Summaries(self._log, compressor=self._compressor, store=self.store)
+        made = (summaries.of_session(turns, max_tokens=max_tokens) for turns in by_session(self._matching(query, None)))
+        return [summary for summary in made if summary is not None]
 
     # --- wrap and bind ----------------------------------------------------------------------------
 
@@ -743,49 +738,6 @@ class MemoryManager:
                     yield after, memory
             if len(page) < _READ_AT_ONCE:
                 return
-
-    def _compress_session(self, turns: Sequence[Memory], max_tokens: int) -> Memory | None:
-        if not turns:
-            return None
-        owner = turns[0].scope
-        if isinstance(self._compressor, str | Mapping):
-            # Built when first needed: most programs never compress.
-            self._compressor = self._backend("compressor", self._compressor)
-        lines = self._compressor.compress(CompressionRequest(turns, max_tokens))
-        before = [
-            memory
-            for memory in self._log.read(
-                LogQuery(scope=owner, writable=True, kinds=frozenset({"summary"}), session=owner.session)
-            )
-            if memory.scope == owner
-        ]
-        content = "\n".join(line.text for line in lines)
-        cited = tuple(dict.fromkeys(id for line in lines for id in line.derived_from))
-        same = [memory for memory in before if memory.content == content and memory.derived_from == cited]
-        if same or not lines:
-            return same[0] if same else None
-        made = Turn(
-            content,
-            kind="summary",
-            role="assistant",
-            occurred_at=turns[-1].occurred_at,
-            # What it quotes must not outlive its time here.
-            expires_at=min((turn.expires_at for turn in turns if turn.id in cited and turn.expires_at), default=None),
-            derived_from=cited,
-            metadata={"lines": [list(line.derived_from) for line in lines]},
-        )
-        try:
-            summary = self.store(made, scope=owner)
-        except MemoryNotFound:
-            # One of the turns was forgotten meanwhile: again, without it.
-            there = {
-                memory.id for memory in self._log.read(LogQuery(scope=owner, ids=tuple(turn.id for turn in turns)))
-            }
-            return self._compress_session([turn for turn in turns if turn.id in there], max_tokens)
-        for memory in before:
-            with suppress(MemoryNotFound):  # another one replaced it meanwhile
-                self._log.erase(owner, [memory.id], mode="erase")
-        return summary
 
 
 _TURN_DEFAULTS: Final[dict[str, Any]] = {
