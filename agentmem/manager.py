@@ -529,7 +529,7 @@ class MemoryManager:
         from agentmem.portability import export_to
 
         self._require(scope)
-        return export_to(self, Path(path), scope=scope)
+        return export_to(self, _require_path(path), scope=scope)
 
     def import_from(
         self,
@@ -555,7 +555,7 @@ class MemoryManager:
         from agentmem.portability import import_from
 
         self._require(scope)
-        return import_from(self, Path(path), scope=scope, trust=trust, encoding=encoding, progress=progress)
+        return import_from(self, _require_path(path), scope=scope, trust=trust, encoding=encoding, progress=progress)
 
     # --- upkeep -----------------------------------------------------------------------------------
 
@@ -795,6 +795,12 @@ def _after(cursor: str | None) -> Place | None:
     if not isinstance(place, list) or [type(number) for number in place] != [int, int] or max(place) >= 1 << 63:
         raise InvalidInput("The cursor is none that a page gave.", hint="Pass it on as it stood there.")
     return place[0], place[1]
+
+
+def _require_path(path: object) -> Path:
+    if not isinstance(path, str | os.PathLike) or not str(path):
+        raise InvalidInput(f"path must name a file or folder, not {path!r}.", hint='Write "conversations.json".')
+    return Path(path)
 
 
 def _made_folder(place: object) -> Path:

@@ -766,3 +766,11 @@ def test_a_process_that_still_has_the_former_embedder_mixes_nothing_in(folder: P
         assert newer.reembed() == 1
         best = newer.retrieve("sweet dates", scope=ANA, explain=True)[0]
         assert best.id == stored.id and best.signals["dense"] > 0
+
+
+@pytest.mark.parametrize("path", [5, None, "", b"notes"])
+def test_what_names_no_file_is_refused_by_export_and_import(memory: MemoryManager, path: Any) -> None:
+    with pytest.raises(InvalidInput, match="path must name"):
+        memory.export_to(path, scope=Scope(user="ana"))
+    with pytest.raises(InvalidInput, match="path must name"):
+        memory.import_from(path, scope=Scope(user="ana"), trust="user")
