@@ -17,6 +17,7 @@ from urllib.parse import quote
 from weakref import WeakSet
 
 from agentmem.clock import Clock, utc_now
+from agentmem.embedders.generations import Generations
 from agentmem.errors import ConfigError, InvalidInput, ManagerClosed, MemoryNotFound, ScopeError, unknown_memory
 from agentmem.interfaces import (
     LLM,
@@ -35,7 +36,6 @@ from agentmem.lifecycle.compressing import Summaries, by_session
 from agentmem.lifecycle.drafting import completed, embed_drafts, embed_one, index_terms, prepare, require_content
 from agentmem.lifecycle.extraction import Extraction
 from agentmem.lifecycle.forgetting import Forgetter
-from agentmem.lifecycle.generations import Generations
 from agentmem.lifecycle.indexing import Indexer
 from agentmem.lifecycle.jobs import Jobs, Worker
 from agentmem.records import (
@@ -132,6 +132,7 @@ class MemoryManager:
             self._compressor: Any = compressor
             self._llm: LLM | None = self._backend("llm", llm)
             self._tokens: TokenCounter = self._backend("tokens", tokens) or _default_counter()
+            self._generations = Generations(self._log, self._embedder)
             self._retriever = Retriever(
                 self._log,
                 embedder=self._embedder,
@@ -140,13 +141,15 @@ class MemoryManager:
                 reranker=self._backend("reranker", reranker),
                 options=retrieval or RetrievalOptions(),
                 clock=clock,
+                generations=self._generations,
             )
         except BaseException:
             self._close_owned()
             self._closed = True
             raise
-        self._generations = Generations(self._log, self._embedder)
-        self._indexer = Indexer(self._log, embedder=self._embedder, vectors=self._vectors, clock=clock)
+        self._indexer = Indexer(
+            self._log, embedder=self._embedder, vectors=self._vectors, clock=clock, generations=self._generations
+        )
         self._extraction = Extraction(self._log, extractor=self._extractor, store=self._keep_facts)
         self._worker = Worker(Jobs(self._extraction, self._indexer))
         self._bridges: WeakSet[Bridge] = WeakSet()
@@ -188,6 +191,11 @@ class MemoryManager:
         """The truth behind the verbs, for imports and upkeep."""
         self._require_open()
         return self._log
+
+    @property
+    def llm(self) -> LLM | None:
+        """The language model that was configured, for programs and compressors to use; no verb calls it."""
+        return self._llm
 
     # --- store ------------------------------------------------------------------------------------
 
@@ -572,13 +580,13 @@ class MemoryManager:
             bytes_on_disk=counts["bytes_on_disk"],
             cache_bytes=self._retriever.cache_bytes,
             embedder=self._embedder.name if self._embedder else "none",
-            degraded=self._generations.mismatch(),
+            degraded=self._generations.compared()[1],
         )
 
     def verify(self, *, deep: bool = False) -> Health:
         """What is right and wrong with the log and its indexes; ``deep`` also reads every row and vector."""
         self._require_open()
-        mismatch = self._generations.mismatch()
+        mismatch = self._generations.compared()[1]
         embedder = Finding(
             "embedder",
             mismatch is None,
@@ -604,7 +612,7 @@ class MemoryManager:
         if self._embedder is None:
             raise InvalidInput("There is no embedder to embed with.", hint="Configure one: embedder: static.")
         done = self._indexer.reembed(progress)
-        self._generations = Generations(self._log, self._embedder)
+        self._generations.start_over()
         return done
 
     def flush(self, timeout_s: float | None = None) -> bool:

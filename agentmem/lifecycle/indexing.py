@@ -14,6 +14,7 @@ from typing import Final, TypeVar
 
 from agentmem.clock import Clock, utc_now
 from agentmem.embedders import from_blobs, to_blob
+from agentmem.embedders.generations import Generations
 from agentmem.errors import AgentMemError, BackendError, ConfigError, ScopeError
 from agentmem.interfaces import (
     Embedded,
@@ -27,7 +28,6 @@ from agentmem.interfaces import (
     VectorChange,
     VectorStore,
 )
-from agentmem.lifecycle.generations import Generations
 from agentmem.lifecycle.jobs import Backoff, Pause, Stopped, retried
 from agentmem.records import Finding, Memory, Scope
 from agentmem.vectors import index_name
@@ -50,6 +50,7 @@ class Indexer:
         embedder: None or a local one leaves nothing to embed but by ``reembed``.
         vectors: None or ExactVectors (which reads the log itself) leaves nothing to keep in step.
         backoff: How a failing call is tried again.
+        generations: Shared with what reads and writes, so that the embedder's fingerprint is taken once.
     """
 
     def __init__(
@@ -60,13 +61,14 @@ class Indexer:
         vectors: VectorStore | None,
         clock: Clock = utc_now,
         backoff: Backoff | None = None,
+        generations: Generations | None = None,
     ) -> None:
         self._log = log
         self._embedder = embedder
         self._store = None if vectors is None or _reads_the_log_itself(vectors) else vectors
         self._clock = clock
         self._backoff = backoff or Backoff()
-        self._generations = Generations(log, embedder)
+        self._generations = generations or Generations(log, embedder)
         self._working = threading.Lock()
         self._progress: dict[tuple[int, int], _Progress] = {}
         self._stored: dict[tuple[int, int], int] = {}
@@ -171,7 +173,6 @@ class Indexer:
 
     def after_fork(self) -> None:
         self._working = threading.Lock()
-        self._generations = Generations(self._log, self._embedder)
 
     # --- embedding
 

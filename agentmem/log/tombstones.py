@@ -13,8 +13,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import Connection, insert, select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Connection, insert, select, text
 
 from agentmem.errors import BackendError, ConfigError
 from agentmem.log.engine import Database
@@ -23,15 +22,20 @@ from agentmem.log.schema import setting, tombstone
 from agentmem.log.writelock import WriteLock
 
 _KEY_BYTES: Final = 32
-_SETTING: Final = "tombstone_key"
+_KEY: Final = "tombstone_key"
 _MARK: Final = "tombstone_key_mark"
+_SET: Final = text("INSERT INTO agentmem_setting (name, value) VALUES (:name, :value) ON CONFLICT (name) DO NOTHING")
 
 
 def load_key(database: Database, key_file: Path | None) -> bytes:
     """The key of this log, made at its first opening."""
     if key_file is None and database.path is not None:
         key_file = database.path.with_name(database.path.name + ".key")
-    return _key_in_file(key_file, database.lock) if key_file is not None else _key_in_settings(database)
+    return (
+        _key_in_file(key_file, database.lock)
+        if key_file is not None
+        else _setting(database, _KEY, unset=os.urandom(_KEY_BYTES))
+    )
 
 
 def keyed_hash(key: bytes, owner: Mapping[str, str], id: str) -> bytes:
@@ -72,20 +76,7 @@ def is_known(database: Database, key: bytes) -> bool:
     The first key that a log is opened with leaves its mark there.
     """
     mark = hmac.new(key, b"agentmem tombstones", hashlib.sha256).digest()[:16]
-
-    def read(connection: Connection) -> bytes | None:
-        value = connection.execute(select(setting.c.value).where(setting.c.name == _MARK)).scalar()
-        return bytes(value) if value is not None else None
-
-    with database.reading() as connection:
-        marked = read(connection)
-    if marked is None:
-        with database.writing() as connection:
-            marked = read(connection)
-            if marked is None:
-                connection.execute(insert(setting), {"name": _MARK, "value": mark})
-                marked = mark
-    return hmac.compare_digest(marked, mark)
+    return hmac.compare_digest(_setting(database, _MARK, unset=mark), mark)
 
 
 def _key_in_file(path: Path, lock: WriteLock) -> bytes:
@@ -116,23 +107,18 @@ def _make_key(path: Path) -> None:
     new.replace(path)
 
 
-def _key_in_settings(database: Database) -> bytes:
+def _setting(database: Database, name: str, *, unset: bytes) -> bytes:
+    """The value of a setting; ``unset`` if it had none, which it keeps. Of two processes that set it the first wins."""
+
     def read(connection: Connection) -> bytes | None:
-        value = connection.execute(select(setting.c.value).where(setting.c.name == _SETTING)).scalar()
+        value = connection.execute(select(setting.c.value).where(setting.c.name == name)).scalar()
         return bytes(value) if value is not None else None
 
     with database.reading() as connection:
-        key = read(connection)
-    if key is not None:
-        return key
-    try:
+        found = read(connection)
+    if found is None:
         with database.writing() as connection:
-            connection.execute(insert(setting), {"name": _SETTING, "value": os.urandom(_KEY_BYTES)})
-    except Exception as error:
-        if not isinstance(error.__cause__, IntegrityError):
-            raise
-        # Another process was first; its key is the key.
-    with database.reading() as connection:
-        key = read(connection)
-    assert key is not None
-    return key
+            connection.execute(_SET, {"name": name, "value": unset})
+            found = read(connection)
+    assert found is not None
+    return found

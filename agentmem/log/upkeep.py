@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 from sqlalchemy import Connection, and_, bindparam, delete, exists, func, insert, or_, select, text, update
@@ -15,7 +15,7 @@ from agentmem.interfaces import Embedded, Generation, Head
 from agentmem.log import writing
 from agentmem.log.engine import Database
 from agentmem.log.rows import MEMORY_COLUMNS, memory_of
-from agentmem.log.schema import cursor, erasure, generation, lineage, partition, version
+from agentmem.log.schema import cursor, generation, lineage, partition, version
 from agentmem.records import Finding, Memory
 
 SAFE_SQLITE: Final = (3, 51, 3)
@@ -249,8 +249,3 @@ def _hashes(connection: Connection) -> Finding:
     ]
     detail = f"{len(corrupt)} rows whose content does not match" + (f": {', '.join(corrupt[:5])}" if corrupt else "")
     return Finding("content hashes", not corrupt, detail, "Restore them from a backup." if corrupt else "")
-
-
-def tables() -> Mapping[str, Any]:
-    """Every table that holds rows of partitions, by short name."""
-    return {table.name.removeprefix("agentmem_"): table for table in (version, erasure, lineage, cursor)}

@@ -17,6 +17,7 @@ import numpy as np
 
 from agentmem.clock import Clock, to_micros, utc_now
 from agentmem.embedders import from_blobs
+from agentmem.embedders.generations import Generations
 from agentmem.errors import BackendError
 from agentmem.interfaces import (
     Embedder,
@@ -75,6 +76,7 @@ class Retriever:
         vectors: None or ``ExactVectors`` = exact search in the partition cache. Another store is asked for its
             nearest; what it left out of the best by words is looked up in the log.
         tokens: Counts what hits cost.
+        generations: Shared with what writes, so that the embedder's fingerprint is taken once.
     """
 
     def __init__(
@@ -87,16 +89,17 @@ class Retriever:
         reranker: Reranker | None = None,
         options: RetrievalOptions | None = None,
         clock: Clock = utc_now,
+        generations: Generations | None = None,
     ) -> None:
         self._log = log
         self._embedder = embedder
+        self._generations = generations or Generations(log, embedder)
         self._store = None if isinstance(vectors, ExactVectors) else vectors
         self._tokens = tokens
         self._reranker = reranker
         self._options = options or RetrievalOptions()
         self._clock = clock
         self._cache = PartitionCache(log, budget=self._options.cache_mb << 20)
-        self._fingerprint: str | None = None
 
     @property
     def cache_bytes(self) -> int:
@@ -131,19 +134,15 @@ class Retriever:
 
     def _meaning(self, question: Question) -> _Meaning:
         """The question's vector, if the log's can be compared with it; otherwise why not."""
-        generation = self._log.generation()
+        generation, mismatch = self._generations.compared()
+        if mismatch is not None:
+            return _Meaning(degraded=f"Searched by words only. {mismatch}")
         if self._embedder is None or generation is None:
             return _Meaning()
         try:
-            self._fingerprint = self._fingerprint or self._embedder.fingerprint()
-            if self._fingerprint != generation.fingerprint:
-                return _Meaning(
-                    degraded=f"Searched by words only: the vectors were made by {generation.embedder!r}, the embedder "
-                    f"is {self._embedder.name!r}. Run `agentmem reembed`, or go back to the former embedder."
-                )
             vector = self._embedder.embed(EmbedRequest([question.text], purpose="query"))[0]
         except BackendError as error:
-            return _Meaning(degraded=f"Searched by words only: the embedder failed. {error}")
+            return _Meaning(degraded=f"Searched by words only. The embedder failed. {error}")
         return _Meaning(vector if vector.any() else None, generation)
 
     @contextmanager

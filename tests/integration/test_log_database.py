@@ -20,12 +20,12 @@ import agentmem
 from agentmem import MemoryManager
 from agentmem.clock import utc_now
 from agentmem.errors import AgentMemError, BackendError, MemoryNotFound
-from agentmem.interfaces import LogQuery, Revision
+from agentmem.interfaces import EmbedRequest, LogQuery, Revision
 from agentmem.log import erasing, upkeep
 from agentmem.log.engine import Database
 from agentmem.log.sql import SQLLog
 from agentmem.records import Scope
-from agentmem.testing import draft
+from agentmem.testing import WordHashEmbedder, draft
 
 ANA = Scope(user="ana")
 SAID = "My doctor says migraine."
@@ -235,3 +235,39 @@ def test_a_retired_memory_of_a_layer_that_is_only_read_is_unknown(log: SQLLog) -
     log.erase(Scope(agent="coach"), [memory.id], mode="retire")
     with pytest.raises(MemoryNotFound):
         log.erase(Scope(user="ana", agent="coach"), [memory.id], mode="erase")
+
+
+def test_processes_that_open_a_new_postgresql_log_at_once_agree_on_its_key(postgres_url: str) -> None:
+    SQLLog(postgres_url).close()
+    with Database(postgres_url).writing() as connection:
+        connection.execute(text("DELETE FROM agentmem_setting"))
+    logs: list[SQLLog] = []
+    openers = [threading.Thread(target=lambda: logs.append(SQLLog(postgres_url))) for _ in range(6)]
+    for opener in openers:
+        opener.start()
+    for opener in openers:
+        opener.join()
+    assert len(logs) == 6
+    assert all(finding.name != "tombstones" for log in logs for finding in log.check())
+    for log in logs:
+        log.close()
+
+
+class Unreachable(WordHashEmbedder):
+    """An embedder behind a network that is down."""
+
+    def embed(self, request: EmbedRequest) -> Any:
+        raise BackendError("Nobody answers.")
+
+    def fingerprint(self) -> str:
+        raise BackendError("Nobody answers.")
+
+
+def test_verify_names_an_embedder_that_does_not_answer(tmp_path: Path) -> None:
+    with MemoryManager.open(tmp_path) as memory:
+        memory.store("Here.", scope=ANA)
+    with MemoryManager.open(tmp_path, embedder=Unreachable()) as memory:
+        (finding,) = [finding for finding in memory.verify().findings if finding.name == "embedder"]
+        assert not finding.ok
+        assert "failed" in finding.detail
+        assert "failed" in (memory.stats().degraded or "")

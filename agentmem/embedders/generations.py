@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from agentmem.errors import BackendError
 from agentmem.interfaces import Embedder, Generation
 
 
@@ -36,13 +37,8 @@ class Generations:
             self._fingerprint = self._embedder.fingerprint()
         return self._fingerprint
 
-    def current(self) -> Generation | None:
-        """The log's generation if the embedder made it, else None."""
-        generation = self._log.generation()
-        return generation if generation is not None and generation.fingerprint == self.fingerprint else None
-
     def ensure(self) -> Generation | None:
-        """``current``, after starting the first generation of a log that has none."""
+        """The log's generation if the embedder made it, else None; the first one of a log that has none is started."""
         if self._embedder is None or self.fingerprint is None:
             return None
         generation = self._log.generation()
@@ -60,12 +56,21 @@ class Generations:
             self._number = generation.number if generation is not None else None
         return self._number
 
-    def mismatch(self) -> str | None:
-        """What is wrong, in words, when the log's vectors come from another embedder."""
+    def start_over(self) -> None:
+        """Ask the log again which generation is written to, after it was given a new one."""
+        self._number = None
+
+    def compared(self) -> tuple[Generation | None, str | None]:
+        """The log's generation, and why its vectors cannot be compared with the embedder's: None if they can."""
         generation = self._log.generation()
-        if generation is None or self._embedder is None or generation.fingerprint == self.fingerprint:
-            return None
-        return (
-            f"The vectors were made by {generation.embedder!r}, the embedder is {self._embedder.name!r}: "
-            "searching by words only. Run `agentmem reembed`, or go back to the former embedder."
+        if generation is None or self._embedder is None:
+            return generation, None
+        try:
+            if generation.fingerprint == self.fingerprint:
+                return generation, None
+        except BackendError as error:
+            return generation, f"The embedder failed. {error}"
+        return generation, (
+            f"The vectors were made by {generation.embedder!r}, the embedder is {self._embedder.name!r}. "
+            "Run `agentmem reembed`, or go back to the former embedder."
         )
