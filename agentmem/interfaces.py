@@ -11,19 +11,25 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from agentmem.records import (
     UNSET,
+    Affect,
     Draft,
+    Fact,
     Finding,
     ForgetMode,
+    Hold,
     Integrity,
     Kind,
     Memory,
+    Polarity,
+    Receipt,
     Role,
     Scope,
     Source,
@@ -54,6 +60,20 @@ class Head:
 
 
 @dataclass(frozen=True, slots=True)
+class Outlived:
+    """A retention rule as of a moment: memories of this kind that occurred before are expired.
+
+    Of ``tenant``, ``user`` and ``agent`` those that are None match all.
+    """
+
+    before: datetime
+    kind: Kind | None = None
+    tenant: str | None = None
+    user: str | None = None
+    agent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class LogQuery:
     """Which memories to read; every condition given must hold. Order: partition, then order stored.
 
@@ -65,6 +85,11 @@ class LogQuery:
         as_of: Only what was true in the world then (``valid_from <= as_of < valid_to``).
         known_at: The versions that the log held then; unset = the current ones.
         unexpired_at: Only what has not expired then.
+        outlived: Not what these retention rules let expire.
+        ended_at: Not what had stopped being true in the world then (``valid_to <= ended_at``).
+        retired: Also the last version of each retired memory.
+        folded: Not facts that only restate another.
+        origin: Only what was taken in from there.
         derived_from: Only what was made from one of these ids.
         after: Continue behind this (partition, position).
     """
@@ -79,6 +104,11 @@ class LogQuery:
     as_of: datetime | None = None
     known_at: datetime | None = None
     unexpired_at: datetime | None = None
+    outlived: tuple[Outlived, ...] = ()
+    ended_at: datetime | None = None
+    retired: bool = False
+    folded: bool = False
+    origin: str | None = None
     derived_from: tuple[str, ...] | None = None
     after: tuple[int, int] | None = None
     limit: int | None = None
@@ -121,38 +151,87 @@ class IndexRow(NamedTuple):
     length: int
     terms: bytes
     generation: int | None
+    affect: str | None
+    fact: str | None
+    restates: str | None
+    origin: str | None
+    accesses: int
+    outcome: float
     vector: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
 class IndexBatch:
-    """Rows that became current, ascending; rows that are no longer; rows whose vector came later.
+    """Rows that became current, ascending; rows that are no longer; rows whose vector or use came later.
 
     Args:
         seq: The partition's head that applying this batch reaches.
         vectors: row -> (generation, float16 bytes).
+        uses: row -> (accesses, outcome), where they changed.
     """
 
     seq: int
     rows: Sequence[IndexRow]
     gone: Sequence[int] = ()
     vectors: Mapping[int, tuple[int, bytes]] = field(default_factory=dict)
+    uses: Mapping[int, tuple[int, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Revision:
     """A new version of one memory; what is UNSET stays as it was.
 
-    ``terms``, ``length`` and ``vector`` come with ``content``.
+    ``terms``, ``length`` and ``vector`` come with ``content``. A change of ``fact`` or of validity lets the log settle
+    the fact's key again.
     """
 
     content: str | Unset = UNSET
     metadata: Mapping[str, Any] | Unset = UNSET
     importance: float | Unset | None = UNSET
+    affect: Affect | Unset | None = UNSET
     source: Source | Unset | None = UNSET
+    fact: Fact | Unset = UNSET
+    valid_from: datetime | Unset = UNSET
+    valid_to: datetime | Unset | None = UNSET
+    expires_at: datetime | Unset | None = UNSET
+    written_by: str = "caller"
+    reason: str | None = None
     terms: bytes = b""
     length: int = 0
     vector: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a fact stands among those of its key: until when it holds, what closed it, what it restates."""
+
+    valid_to: datetime | None
+    superseded_by: str | None = None
+    restates: str | None = None
+    times: int = 1
+
+
+Settle = Callable[[Sequence[Memory]], Mapping[str, Standing]]
+"""From every current fact of one key (subject, attribute, topic) of a partition, to how each stands; by id. Pure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Work that a write left behind, kept in its transaction: ``summarise`` the session named ``key``."""
+
+    partition: int
+    job: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """That a memory was an answer so many times, and, if somebody said so, how it turned out (-1 to 1)."""
+
+    partition: int
+    id: str
+    accesses: int = 0
+    outcome: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,12 +242,24 @@ class Erasure:
         memories: Memories forgotten, those derived from them included.
         dropped: (partition, row) pairs.
         partitions: Partitions that are gone as a whole; their rows are not in ``dropped``.
+        receipt: The receipt that was written in the same transaction, by its id; None for a dry run.
     """
 
     memories: int
     rows: Mapping[str, int]
     dropped: Sequence[tuple[int, int]] = ()
     partitions: Sequence[int] = ()
+    receipt: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ErasureRequest:
+    """Who asked for an erasure and why; what its receipt begins with."""
+
+    id: str
+    requested_at: datetime
+    requested_by: str | None = None
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,23 +326,114 @@ class EpisodicLog(ABC):
         """
 
     @abstractmethod
-    def erase(self, scope: Scope, ids: Sequence[str], *, mode: ForgetMode, dry_run: bool = False) -> Erasure:
-        """Forget these memories with their whole history, and what was derived from them.
-
-        ``retire`` closes the current versions of all these instead: hidden from reads, kept in the history.
-        ``dry_run`` only counts.
+    def restore(self, scope: Scope, id: str, *, version: int | None, reason: str | None) -> Memory:
+        """A new current version like an old one: ``version``, or the last. Of a retired memory what was derived from
+        it and retired with it comes back too.
 
         Raises:
-            MemoryNotFound: one of them is unknown or foreign; nothing was touched.
+            MemoryNotFound (also for a version that never was), ScopeError.
         """
 
     @abstractmethod
-    def erase_everything(self, scope: Scope, *, dry_run: bool = False) -> Erasure:
+    def erase(
+        self,
+        scope: Scope,
+        ids: Sequence[str],
+        *,
+        mode: ForgetMode,
+        dry_run: bool = False,
+        request: ErasureRequest | None = None,
+    ) -> Erasure:
+        """Forget these memories with their whole history, and what was derived from them.
+
+        ``retire`` closes the current versions of all these instead: hidden from reads, kept in the history.
+        ``dry_run`` only counts. What they had superseded is settled again, and sessions whose summary went are left
+        as ``summarise`` tasks, both in the same transaction. With a ``request`` a receipt is written in it too.
+
+        Raises:
+            MemoryNotFound: one of them is unknown or foreign; nothing was touched.
+            UnderHold: a hold covers one of them and ``mode`` is ``erase``.
+        """
+
+    @abstractmethod
+    def erase_everything(
+        self, scope: Scope, *, dry_run: bool = False, request: ErasureRequest | None = None
+    ) -> Erasure:
         """Forget every row of one user, or of one agent's layer, with its partitions.
+
+        From the moment that the wish is recorded nothing of it is read any more, and if the process dies before it is
+        carried out, ``resume`` does.
 
         Raises:
             ScopeError: the scope names both a user and an agent.
+            UnderHold
         """
+
+    @abstractmethod
+    def resume(self) -> list[Erasure]:
+        """Carry out what ``erase_everything`` recorded and a crash cut short; usually nothing."""
+
+    @abstractmethod
+    def hold(self, scope: Scope, *, reason: str) -> Hold:
+        """Let nothing of the scope be erased until ``release``; a scope of a user covers every agent of it."""
+
+    @abstractmethod
+    def release(self, scope: Scope) -> bool:
+        """End the hold of exactly this scope; False if there was none."""
+
+    @abstractmethod
+    def holds(self, scope: Scope) -> list[Hold]:
+        """The holds that cover something this scope may change."""
+
+    @abstractmethod
+    def receipts(self, scope: Scope) -> list[Receipt]:
+        """The receipts of this subject's erasures, oldest first, as they stand now."""
+
+    @abstractmethod
+    def unfinished_receipts(self) -> list[tuple[Receipt, Erasure]]:
+        """Receipts that are still ``pending``, with what the indexes must drop."""
+
+    @abstractmethod
+    def close_receipt(self, receipt: Receipt) -> Receipt:
+        """Keep what became of an erasure; the receipt with its place in the tenant's chain."""
+
+    @abstractmethod
+    def settle(self, decide: Settle, *, limit: int = 100) -> int:
+        """Bring facts whose key a write has touched to where ``decide`` says they stand; how many keys were settled.
+
+        Each key in a transaction of its own; where validity changes, a version is written (``supersession``).
+        """
+
+    @abstractmethod
+    def tasks(self, job: str, *, limit: int = 100) -> list[Task]:
+        """Work of this job that writes left behind."""
+
+    @abstractmethod
+    def finish(self, task: Task) -> None:
+        """The task is done; fine if it is not there."""
+
+    @abstractmethod
+    def note_uses(self, uses: Sequence[Use]) -> None:
+        """Add accesses and outcomes to memories; ignored for those that are gone.
+
+        An outcome moves the kept one a third of the way towards itself, so that new experience outweighs old.
+        """
+
+    @abstractmethod
+    def changes(self, scope: Scope, start: datetime, end: datetime) -> list[Memory]:
+        """Every version that was recorded or closed in [start, end), in the order stored; what the scope reads."""
+
+    @abstractmethod
+    def overdue(self, head: Head, *, at: datetime, outlived: Sequence[Outlived], limit: int) -> list[str]:
+        """Ids of the partition's memories, retired ones too, that had expired then and are under no hold."""
+
+    @abstractmethod
+    def files(self) -> Sequence[Path]:
+        """The files that may hold traces of what was stored, for a search through them; none for a server."""
+
+    @abstractmethod
+    def copies(self, contents: Sequence[str]) -> Mapping[str, int]:
+        """How many rows of anybody hold exactly this content, by content; counts only."""
 
     @abstractmethod
     def tombstoned(self, scope: Scope, ids: Sequence[str]) -> frozenset[str]:
@@ -260,6 +442,10 @@ class EpisodicLog(ABC):
     @abstractmethod
     def read(self, query: LogQuery) -> list[Memory]:
         """The memories that match, in the order stored."""
+
+    @abstractmethod
+    def partitions_of(self, scope: Scope, ids: Sequence[str]) -> dict[str, int]:
+        """The partition of each id that the scope reads; those it does not read are left out."""
 
     @abstractmethod
     def history(self, scope: Scope, id: str) -> list[Memory]:
@@ -432,6 +618,10 @@ class VectorStore(ABC):
         """Remove what deleted rows leave behind in files; what is left to do, in words. The default leaves nothing."""
         return ()
 
+    def files(self) -> Sequence[Path]:
+        """The files that may hold traces of vectors, for a search through them; the default has none."""
+        return ()
+
     def close(self) -> None:
         return
 
@@ -534,20 +724,28 @@ class ExtractionRequest:
 
 @dataclass(frozen=True, slots=True)
 class ExtractedFact:
-    """(subject, attribute, value) with the turn and the characters it was read from (end excluded)."""
+    """(subject, attribute, value) with the turn and the characters it was read from (end excluded).
+
+    ``valid_from`` and ``valid_to`` say when it is true in the world, where the words do; unset = from when it was said.
+    """
 
     subject: str
     attribute: str
     value: str
-    polarity: Literal["affirmed", "denied"]
+    polarity: Polarity
     derived_from: str
     start: int
     end: int
-    occurred_at: datetime | None = None
+    topic: str | None = None
+    valid_from: datetime | None = None
+    valid_to: datetime | None = None
 
 
 class Extractor(ABC):
     """Turns to facts. What must hold: every fact cites one of the given turns, and a span inside its content."""
+
+    name: str = "extractor"
+    """Says in a fact's history who read it: ``extractor:rules``."""
 
     @abstractmethod
     def extract(self, request: ExtractionRequest) -> Sequence[ExtractedFact]: ...
@@ -574,10 +772,13 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class CompletionRequest:
+    """What to ask a model; ``schema`` (a JSON Schema) asks for an answer of that shape where the model can."""
+
     messages: Sequence[Message]
     max_tokens: int | None = None
     temperature: float | None = None
     timeout_s: float = 60.0
+    schema: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

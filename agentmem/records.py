@@ -20,10 +20,13 @@ Role = Literal["user", "assistant", "system", "tool"]
 Integrity = Literal["operator", "user", "assistant", "tool", "web", "undeclared"]
 ForgetMode = Literal["erase", "retire"]
 ReceiptStatus = Literal["done", "pending", "dry_run"]
+Polarity = Literal["affirmed", "denied", "ended"]
+Label = Literal["outdated", "upcoming"]
 
 KINDS: Final[tuple[str, ...]] = get_args(Kind)
 ROLES: Final[tuple[str, ...]] = get_args(Role)
 INTEGRITIES: Final[tuple[str, ...]] = get_args(Integrity)
+POLARITIES: Final[tuple[str, ...]] = get_args(Polarity)
 TRUSTED: Final[frozenset[str]] = frozenset({"operator", "user", "assistant"})
 STORED_KINDS: Final[frozenset[str]] = frozenset({"turn", "document", "rule", "lesson"})
 """The kinds that ``retrieve`` searches when ``kinds`` is unset: what callers stored themselves."""
@@ -101,6 +104,34 @@ class Affect:
 
 
 @dataclass(frozen=True, slots=True)
+class Fact:
+    """What a ``fact`` memory states; the attributes there are stand in ``agentmem.extractors.attributes``.
+
+    Args:
+        subject: ``user``, a speaker's name, or a third person as named.
+        value: Blank only where something ended and was not named ("I quit my job").
+        polarity: ``denied`` = it is not so ("I don't eat meat"), ``ended`` = it is no longer so.
+        topic: Tells apart what an attribute has several of: "color" of ``favourite``.
+        span: The characters of the turn it was read from, end excluded; None if a caller stated it.
+        superseded_by: Id of the fact whose value closed this one; ``Memory.valid_to`` says from when.
+        restates: Id of the earlier fact that said the same; a restatement is folded into it.
+        times: How often it was said, restatements included.
+
+    The last three are worked out by the log's settling and not for callers to give.
+    """
+
+    subject: str
+    attribute: str
+    value: str
+    polarity: Polarity = "affirmed"
+    topic: str | None = None
+    span: tuple[int, int] | None = None
+    superseded_by: str | None = None
+    restates: str | None = None
+    times: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class Turn:
     """One thing somebody said, verbatim.
 
@@ -117,6 +148,9 @@ class Turn:
         expires_at: From then on it is hidden, and purged by retention.
         idempotency_key: The same key twice in one scope stores one memory.
         derived_from: Ids of the memories it was made from.
+        fact: What it states, for ``kind="fact"``: a new value then closes the old one.
+        valid_from: When it is true from in the world; unset = ``occurred_at``. valid_to: Until when; unset = open.
+        origin: Where it was taken in from (a tool, an import), so that all of it can be forgotten together.
     """
 
     content: str
@@ -132,6 +166,10 @@ class Turn:
     expires_at: datetime | None = None
     idempotency_key: str | None = None
     derived_from: tuple[str, ...] = ()
+    fact: Fact | None = None
+    valid_from: datetime | None = None
+    valid_to: datetime | None = None
+    origin: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +220,12 @@ class Memory:
     ``scope`` is the owner (its session is where it was said). ``position`` orders the turns of a
     session, ascending, with gaps. ``valid_from``/``valid_to`` speak of the world,
     ``recorded_from``/``recorded_to`` of the log; ``recorded_to`` is None for the current version and set on
-    all versions of a retired memory.
+    all versions of a retired memory. ``written_by`` says who made this version (``caller``, ``extractor:rules``,
+    ``supersession``, …) and ``reason`` why, where one was given. ``origin`` is where it was taken in from: a document's
+    name, an import's file, a tool.
+
+    ``accesses`` (how often it was an answer) and ``outcome`` (-1 to 1, what ``feedback`` said of it) belong to the
+    memory and not to a version: they change without one.
     """
 
     id: str
@@ -206,6 +249,12 @@ class Memory:
     idempotency_key: str | None
     derived_from: tuple[str, ...]
     source: Source | None
+    fact: Fact | None = None
+    origin: str | None = None
+    written_by: str = "caller"
+    reason: str | None = None
+    accesses: int = 0
+    outcome: float = 0.0
 
     @property
     def trusted(self) -> bool:
@@ -247,6 +296,10 @@ class Draft:
     id: str | None = None
     valid_from: datetime | None = None
     valid_to: datetime | None = None
+    fact: Fact | None = None
+    origin: str | None = None
+    written_by: str = "caller"
+    reason: str | None = None
 
 
 # --- what comes back ------------------------------------------------------------------------------
@@ -261,7 +314,9 @@ class Hit:
         confidence: Calibrated probability that it is relevant, 0 to 1.
         signals: Each signal's share of the score, by name; filled when ``explain=True``.
         neighbours: The turns said just before and after it, oldest first, without itself.
-        facts: Facts that were taken from it.
+        facts: Facts that were taken from it; those that no longer hold have a ``valid_to``.
+        labels: ``outdated`` if a fact taken from it no longer holds, ``upcoming`` if it is true only from later on.
+        corrections: The facts that hold in place of its outdated ones.
     """
 
     memory: Memory
@@ -270,6 +325,8 @@ class Hit:
     signals: Mapping[str, float] = field(default_factory=dict)
     neighbours: tuple[Memory, ...] = ()
     facts: tuple[Memory, ...] = ()
+    labels: tuple[Label, ...] = ()
+    corrections: tuple[Memory, ...] = ()
 
     @property
     def id(self) -> str:
@@ -287,7 +344,7 @@ class Retrieval:
     Args:
         confidence: Calibrated probability that any hit is relevant, 0 to 1.
         hidden: What the question reached but was not shown, reason to count: ``superseded``,
-            ``expired``, ``untrusted``.
+            ``expired``, ``untrusted``, ``restated``.
         tokens: Tokens of the hits' contents; ``tokens_estimated`` when no exact counter was at hand.
         degraded: Why this answer is worse than it could be, and what mends it; None if it is not.
     """
@@ -344,6 +401,11 @@ class Receipt:
         rows: Rows removed by table.
         remaining: What still has to be done, in words, and by whom.
         verified: Whether the record was looked for afterwards and not found; None = not looked for.
+        checks: What was looked at for ``verify=True``, and what was seen, in words.
+        similar: Ids of memories that still say nearly the same; for the caller to judge.
+        requested_by: Who asked, where the caller said so.
+        subject: Keyed hash of whose memory it was, so that a receipt can be found again without naming anyone.
+        previous_hash, hash: The chain of the tenant's receipts; ``verify()`` checks it.
     """
 
     id: str
@@ -356,6 +418,52 @@ class Receipt:
     remaining: tuple[str, ...] = ()
     verified: bool | None = None
     reason: str | None = None
+    checks: tuple[str, ...] = ()
+    similar: tuple[str, ...] = ()
+    requested_by: str | None = None
+    subject: str | None = None
+    previous_hash: str | None = None
+    hash: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        return _as_object(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A legal hold: nothing of this scope is erased until it is released. It freezes, and shows nothing."""
+
+    scope: Scope
+    reason: str
+    placed_at: datetime
+
+    def to_dict(self) -> dict[str, Any]:
+        return _as_object(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One memory that is not as it was: ``before`` is None for a new one, ``after`` None for one that was retired."""
+
+    before: Memory | None
+    after: Memory | None
+
+
+@dataclass(frozen=True, slots=True)
+class Diff:
+    """What the log learned between two moments of its own time.
+
+    Args:
+        added: Memories that were new. changed: Those with a new version. retired: Those that were hidden.
+        ended: Changes that closed a memory's validity in the world, superseded facts foremost; also in ``changed``.
+        erased: How many memories were erased in between; what they were is not known any more.
+    """
+
+    added: tuple[Memory, ...] = ()
+    changed: tuple[Change, ...] = ()
+    retired: tuple[Memory, ...] = ()
+    ended: tuple[Change, ...] = ()
+    erased: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         return _as_object(self)

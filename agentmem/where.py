@@ -3,9 +3,10 @@
     where={"session": "monday", "importance": {"$gte": 0.5}}
     where={"$or": [{"metadata.topic": "food"}, {"metadata.tags": {"$in": ["cooking"]}}]}
 
-A bare key names a column, ``metadata.x.y`` a metadata value. Operators: ``$eq $ne $gt $gte $lt $lte $in $nin
-$exists``, combined by ``$and $or $not``; several keys in one mapping must all hold. What no evaluator could mean
-is an error, never ignored: an unknown column or operator, an empty mapping, a list where a value must stand.
+A bare key names a column (``affect.valence`` and ``fact.attribute`` are some), ``metadata.x.y`` a metadata value.
+Operators: ``$eq $ne $gt $gte $lt $lte $in $nin $exists``, combined by ``$and $or $not``; several keys in one mapping
+must all hold. What no evaluator could mean is an error, never ignored: an unknown column or operator, an empty mapping,
+a list where a value must stand.
 
 - A missing value equals only ``None``; it is never greater or less than anything.
 - Values of different types are unequal and not comparable (``"5"`` is not ``5``); integers and floats are one type.
@@ -41,6 +42,18 @@ COLUMNS: Final = TIME_COLUMNS | {
     "importance",
     "integrity",
     "source",
+    "origin",
+    "written_by",
+    "accesses",
+    "outcome",
+    "affect.valence",
+    "affect.arousal",
+    "affect.label",
+    "fact.subject",
+    "fact.attribute",
+    "fact.topic",
+    "fact.value",
+    "fact.polarity",
 }
 _MAX_DEPTH: Final = 16
 
@@ -64,6 +77,9 @@ def memory_columns(memory: Memory) -> Columns:
             return getattr(memory.scope, name)
         if name == "source":
             return memory.source.name if memory.source else None
+        group, _, field = name.partition(".")
+        if field:
+            return getattr(getattr(memory, group), field, None)
         return getattr(memory, name)
 
     return column

@@ -18,10 +18,12 @@ from agentmem.records import (
     KINDS,
     MAX_CONTENT_BYTES,
     MAX_ID_CHARACTERS,
+    POLARITIES,
     ROLES,
     Affect,
     Document,
     Draft,
+    Fact,
     Integrity,
     Role,
     Scope,
@@ -200,7 +202,34 @@ def _draft_of_turn(turn: Turn, scope: Scope, now: datetime) -> Draft:
         source=None,
         terms=terms,
         length=length,
+        fact=_fact(turn),
+        valid_from=_optional_time(turn.valid_from, "valid_from"),
+        valid_to=_optional_time(turn.valid_to, "valid_to"),
+        origin=_optional_text(turn.origin, "origin"),
     )
+
+
+def _fact(turn: Turn) -> Fact | None:
+    fact = turn.fact
+    if fact is None:
+        return None
+    if isinstance(fact, Mapping):
+        try:
+            fact = Fact(**fact)
+        except TypeError as error:
+            raise InvalidInput("fact takes subject, attribute, value, polarity and topic.") from error
+    if not isinstance(fact, Fact):
+        raise InvalidInput(f"fact must be a Fact, not {type(fact).__name__}.")
+    if turn.kind != "fact":
+        raise InvalidInput(f"A Turn of kind {turn.kind!r} carries no fact.", hint='Write kind="fact".')
+    _require_choice(fact.polarity, "fact.polarity", POLARITIES)
+    for name in ("subject", "attribute"):
+        if _optional_text(getattr(fact, name), f"fact.{name}") is None:
+            raise InvalidInput(f"fact.{name} is missing.")
+    _optional_text(fact.topic, "fact.topic")
+    if not require_text(fact.value, "fact.value").strip() and fact.polarity != "ended":
+        raise InvalidInput("fact.value is blank.", hint='Only what "ended" may leave it out.')
+    return replace(fact, superseded_by=None, restates=None, times=1)
 
 
 def _drafts_of_document(document: Document, scope: Scope, counter: TokenCounter, now: datetime) -> list[Draft]:

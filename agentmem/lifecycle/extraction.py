@@ -15,7 +15,7 @@ from typing import Final
 from agentmem.errors import AgentMemError, MemoryNotFound, ScopeError
 from agentmem.interfaces import EpisodicLog, ExtractedFact, ExtractionRequest, Extractor, Head, IndexQuery, LogQuery
 from agentmem.lifecycle.jobs import Backoff, Pause, Stopped, retried
-from agentmem.records import TRUSTED, Finding, Memory, Scope, Turn
+from agentmem.records import TRUSTED, Fact, Finding, Memory, Scope, Turn
 
 Store = Callable[[Sequence[Turn], Scope], object]
 """Stores turns in a scope, all or none."""
@@ -131,14 +131,12 @@ def _turn_of(fact: ExtractedFact, turn: Memory) -> Turn:
         kind="fact",
         role=turn.role,
         speaker=turn.speaker,
-        occurred_at=fact.occurred_at or turn.occurred_at,
-        metadata={
-            "subject": fact.subject,
-            "attribute": fact.attribute,
-            "value": fact.value,
-            "polarity": fact.polarity,
-            "span": [fact.start, fact.end],
-        },
+        occurred_at=turn.occurred_at,
+        valid_from=fact.valid_from,
+        valid_to=fact.valid_to,
+        fact=Fact(
+            fact.subject, fact.attribute, fact.value, fact.polarity, topic=fact.topic, span=(fact.start, fact.end)
+        ),
         integrity=turn.integrity,
         expires_at=turn.expires_at,
         idempotency_key=_key(fact, turn),

@@ -92,7 +92,9 @@ def index_rows(connection: Connection, query: IndexQuery) -> IndexBatch:
         return IndexBatch(seq, batch)
     gone = [row[0] for row in connection.execute(_gone_statement, at)]
     late = connection.execute(_late_vectors_statement, at) if query.vectors else ()
-    return IndexBatch(seq, batch, gone, {row: (number, vector) for row, number, vector in late if vector is not None})
+    vectors = {row: (number, vector) for row, number, vector in late if vector is not None}
+    uses = {row: (accesses, outcome) for row, accesses, outcome in connection.execute(_uses_statement, at)}
+    return IndexBatch(seq, batch, gone, vectors, uses)
 
 
 def vectors(connection: Connection, scope: Scope, rows: Sequence[tuple[int, int]]) -> dict[tuple[int, int], bytes]:
@@ -260,6 +262,9 @@ _gone_statement: Final = (
 )
 _late_vectors_statement: Final = select(version.c.seq, version.c.generation, version.c.vector).where(
     _at, version.c.vector_seq > bindparam("after"), version.c.seq <= bindparam("after"), _current
+)
+_uses_statement: Final = select(version.c.seq, version.c.accesses, version.c.outcome).where(
+    _at, version.c.used_seq > bindparam("after"), version.c.seq <= bindparam("after"), _current
 )
 
 

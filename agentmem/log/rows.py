@@ -7,6 +7,7 @@ import json
 import os
 import time
 from collections.abc import Mapping
+from dataclasses import fields
 from functools import lru_cache
 from typing import Any, Final
 
@@ -16,9 +17,19 @@ from agentmem.clock import from_micros, to_micros
 from agentmem.errors import CorruptRecord
 from agentmem.interfaces import IndexRow
 from agentmem.log.schema import partition, version
-from agentmem.records import Affect, Draft, Memory, Scope, Source
+from agentmem.records import Affect, Draft, Fact, Memory, Scope, Source
 
-_NOT_IN_A_MEMORY: Final = ("terms", "length", "vector", "generation", "closed_seq", "vector_seq")
+_NOT_IN_A_MEMORY: Final = (
+    "terms",
+    "length",
+    "vector",
+    "generation",
+    "closed_seq",
+    "vector_seq",
+    "used_seq",
+    "fact_key",
+    "restates",
+)
 
 MEMORY_COLUMNS: Final = (
     *(column for column in version.c if column.name not in _NOT_IN_A_MEMORY),
@@ -80,6 +91,15 @@ def row_of(draft: Draft, *, partition_id: int, seq: int, recorded_from: int, gen
         "vector": draft.vector if generation is not None else None,
         "closed_seq": None,
         "vector_seq": None,
+        "fact_key": fact_key(draft.fact),
+        "fact": dump_fact(draft.fact),
+        "restates": None,
+        "origin": draft.origin or (draft.source.name if draft.source else None),
+        "written_by": draft.written_by,
+        "reason": draft.reason,
+        "accesses": 0,
+        "outcome": 0.0,
+        "used_seq": None,
     }
 
 
@@ -95,7 +115,7 @@ def memory_of(row: RowMapping | Mapping[str, Any]) -> Memory:
             f"Memory {row['id']}, version {row['version']}: the content does not match its hash.",
             hint="Restore it from a backup; `agentmem doctor --deep` lists every such row.",
         )
-    affect, source, derived_from = row["affect"], row["source"], row["derived_from"]
+    affect, source, derived_from, fact = row["affect"], row["source"], row["derived_from"], row["fact"]
     return Memory(
         id=row["id"],
         version=row["version"],
@@ -118,6 +138,12 @@ def memory_of(row: RowMapping | Mapping[str, Any]) -> Memory:
         idempotency_key=row["idempotency_key"],
         derived_from=tuple(json.loads(derived_from)) if derived_from else (),
         source=load_source(source) if source else None,
+        fact=load_fact(fact) if fact else None,
+        origin=row["origin"],
+        written_by=row["written_by"],
+        reason=row["reason"],
+        accesses=row["accesses"],
+        outcome=row["outcome"],
     )
 
 
@@ -135,6 +161,26 @@ def dump_affect(affect: Affect | None) -> str | None:
     if affect is None:
         return None
     return dump_json({"valence": affect.valence, "arousal": affect.arousal, "label": affect.label})
+
+
+def fact_key(fact: Fact | None) -> bytes | None:
+    """16 bytes that facts which may supersede each other share: of subject, attribute and topic, however written."""
+    if fact is None:
+        return None
+    parts = (fact.subject, fact.attribute, fact.topic or "")
+    named = "\x1f".join(" ".join(part.casefold().split()) for part in parts)
+    return hashlib.blake2b(named.encode("utf-8"), digest_size=16).digest()
+
+
+def dump_fact(fact: Fact | None) -> str | None:
+    if fact is None:
+        return None
+    return dump_json({each.name: getattr(fact, each.name) for each in fields(fact)})
+
+
+def load_fact(text: str) -> Fact:
+    stored = json.loads(text)
+    return Fact(**{**stored, "span": tuple(stored["span"]) if stored["span"] else None})
 
 
 def dump_source(source: Source | None) -> str | None:

@@ -8,6 +8,9 @@ tombstone   keyed hashes of erased ids: stop imports from bringing them back, ho
 generation  one set of comparable vectors; the highest number is the current one
 cursor      how far an index has followed a partition
 setting     facts about the database itself
+task        work that a write left behind: fact keys to settle, sessions to summarise
+hold        scopes of which nothing may be erased
+receipt     what forget did, chained by tenant; no content
 """
 
 from __future__ import annotations
@@ -29,7 +32,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-REVISION: Final = "0001"
+REVISION: Final = "0002"
 """The migration that this code needs; revisions are numbers, so a newer one compares greater."""
 
 VERSION_TABLE: Final = "agentmem_schema"
@@ -48,6 +51,8 @@ partition = Table(
     Column("user_id", String, nullable=False),
     Column("agent_id", String, nullable=False),
     Column("head", BigInteger, nullable=False),
+    # Set when all of it is to be erased: from then on nobody reads it, and a crash cannot undo that.
+    Column("doomed_by", String),
     UniqueConstraint("tenant", "user_id", "agent_id", name="agentmem_partition_owner"),
     # A partition number is never used twice, so that a cache cannot take a new partition for one that is gone.
     sqlite_autoincrement=True,
@@ -89,6 +94,18 @@ version = Table(
     Column("closed_seq", BigInteger),
     # The write that brought the vector, where it came later than the row.
     Column("vector_seq", BigInteger),
+    # Hash of a fact's (subject, attribute, topic); null for what is no fact.
+    Column("fact_key", LargeBinary),
+    Column("fact", Text),
+    Column("restates", String),
+    Column("origin", String),
+    Column("written_by", String, nullable=False, server_default="caller"),
+    Column("reason", Text),
+    # Of the memory, not of the version: changed in place, and carried on by every new version.
+    Column("accesses", Integer, nullable=False, server_default="0"),
+    Column("outcome", Float, nullable=False, server_default="0"),
+    # The write that changed accesses or outcome.
+    Column("used_seq", BigInteger),
 )
 
 Index("agentmem_version_id", version.c.partition_id, version.c.id, version.c.version, unique=True)
@@ -106,6 +123,10 @@ for _name, _column in (
     ("closed", version.c.closed_seq),
     ("late_vector", version.c.vector_seq),
     ("source", version.c.source_name),
+    ("used", version.c.used_seq),
+    ("fact_key", version.c.fact_key),
+    ("origin", version.c.origin),
+    ("expiry", version.c.expires_at),
 ):
     # Few rows have these, and only the catch-up of an index asks for them.
     Index(
@@ -164,3 +185,41 @@ setting = Table(
     Column("name", String, primary_key=True),
     Column("value", LargeBinary, nullable=False),
 )
+
+task = Table(
+    "agentmem_task",
+    metadata,
+    Column("partition_id", _Number, ForeignKey("agentmem_partition.id"), primary_key=True),
+    Column("job", String, primary_key=True),
+    # Hexadecimal of a fact key, or the name of a session ("" for turns without one).
+    Column("key", String, primary_key=True),
+)
+
+hold = Table(
+    "agentmem_hold",
+    metadata,
+    Column("tenant", String, primary_key=True),
+    Column("user_id", String, primary_key=True),
+    Column("agent_id", String, primary_key=True),
+    Column("reason", Text, nullable=False),
+    Column("placed_at", BigInteger, nullable=False),
+)
+
+receipt = Table(
+    "agentmem_receipt",
+    metadata,
+    Column("tenant", String, primary_key=True),
+    # Places in the tenant's chain: 1, 2, 3, … without a gap. An erasure that stays pending has one entry more later.
+    Column("place", BigInteger, primary_key=True, autoincrement=False),
+    Column("id", String, nullable=False),
+    Column("subject", LargeBinary, nullable=False),
+    Column("status", String, nullable=False),
+    # The receipt as canonical JSON, without previous_hash and hash.
+    Column("body", Text, nullable=False),
+    # While pending: the rows and partitions that indexes must still drop, as JSON numbers.
+    Column("to_drop", Text),
+    Column("previous_hash", LargeBinary, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+)
+
+Index("agentmem_receipt_subject", receipt.c.subject)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,18 +17,23 @@ from agentmem.interfaces import (
     Embedded,
     EpisodicLog,
     Erasure,
+    ErasureRequest,
     Generation,
     Head,
     IndexBatch,
     IndexQuery,
     LogQuery,
+    Outlived,
     Revision,
+    Settle,
+    Task,
+    Use,
 )
 from agentmem.log import erasing, reading, tombstones, upkeep, writing
 from agentmem.log.engine import Database
 from agentmem.log.migrate import ensure_schema
 from agentmem.log.scoping import address
-from agentmem.records import Draft, Finding, ForgetMode, Memory, Scope
+from agentmem.records import Draft, Finding, ForgetMode, Hold, Memory, Receipt, Scope
 
 _CHECKPOINT_TRIES: Final = 5
 _CHECKPOINT_PAUSE_S: Final = 0.02
@@ -111,15 +117,76 @@ class SQLLog(EpisodicLog):
                 clock=self._clock,
             )
 
-    def erase(self, scope: Scope, ids: Sequence[str], *, mode: ForgetMode, dry_run: bool = False) -> Erasure:
+    def restore(self, scope: Scope, id: str, *, version: int | None, reason: str | None) -> Memory:
+        raise NotImplementedError
+
+    def erase(
+        self,
+        scope: Scope,
+        ids: Sequence[str],
+        *,
+        mode: ForgetMode,
+        dry_run: bool = False,
+        request: ErasureRequest | None = None,
+    ) -> Erasure:
         with self._reading() if dry_run else self._writing() as connection:
             if mode == "retire":
                 return erasing.retire(connection, scope, ids, dry_run=dry_run, clock=self._clock)
             return erasing.erase(connection, scope, ids, dry_run=dry_run, keyed=self._keyed, clock=self._clock)
 
-    def erase_everything(self, scope: Scope, *, dry_run: bool = False) -> Erasure:
+    def erase_everything(
+        self, scope: Scope, *, dry_run: bool = False, request: ErasureRequest | None = None
+    ) -> Erasure:
         with self._reading() if dry_run else self._writing() as connection:
             return erasing.erase_everything(connection, scope, dry_run=dry_run, keyed=self._keyed, clock=self._clock)
+
+    def resume(self) -> list[Erasure]:
+        raise NotImplementedError
+
+    def hold(self, scope: Scope, *, reason: str) -> Hold:
+        raise NotImplementedError
+
+    def release(self, scope: Scope) -> bool:
+        raise NotImplementedError
+
+    def holds(self, scope: Scope) -> list[Hold]:
+        raise NotImplementedError
+
+    def receipts(self, scope: Scope) -> list[Receipt]:
+        raise NotImplementedError
+
+    def unfinished_receipts(self) -> list[tuple[Receipt, Erasure]]:
+        raise NotImplementedError
+
+    def close_receipt(self, receipt: Receipt) -> Receipt:
+        raise NotImplementedError
+
+    def settle(self, decide: Settle, *, limit: int = 100) -> int:
+        raise NotImplementedError
+
+    def tasks(self, job: str, *, limit: int = 100) -> list[Task]:
+        raise NotImplementedError
+
+    def finish(self, task: Task) -> None:
+        raise NotImplementedError
+
+    def note_uses(self, uses: Sequence[Use]) -> None:
+        raise NotImplementedError
+
+    def changes(self, scope: Scope, start: datetime, end: datetime) -> list[Memory]:
+        raise NotImplementedError
+
+    def overdue(self, head: Head, *, at: datetime, outlived: Sequence[Outlived], limit: int) -> list[str]:
+        raise NotImplementedError
+
+    def files(self) -> Sequence[Path]:
+        raise NotImplementedError
+
+    def copies(self, contents: Sequence[str]) -> Mapping[str, int]:
+        raise NotImplementedError
+
+    def partitions_of(self, scope: Scope, ids: Sequence[str]) -> dict[str, int]:
+        raise NotImplementedError
 
     # --- reads
 

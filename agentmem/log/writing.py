@@ -242,6 +242,8 @@ def _next_version(old: Row, revision: Revision, ticket: Ticket, now: int, genera
         "recorded_from": now,
         "closed_seq": None,
         "vector_seq": None,
+        "written_by": revision.written_by,
+        "reason": revision.reason,
     }
     if not isinstance(revision.content, Unset):
         kept = ticket.generation if ticket.generation == generation else None

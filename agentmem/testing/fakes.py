@@ -253,7 +253,7 @@ class ScriptedExtractor(Extractor):
 
     def extract(self, request: ExtractionRequest) -> Sequence[ExtractedFact]:
         return [
-            ExtractedFact(subject, attribute, value, "affirmed", turn.id, found.start(), found.end(), turn.occurred_at)
+            ExtractedFact(subject, attribute, value, "affirmed", turn.id, found.start(), found.end())
             for turn in request.memories
             for subject, attribute, value in self._facts
             if (found := re.search(rf"\b{re.escape(value)}\b", turn.content))

@@ -146,4 +146,4 @@ class ExtractorTests(Suite):
 
     def test_a_time_is_aware(self, extractor: Extractor) -> None:
         for fact in extractor.extract(ExtractionRequest([memory(self.telling, id="telling")])):
-            assert fact.occurred_at is None or fact.occurred_at.tzinfo is not None
+            assert fact.valid_from is None or fact.valid_from.tzinfo is not None
