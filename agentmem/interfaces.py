@@ -61,13 +61,15 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Outlived:
-    """A retention rule as of a moment: memories of this kind that occurred before are expired.
+    """A retention rule as of a moment. Of several the first that matches a memory decides; the rest are not looked at.
 
-    Of ``tenant``, ``user`` and ``agent`` those that are None match all.
+    Args:
+        before: What occurred before is expired; None = nothing is: an exception to the rules behind it.
+        kinds: None matches all, as do ``tenant``, ``user`` and ``agent`` that are None.
     """
 
-    before: datetime
-    kind: Kind | None = None
+    before: datetime | None
+    kinds: frozenset[str] | None = None
     tenant: str | None = None
     user: str | None = None
     agent: str | None = None
@@ -85,7 +87,7 @@ class LogQuery:
         as_of: Only what was true in the world then (``valid_from <= as_of < valid_to``).
         known_at: The versions that the log held then; unset = the current ones.
         unexpired_at: Only what has not expired then.
-        outlived: Not what these retention rules let expire.
+        outlived: Not what these retention rules let expire; in their order.
         ended_at: Not what had stopped being true in the world then (``valid_to <= ended_at``).
         retired: Also the last version of each retired memory.
         folded: Not facts that only restate another.
