@@ -13,6 +13,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
@@ -22,10 +23,13 @@ from agentmem.manager import Client, MemoryManager
 from agentmem.records import (
     UNSET,
     Affect,
+    Diff,
     Document,
     Draft,
     ForgetMode,
     Health,
+    Hit,
+    Hold,
     Integrity,
     Kind,
     Memory,
@@ -161,13 +165,30 @@ class AsyncMemoryManager:
         scope: Scope,
         kinds: Iterable[str] | None = None,
         where: Mapping[str, Any] | None = None,
+        as_of: datetime | None = None,
+        known_at: datetime | None = None,
         limit: int = 100,
         cursor: str | None = None,
     ) -> Page:
-        return await self._call(self.sync.list, scope=scope, kinds=kinds, where=where, limit=limit, cursor=cursor)
+        return await self._call(
+            self.sync.list,
+            scope=scope,
+            kinds=kinds,
+            where=where,
+            as_of=as_of,
+            known_at=known_at,
+            limit=limit,
+            cursor=cursor,
+        )
 
     async def history(self, id: str, /, *, scope: Scope) -> Sequence[Memory]:
         return await self._call(self.sync.history, id, scope=scope)
+
+    async def why(self, id: str, /, *, scope: Scope) -> Sequence[Memory]:
+        return await self._call(self.sync.why, id, scope=scope)
+
+    async def diff(self, *, scope: Scope, start: datetime, end: datetime) -> Diff:
+        return await self._call(self.sync.diff, scope=scope, start=start, end=end)
 
     async def update(
         self,
@@ -178,7 +199,12 @@ class AsyncMemoryManager:
         content: str | Unset = UNSET,
         metadata: Mapping[str, Any] | Unset | None = UNSET,
         importance: float | Unset | None = UNSET,
+        affect: Affect | Unset | None = UNSET,
+        valid_from: datetime | Unset = UNSET,
+        valid_to: datetime | Unset | None = UNSET,
+        expires_at: datetime | Unset | None = UNSET,
         expected_version: int | None = None,
+        reason: str | None = None,
     ) -> Memory:
         return await self._call(
             self.sync.update,
@@ -187,8 +213,23 @@ class AsyncMemoryManager:
             content=content,
             metadata=metadata,
             importance=importance,
+            affect=affect,
+            valid_from=valid_from,
+            valid_to=valid_to,
+            expires_at=expires_at,
             expected_version=expected_version,
+            reason=reason,
         )
+
+    async def restore(
+        self, id: str, /, *, scope: Scope, version: int | None = None, reason: str | None = None
+    ) -> Memory:
+        return await self._call(self.sync.restore, id, scope=scope, version=version, reason=reason)
+
+    async def feedback(
+        self, target: str | Memory | Hit | Retrieval | Iterable[str | Memory | Hit], /, *, scope: Scope, outcome: float
+    ) -> None:
+        await self._call(self.sync.feedback, target, scope=scope, outcome=outcome)
 
     async def forget(
         self,
@@ -202,6 +243,7 @@ class AsyncMemoryManager:
         dry_run: bool = False,
         verify: bool = False,
         reason: str | None = None,
+        requested_by: str | None = None,
     ) -> Receipt:
         return await self._call(
             self.sync.forget,
@@ -213,7 +255,20 @@ class AsyncMemoryManager:
             dry_run=dry_run,
             verify=verify,
             reason=reason,
+            requested_by=requested_by,
         )
+
+    async def receipts(self, *, scope: Scope) -> Sequence[Receipt]:
+        return await self._call(self.sync.receipts, scope=scope)
+
+    async def hold(self, *, scope: Scope, reason: str) -> Hold:
+        return await self._call(self.sync.hold, scope=scope, reason=reason)
+
+    async def release(self, *, scope: Scope) -> bool:
+        return await self._call(self.sync.release, scope=scope)
+
+    async def holds(self, *, scope: Scope) -> Sequence[Hold]:
+        return await self._call(self.sync.holds, scope=scope)
 
     async def compress(self, *, scope: Scope, max_tokens: int = 200) -> Sequence[Memory]:
         return await self._call(self.sync.compress, scope=scope, max_tokens=max_tokens)
@@ -227,8 +282,16 @@ class AsyncMemoryManager:
         self.sync.bind(scope)
         return AsyncBoundMemory(self, scope)
 
-    async def export_to(self, path: str | os.PathLike[str], /, *, scope: Scope) -> int:
-        return await self._call(self.sync.export_to, path, scope=scope)
+    async def export_to(
+        self,
+        path: str | os.PathLike[str],
+        /,
+        *,
+        scope: Scope,
+        as_of: datetime | None = None,
+        known_at: datetime | None = None,
+    ) -> int:
+        return await self._call(self.sync.export_to, path, scope=scope, as_of=as_of, known_at=known_at)
 
     async def import_from(
         self,
@@ -243,6 +306,9 @@ class AsyncMemoryManager:
         return await self._call(
             self.sync.import_from, path, scope=scope, trust=trust, encoding=encoding, progress=progress
         )
+
+    async def backup(self, path: str | os.PathLike[str], /) -> Path:
+        return await self._call(self.sync.backup, path)
 
     async def stats(self) -> Stats:
         return await self._call(self.sync.stats)
@@ -320,11 +386,39 @@ class AsyncBoundMemory:
     async def history(self, id: str, /) -> Sequence[Memory]:
         return await self._memory.history(id, scope=self.scope)
 
+    async def why(self, id: str, /) -> Sequence[Memory]:
+        return await self._memory.why(id, scope=self.scope)
+
+    async def diff(self, *, start: datetime, end: datetime) -> Diff:
+        return await self._memory.diff(scope=self.scope, start=start, end=end)
+
+    async def restore(self, id: str, /, *, version: int | None = None, reason: str | None = None) -> Memory:
+        return await self._memory.restore(id, scope=self.scope, version=version, reason=reason)
+
+    async def feedback(
+        self, target: str | Memory | Hit | Retrieval | Iterable[str | Memory | Hit], /, *, outcome: float
+    ) -> None:
+        await self._memory.feedback(target, scope=self.scope, outcome=outcome)
+
+    async def receipts(self) -> Sequence[Receipt]:
+        return await self._memory.receipts(scope=self.scope)
+
+    async def hold(self, *, reason: str) -> Hold:
+        return await self._memory.hold(scope=self.scope, reason=reason)
+
+    async def release(self) -> bool:
+        return await self._memory.release(scope=self.scope)
+
+    async def holds(self) -> Sequence[Hold]:
+        return await self._memory.holds(scope=self.scope)
+
     async def compress(self, *, max_tokens: int = 200) -> Sequence[Memory]:
         return await self._memory.compress(scope=self.scope, max_tokens=max_tokens)
 
-    async def export_to(self, path: str | os.PathLike[str], /) -> int:
-        return await self._memory.export_to(path, scope=self.scope)
+    async def export_to(
+        self, path: str | os.PathLike[str], /, *, as_of: datetime | None = None, known_at: datetime | None = None
+    ) -> int:
+        return await self._memory.export_to(path, scope=self.scope, as_of=as_of, known_at=known_at)
 
     async def import_from(
         self,

@@ -7,7 +7,19 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from agentmem.records import Document, Integrity, Memory, Page, Receipt, Retrieval, Scope, Turn
+from agentmem.records import (
+    Diff,
+    Document,
+    Hit,
+    Hold,
+    Integrity,
+    Memory,
+    Page,
+    Receipt,
+    Retrieval,
+    Scope,
+    Turn,
+)
 
 if TYPE_CHECKING:
     from agentmem.manager import MemoryManager
@@ -55,13 +67,49 @@ class BoundMemory:
         """As ``MemoryManager.history``."""
         return self._memory.history(id, scope=self.scope)
 
+    def why(self, id: str, /) -> Sequence[Memory]:
+        """As ``MemoryManager.why``."""
+        return self._memory.why(id, scope=self.scope)
+
+    def diff(self, *, start: datetime, end: datetime) -> Diff:
+        """As ``MemoryManager.diff``."""
+        return self._memory.diff(scope=self.scope, start=start, end=end)
+
+    def restore(self, id: str, /, *, version: int | None = None, reason: str | None = None) -> Memory:
+        """As ``MemoryManager.restore``."""
+        return self._memory.restore(id, scope=self.scope, version=version, reason=reason)
+
+    def feedback(
+        self, target: str | Memory | Hit | Retrieval | Iterable[str | Memory | Hit], /, *, outcome: float
+    ) -> None:
+        """As ``MemoryManager.feedback``."""
+        self._memory.feedback(target, scope=self.scope, outcome=outcome)
+
+    def receipts(self) -> Sequence[Receipt]:
+        """As ``MemoryManager.receipts``."""
+        return self._memory.receipts(scope=self.scope)
+
+    def hold(self, *, reason: str) -> Hold:
+        """As ``MemoryManager.hold``."""
+        return self._memory.hold(scope=self.scope, reason=reason)
+
+    def release(self) -> bool:
+        """As ``MemoryManager.release``."""
+        return self._memory.release(scope=self.scope)
+
+    def holds(self) -> Sequence[Hold]:
+        """As ``MemoryManager.holds``."""
+        return self._memory.holds(scope=self.scope)
+
     def compress(self, *, max_tokens: int = 200) -> Sequence[Memory]:
         """As ``MemoryManager.compress``."""
         return self._memory.compress(scope=self.scope, max_tokens=max_tokens)
 
-    def export_to(self, path: str | os.PathLike[str], /) -> int:
+    def export_to(
+        self, path: str | os.PathLike[str], /, *, as_of: datetime | None = None, known_at: datetime | None = None
+    ) -> int:
         """As ``MemoryManager.export_to``."""
-        return self._memory.export_to(path, scope=self.scope)
+        return self._memory.export_to(path, scope=self.scope, as_of=as_of, known_at=known_at)
 
     def import_from(
         self,

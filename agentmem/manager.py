@@ -537,7 +537,8 @@ class MemoryManager:
         from agentmem.portability import export_to
 
         self._require(scope)
-        return export_to(self, _require_path(path), scope=scope)
+        query = LogQuery(scope=scope, writable=True, unexpired_at=self._clock())
+        return export_to(self._log, _require_path(path), query)
 
     def import_from(
         self,

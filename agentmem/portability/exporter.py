@@ -9,37 +9,31 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO, Final, Protocol
+from typing import Any, BinaryIO, Final
 
 from agentmem.errors import BackendError, InvalidInput
-from agentmem.records import Memory, Page, Scope
+from agentmem.interfaces import EpisodicLog, LogQuery
+from agentmem.records import Memory, Scope
+from agentmem.retrieval.listing import matching
 
 FORMAT: Final = "agentmem-export"
 FORMAT_VERSION: Final = 1
 
-_PAGE: Final = 1_000
 _MOST: Final = 10**18
 """Stands for every count while the manifest's room is measured."""
 
 
-class Shelf(Protocol):
-    """What an export reads from."""
+def export_to(log: EpisodicLog, path: Path, query: LogQuery) -> int:
+    """How many memories were written: what the query finds, each with its history, oldest version first.
 
-    def list(self, *, scope: Scope, limit: int = ..., cursor: str | None = ...) -> Page: ...
-
-    def history(self, id: str, /, *, scope: Scope) -> Sequence[Memory]: ...
-
-
-def export_to(memory: Shelf, path: Path, *, scope: Scope) -> int:
-    """How many memories were written: what the scope may change, each with its history, oldest version first.
-
-    The file appears whole under its name or not at all, readable by its owner alone. Its first line is the manifest:
-    format, version, scope, counts, and the SHA-256 of everything behind it.
+    A query for another moment (``as_of``, ``known_at``) exports the one version of then. The file appears whole under
+    its name or not at all, readable by its owner alone. Its first line is the manifest: format, version, scope, counts,
+    and the SHA-256 of everything behind it.
     """
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with open(part, "w+b", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
-            count = _write(file, memory, scope)
+            count = _write(file, log, query)
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
@@ -52,12 +46,12 @@ def export_to(memory: Shelf, path: Path, *, scope: Scope) -> int:
     return count
 
 
-def _write(file: BinaryIO, memory: Shelf, scope: Scope) -> int:
+def _write(file: BinaryIO, log: EpisodicLog, query: LogQuery) -> int:
     # The manifest stands before what it counts: its room is left open and filled at the end.
-    room = len(_manifest(scope, memories=_MOST, lines=_MOST, sha256="0" * 64))
+    room = len(_manifest(query.scope, memories=_MOST, lines=_MOST, sha256="0" * 64))
     file.write(b" " * room + b"\n")
     digest, memories, lines = hashlib.sha256(), 0, 0
-    for versions in _histories(memory, scope):
+    for versions in _histories(log, query):
         memories += 1
         for version in versions:
             line = _json(version.to_dict()) + b"\n"
@@ -65,7 +59,7 @@ def _write(file: BinaryIO, memory: Shelf, scope: Scope) -> int:
             file.write(line)
             lines += 1
     file.seek(0)
-    file.write(_manifest(scope, memories=memories, lines=lines, sha256=digest.hexdigest()).ljust(room))
+    file.write(_manifest(query.scope, memories=memories, lines=lines, sha256=digest.hexdigest()).ljust(room))
     return memories
 
 
@@ -83,21 +77,10 @@ def _manifest(scope: Scope, *, memories: int, lines: int, sha256: str) -> bytes:
     )
 
 
-def _histories(memory: Shelf, scope: Scope) -> Iterator[Sequence[Memory]]:
-    cursor: str | None = None
-    while True:
-        page = memory.list(scope=scope, limit=_PAGE, cursor=cursor)
-        for found in page:
-            if _owns(scope, found.scope):
-                yield [found] if found.version == 1 else memory.history(found.id, scope=scope)
-        cursor = page.cursor
-        if cursor is None:
-            return
-
-
-def _owns(scope: Scope, owner: Scope) -> bool:
-    """Whether the scope may change the owner's rows: a layer that it only reads is exported with its own agent."""
-    return owner.user == scope.user and scope.agent in (None, owner.agent)
+def _histories(log: EpisodicLog, query: LogQuery) -> Iterator[Sequence[Memory]]:
+    is_of_now = query.as_of is None and query.known_at is None
+    for found in matching(log, query, None):
+        yield log.history(query.scope, found.id) if is_of_now and found.version > 1 else [found]
 
 
 def _json(value: Any) -> bytes:

@@ -119,7 +119,7 @@ def import_from(
             hint=f"It takes {DECLARED}, {', '.join(INTEGRITIES)}.",
         )
     _require_encoding(encoding)
-    taking = _Taking(memory, scope, trust)
+    taking = _Taking(memory, scope, trust, origin=str(path))
     tell = progress or (lambda done, total: None)
     if path.is_dir():
         _take_folder(taking, path, encoding, tell)
@@ -200,6 +200,7 @@ class _Taking:
     memory: Library
     scope: Scope
     trust: str
+    origin: str
     stored: int = 0
     replaced: int = 0
     unchanged: int = 0
@@ -278,7 +279,8 @@ class _Taking:
     def _of_turn(self, found: FoundTurn) -> _Ready:
         (draft,) = self.memory.drafts([found.turn], scope=self.scope)
         id = _id(self.scope, draft.idempotency_key or "")
-        return _Ready(found.place, self.scope, replace(draft, id=id, integrity=self._integrity(draft.integrity)))
+        draft = replace(draft, id=id, integrity=self._integrity(draft.integrity), origin=draft.origin or self.origin)
+        return _Ready(found.place, self.scope, draft)
 
     def _of_history(self, found: FoundHistory) -> _Ready:
         versions = found.versions
@@ -417,18 +419,22 @@ def _draft(memory: Memory, *, session: str | None) -> Draft:
         length=0,
         id=memory.id,
         valid_from=memory.valid_from,
-        valid_to=memory.valid_to,
+        # What settling closed it will close again, if what superseded it is taken in too.
+        valid_to=None if memory.fact and memory.fact.superseded_by else memory.valid_to,
+        fact=memory.fact and replace(memory.fact, superseded_by=None, restates=None, times=1),
+        origin=memory.origin,
+        written_by=memory.written_by,
+        reason=memory.reason,
     )
 
 
 def _replayable(versions: Sequence[Memory]) -> bool:
     """Whether updates alone lead from the first version to the last; if not, the last one is all that is taken."""
-    first = _draft(versions[0], session=None)
-    return all(
-        replace(_draft(version, session=None), content="", metadata={}, importance=None)
-        == replace(first, content="", metadata={}, importance=None)
+    first, *later = (
+        replace(_draft(version, session=None), content="", metadata={}, importance=None, reason=None)
         for version in versions
     )
+    return all(version == first and version.fact is None for version in later)
 
 
 def _same(one: Memory, other: Memory) -> bool:

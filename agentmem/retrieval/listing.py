@@ -1,0 +1,86 @@
+"""Memories in the order stored, a page at a time, and the cursors that go on behind a page."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from agentmem.errors import InvalidInput
+from agentmem.interfaces import EpisodicLog, LogQuery
+from agentmem.records import Memory, Page
+from agentmem.where import memory_columns, parse_where
+
+MAX_PAGE: Final = 10_000
+_READ_AT_ONCE: Final = 1_000
+
+Place = tuple[int, int]
+"""Where a memory stands in a listing: its partition and its position."""
+
+
+def page_of(
+    log: EpisodicLog, query: LogQuery, where: Mapping[str, Any] | None, *, limit: int, cursor: str | None
+) -> Page:
+    """At most ``limit`` memories that match, behind the cursor.
+
+    Raises:
+        InvalidInput: a limit outside 1 to 10,000, or a cursor that no page gave.
+    """
+    if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= MAX_PAGE:
+        raise InvalidInput(f"limit must be a whole number from 1 to {MAX_PAGE:,}, not {limit!r}.")
+    found: list[Memory] = []
+    reached: Place | None = None
+    for place, memory in _placed(log, query, where, after=_after(cursor)):
+        if len(found) == limit:
+            return Page(tuple(found), _cursor(reached))
+        found.append(memory)
+        reached = place
+    return Page(tuple(found))
+
+
+def matching(log: EpisodicLog, query: LogQuery, where: Mapping[str, Any] | None) -> Iterator[Memory]:
+    """Every memory that matches."""
+    return (memory for _, memory in _placed(log, query, where, after=None))
+
+
+def _placed(
+    log: EpisodicLog, query: LogQuery, where: Mapping[str, Any] | None, *, after: Place | None
+) -> Iterator[tuple[Place, Memory]]:
+    """The memories that match, each with the place behind which a listing goes on."""
+    predicate = parse_where(where)
+    for column in ("session", "origin"):
+        # Read one session, one source, instead of looking through all.
+        if where and getattr(query, column) is None and isinstance(where.get(column), str):
+            query = replace(query, **{column: where[column]})
+    while True:
+        page = log.read(replace(query, after=after, limit=_READ_AT_ONCE))
+        partitions = {(head.user, head.agent): head.partition for head in log.heads(query.scope)}
+        for memory in page:
+            partition = partitions.get((memory.scope.user, memory.scope.agent))
+            if partition is None:
+                continue  # forgotten meanwhile, with its whole layer
+            after = partition, memory.position
+            if predicate is None or predicate(memory_columns(memory)):
+                yield after, memory
+        if len(page) < _READ_AT_ONCE:
+            return
+
+
+def _cursor(place: Place | None) -> str:
+    return base64.urlsafe_b64encode(json.dumps(place).encode()).decode().rstrip("=")
+
+
+def _after(cursor: str | None) -> Place | None:
+    if cursor is None:
+        return None
+    try:
+        padded = cursor + "=" * (-len(cursor) % 4)
+        place = json.loads(base64.urlsafe_b64decode(padded.encode("ascii")))
+    except (ValueError, TypeError, AttributeError, RecursionError, binascii.Error):
+        place = None
+    if not isinstance(place, list) or [type(number) for number in place] != [int, int] or max(place) >= 1 << 63:
+        raise InvalidInput("The cursor is none that a page gave.", hint="Pass it on as it stood there.")
+    return place[0], place[1]
