@@ -486,10 +486,10 @@ def test_an_export_that_fails_leaves_what_was_there(
     before = file.read_bytes()
     assert file.stat().st_mode & 0o077 == 0
 
-    def broken(**_: Any) -> None:
+    def broken(_: Any) -> None:
         raise StoreFull("The disk is full.")
 
-    monkeypatch.setattr(memory, "list", broken)
+    monkeypatch.setattr(memory.log, "read", broken)
     with pytest.raises(StoreFull):
         memory.export_to(file, scope=ANA)
     assert file.read_bytes() == before
