@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from agentmem.errors import AgentMemError
-from agentmem.records import Hit, Memory, Receipt
+from agentmem.records import Diff, Hit, Memory, Receipt
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -108,6 +108,10 @@ def _words(hit: Hit) -> Any:
 
     words = Text(safe(hit.content))
     words.append(f"\n{hit.id}", "dim")
+    for label in hit.labels:
+        words.append(f" {label}", "yellow")
+    for correction in hit.corrections:
+        words.append(f"\nnow: {safe(correction.content)}", "yellow")
     if hit.signals:
         words.append(f"\n{signals(hit)}", "cyan")
     return words
@@ -117,6 +121,21 @@ def signals(hit: Hit) -> str:
     """``dense .31 · lexical .62``, the strongest first; what said nothing is left out."""
     strongest = sorted(hit.signals.items(), key=lambda item: -item[1])
     return " · ".join(f"{name} {value:.2f}" for name, value in strongest if abs(value) >= 0.005)
+
+
+def difference(found: Diff) -> Table:
+    """What was added, changed, retired and erased, a memory a line."""
+    ended = {change.after.id for change in found.ended if change.after}
+    rows = [["added", memory.kind, "", memory.content] for memory in found.added]
+    for change in found.changed:
+        before, after = change.before, change.after
+        assert before is not None and after is not None
+        what = "no longer true" if after.id in ended else "changed"
+        rows.append([what, after.kind, "" if before.content == after.content else before.content, after.content])
+    rows += [["hidden", memory.kind, memory.content, ""] for memory in found.retired]
+    if found.erased:
+        rows.append(["erased", "", memories_in_words(found.erased), ""])
+    return table("", "kind", "before", "after", rows=rows)
 
 
 def pairs(values: Mapping[str, Any]) -> Table:
@@ -141,10 +160,22 @@ def receipt(given: Receipt) -> Table:
         "status": given.status,
         "remaining": "; ".join(given.remaining),
         "verified": {None: None, True: "looked for, and not found", False: "NO: still found"}[given.verified],
+        "checks": "; ".join(given.checks),
+        "still nearly the same": ", ".join(given.similar),
+        "requested by": given.requested_by,
         "reason": given.reason,
         "receipt": given.id,
     }
     return pairs({name: value for name, value in shown.items() if value not in (None, "")})
+
+
+def receipts(given: Iterable[Receipt]) -> Table:
+    """What was ever erased, a receipt a line."""
+    rows = [
+        [each.id, day(each.requested_at), each.status, each.memories, each.requested_by or "", each.reason or ""]
+        for each in given
+    ]
+    return table("receipt", "asked", "status", "memories", "by", "reason", rows=rows)
 
 
 def memories_in_words(count: int) -> str:
