@@ -7,7 +7,7 @@ import json
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import lru_cache
 from typing import Any, Final
 
@@ -19,6 +19,8 @@ from agentmem.interfaces import IndexRow
 from agentmem.log.schema import partition, version
 from agentmem.records import Affect, Draft, Fact, Memory, Scope, Source
 
+Row = Mapping[str, Any]
+
 _NOT_IN_A_MEMORY: Final = (
     "terms",
     "length",
@@ -29,6 +31,7 @@ _NOT_IN_A_MEMORY: Final = (
     "used_seq",
     "fact_key",
     "restates",
+    "stated_to",
 )
 
 MEMORY_COLUMNS: Final = (
@@ -92,7 +95,7 @@ def row_of(draft: Draft, *, partition_id: int, seq: int, recorded_from: int, gen
         "closed_seq": None,
         "vector_seq": None,
         "fact_key": fact_key(draft.fact),
-        "fact": dump_fact(draft.fact),
+        "fact": dump_fact(as_said(draft.fact)) if draft.fact else None,
         "restates": None,
         "origin": draft.origin or (draft.source.name if draft.source else None),
         "written_by": draft.written_by,
@@ -100,10 +103,27 @@ def row_of(draft: Draft, *, partition_id: int, seq: int, recorded_from: int, gen
         "accesses": 0,
         "outcome": 0.0,
         "used_seq": None,
+        "stated_to": to_micros(draft.valid_to),
     }
 
 
-def memory_of(row: RowMapping | Mapping[str, Any]) -> Memory:
+def next_version(row: Row, *, seq: int, now: int, changed: Row) -> Row:
+    """The version that follows ``row``: what is not changed is carried on, use and settled state included."""
+    return {
+        **row,
+        "seq": seq,
+        "version": row["version"] + 1,
+        # A clock that jumped back must not end the version before ahead of its beginning.
+        "recorded_from": max(now, row["recorded_from"] + 1),
+        "recorded_to": None,
+        "closed_seq": None,
+        "vector_seq": None,
+        "used_seq": None,
+        **changed,
+    }
+
+
+def memory_of(row: RowMapping | Row) -> Memory:
     """The memory of a row of MEMORY_COLUMNS.
 
     Raises:
@@ -172,9 +192,12 @@ def fact_key(fact: Fact | None) -> bytes | None:
     return hashlib.blake2b(named.encode("utf-8"), digest_size=16).digest()
 
 
-def dump_fact(fact: Fact | None) -> str | None:
-    if fact is None:
-        return None
+def as_said(fact: Fact) -> Fact:
+    """The fact without what settling worked out."""
+    return replace(fact, superseded_by=None, restates=None, times=1)
+
+
+def dump_fact(fact: Fact) -> str:
     return dump_json({each.name: getattr(fact, each.name) for each in fields(fact)})
 
 

@@ -104,8 +104,10 @@ version = Table(
     # Of the memory, not of the version: changed in place, and carried on by every new version.
     Column("accesses", Integer, nullable=False, server_default="0"),
     Column("outcome", Float, nullable=False, server_default="0"),
-    # The write that changed accesses or outcome.
+    # The write that changed accesses, outcome, or how often a fact was said.
     Column("used_seq", BigInteger),
+    # valid_to as it was given; what settling closes has a valid_to that was not.
+    Column("stated_to", BigInteger),
 )
 
 Index("agentmem_version_id", version.c.partition_id, version.c.id, version.c.version, unique=True)

@@ -5,22 +5,35 @@ from __future__ import annotations
 import importlib
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from agentmem.clock import Clock, to_micros
 from agentmem.errors import IdempotencyConflict, InvalidInput, VersionConflict, unknown_memory
 from agentmem.interfaces import Revision
-from agentmem.log import reading
-from agentmem.log.rows import content_hash, dump_json, dump_source, load_source, memory_of, row_of
+from agentmem.log import reading, tasks
+from agentmem.log.rows import (
+    Row,
+    as_said,
+    content_hash,
+    dump_affect,
+    dump_fact,
+    dump_json,
+    dump_source,
+    fact_key,
+    load_fact,
+    load_source,
+    memory_of,
+    next_version,
+    row_of,
+)
 from agentmem.log.schema import generation, lineage, partition, version
 from agentmem.log.scoping import address, parameters
-from agentmem.records import Draft, Memory, Scope, Unset
-
-Row = Mapping[str, Any]
+from agentmem.records import Draft, Fact, Memory, Scope, Unset
 
 
 class Ticket(NamedTuple):
@@ -70,6 +83,7 @@ def append(
         standing.close()
     _require_new(connection, scope, [draft.id for draft in drafts if draft.id])
     _insert(connection, ticket.partition_id, rows)
+    tasks.leave_settling(connection, ticket.partition_id, (row["fact_key"] for row in rows))
     return [memory_of({**row, **owner}) for row in answer]
 
 
@@ -95,10 +109,12 @@ def revise(
             f"Memory {id} is at version {old['version']}, not {expected_version}.",
             hint="Read it again with get() and repeat the change on what you find.",
         )
-    now = max(to_micros(clock()), old["recorded_from"] + 1)
-    new = _next_version(old, revision, ticket, now, generation)
-    close_versions(connection, partition_id, [old["seq"]], seq=ticket.first_seq, now=now)
+    kept = ticket.generation if ticket.generation == generation else None
+    new = next_version(old, seq=ticket.first_seq, now=to_micros(clock()), changed=_changes(old, revision, kept))
+    close_versions(connection, partition_id, [old["seq"]], seq=ticket.first_seq, now=new["recorded_from"])
     connection.execute(_insert_version, [new])
+    if any(new[name] != old[name] for name in _SETTLED_BY):
+        tasks.leave_settling(connection, partition_id, (old["fact_key"], new["fact_key"]))
     return memory_of({**new, **reading.owner(connection, partition_id)})
 
 
@@ -195,8 +211,8 @@ class _Standing:
         if all(row[name] == value for name, value in given.items()):
             return row
         self._closed.append(row["seq"])
-        recorded_from = max(self._now, row["recorded_from"] + 1)
-        return {**row, **given, "seq": seq, "version": row["version"] + 1, "recorded_from": recorded_from}
+        changed = {**given, "written_by": draft.written_by, "reason": draft.reason}
+        return next_version(row, seq=seq, now=self._now, changed=changed)
 
     def close(self) -> None:
         """End what was replaced and what no draft took."""
@@ -235,33 +251,48 @@ def _insert(connection: Connection, partition_id: int, rows: Sequence[Row]) -> N
         connection.execute(insert(lineage), descent)
 
 
-def _next_version(old: Row, revision: Revision, ticket: Ticket, now: int, generation: int | None) -> Row:
-    changed: dict[str, Any] = {
-        "seq": ticket.first_seq,
-        "version": old["version"] + 1,
-        "recorded_from": now,
-        "closed_seq": None,
-        "vector_seq": None,
-        "written_by": revision.written_by,
-        "reason": revision.reason,
-    }
+_SETTLED_BY: Final = ("fact", "valid_from", "stated_to")
+"""What decides how a fact stands among those of its key."""
+
+
+def _changes(old: Row, revision: Revision, generation: int | None) -> Row:
+    changed: dict[str, Any] = {"written_by": revision.written_by, "reason": revision.reason}
     if not isinstance(revision.content, Unset):
-        kept = ticket.generation if ticket.generation == generation else None
         changed |= {
             "content": revision.content,
             "content_hash": content_hash(revision.content),
             "terms": revision.terms,
             "length": revision.length,
-            "generation": kept,
-            "vector": revision.vector if kept is not None else None,
+            "generation": generation,
+            "vector": revision.vector if generation is not None else None,
         }
     if not isinstance(revision.metadata, Unset):
         changed["metadata"] = dump_json(revision.metadata)
     if not isinstance(revision.importance, Unset):
         changed["importance"] = revision.importance
+    if not isinstance(revision.affect, Unset):
+        changed["affect"] = dump_affect(revision.affect)
     if not isinstance(revision.source, Unset):
         changed["source"] = dump_source(revision.source)
-    return {**old, **changed}
+    if not isinstance(revision.fact, Unset):
+        changed |= _fact_of(old, revision.fact)
+    if not isinstance(revision.valid_from, Unset):
+        changed["valid_from"] = to_micros(revision.valid_from)
+    if not isinstance(revision.valid_to, Unset):
+        changed |= {"valid_to": to_micros(revision.valid_to), "stated_to": to_micros(revision.valid_to)}
+    if not isinstance(revision.expires_at, Unset):
+        changed["expires_at"] = to_micros(revision.expires_at)
+    return changed
+
+
+def _fact_of(old: Row, fact: Fact) -> Row:
+    """The columns of a fact in place of the old row's; under the same key it stands as it did until it is settled."""
+    key = fact_key(fact)
+    if key == old["fact_key"]:
+        settled = load_fact(old["fact"])
+        kept = replace(fact, superseded_by=settled.superseded_by, restates=settled.restates, times=settled.times)
+        return {"fact": dump_fact(kept)}
+    return {"fact_key": key, "fact": dump_fact(as_said(fact)), "restates": None, "valid_to": old["stated_to"]}
 
 
 def _headings(source: str | None) -> tuple[str, ...]:

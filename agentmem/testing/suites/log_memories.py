@@ -19,7 +19,7 @@ from agentmem.errors import (
     VersionConflict,
 )
 from agentmem.interfaces import EpisodicLog, LogQuery, Revision
-from agentmem.records import Affect, Draft, Memory, Scope, Source
+from agentmem.records import Affect, Draft, Fact, Memory, Scope, Source
 from agentmem.testing.fakes import A_MONDAY, draft
 from agentmem.testing.suites.base import ODD_TEXTS, in_threads
 from agentmem.testing.suites.log_base import (
@@ -57,6 +57,10 @@ class MemoryPromises(LogSuite):
             source=Source("guide.md", ("Cities", "Lisbon"), 3, 10, 37),
             valid_from=A_MONDAY - timedelta(days=9),
             valid_to=A_MONDAY + timedelta(days=9),
+            fact=Fact("user", "home", "Lisbon", "ended", topic="second", span=(3, 9)),
+            origin="chat.json",
+            written_by="import",
+            reason="moved here",
         )
         stored = append_one(log, ANA, given)
         given_names = {field.name for field in fields(Draft)} & {field.name for field in fields(Memory)} - {"id"}

@@ -25,9 +25,11 @@ def upgrade() -> None:
         sa.Column("accesses", sa.Integer(), nullable=False, server_default="0"),
         sa.Column("outcome", sa.Float(), nullable=False, server_default="0"),
         sa.Column("used_seq", sa.BigInteger(), nullable=True),
+        sa.Column("stated_to", sa.BigInteger(), nullable=True),
     ):
         op.add_column("agentmem_version", column)
-    for name, column in (
+    op.execute("UPDATE agentmem_version SET origin = source_name WHERE source_name IS NOT NULL")
+    for name, indexed in (
         ("used", "used_seq"),
         ("fact_key", "fact_key"),
         ("origin", "origin"),
@@ -36,10 +38,10 @@ def upgrade() -> None:
         op.create_index(
             f"agentmem_version_{name}",
             "agentmem_version",
-            ["partition_id", column],
+            ["partition_id", indexed],
             unique=False,
-            sqlite_where=sa.text(f"{column} IS NOT NULL"),
-            postgresql_where=sa.text(f"{column} IS NOT NULL"),
+            sqlite_where=sa.text(f"{indexed} IS NOT NULL"),
+            postgresql_where=sa.text(f"{indexed} IS NOT NULL"),
         )
     op.create_table(
         "agentmem_task",
