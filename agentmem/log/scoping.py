@@ -1,6 +1,7 @@
 """Who may see what: the only place where a scope becomes a condition. Every SELECT of memories goes through here.
 
 A condition holds named parameters, so that statements are built once per kind of scope; ``parameters`` fills them.
+A partition that is to be erased as a whole is nobody's from that moment on, neither to read nor to write.
 """
 
 from __future__ import annotations
@@ -14,7 +15,10 @@ from agentmem.records import Scope
 
 Reader = Literal["user+agent", "user", "agent"]
 
-_TENANT: Final = partition.c.tenant == bindparam("scope_tenant")
+STANDS: Final = partition.c.doomed_by.is_(None)
+"""The partitions of which there is no wish to erase them."""
+
+_TENANT: Final = and_(partition.c.tenant == bindparam("scope_tenant"), STANDS)
 _USER: Final = partition.c.user_id == bindparam("scope_user")
 _AGENT: Final = partition.c.agent_id == bindparam("scope_agent")
 _NO_USER: Final = partition.c.user_id == ""

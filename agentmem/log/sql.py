@@ -29,7 +29,7 @@ from agentmem.interfaces import (
     Task,
     Use,
 )
-from agentmem.log import erasing, reading, tombstones, upkeep, writing
+from agentmem.log import erasing, reading, tasks, tombstones, upkeep, writing
 from agentmem.log.engine import Database
 from agentmem.log.migrate import ensure_schema
 from agentmem.log.scoping import address
@@ -165,10 +165,12 @@ class SQLLog(EpisodicLog):
         raise NotImplementedError
 
     def tasks(self, job: str, *, limit: int = 100) -> list[Task]:
-        raise NotImplementedError
+        with self._reading() as connection:
+            return tasks.waiting(connection, job, limit=limit)
 
     def finish(self, task: Task) -> None:
-        raise NotImplementedError
+        with self._writing() as connection:
+            tasks.finish(connection, task)
 
     def note_uses(self, uses: Sequence[Use]) -> None:
         raise NotImplementedError

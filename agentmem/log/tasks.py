@@ -9,6 +9,7 @@ from sqlalchemy import Connection, delete, select, text
 
 from agentmem.interfaces import Task
 from agentmem.log.schema import partition, task
+from agentmem.log.scoping import STANDS
 
 SETTLE: Final = "settle"
 """The key is ``fact_key`` in hexadecimal: facts that may supersede each other, to be looked at again."""
@@ -37,7 +38,7 @@ def waiting(connection: Connection, job: str, *, limit: int, after: Task | None 
     statement = (
         select(task.c.partition_id, task.c.job, task.c.key)
         .join(partition, task.c.partition_id == partition.c.id)
-        .where(task.c.job == job, partition.c.doomed_by.is_(None))
+        .where(task.c.job == job, STANDS)
         .order_by(task.c.partition_id, task.c.key)
         .limit(limit)
     )

@@ -16,12 +16,15 @@ from agentmem.log import writing
 from agentmem.log.engine import Database
 from agentmem.log.rows import MEMORY_COLUMNS, memory_of
 from agentmem.log.schema import cursor, generation, lineage, partition, version
+from agentmem.log.scoping import STANDS
 from agentmem.records import Finding, Memory
 
 SAFE_SQLITE: Final = (3, 51, 3)
 """The first SQLite without the bug that lets a checkpoint beside a writer corrupt the file."""
 
 _current: Final = version.c.closed_seq.is_(None)
+# Usually none are doomed: this asks nothing of each row.
+_stands: Final = version.c.partition_id.not_in(select(partition.c.id).where(~STANDS))
 
 
 # --- vectors and cursors --------------------------------------------------------------------------
@@ -56,7 +59,7 @@ def start_generation(
 
 def all_heads(connection: Connection) -> list[Head]:
     columns = (partition.c.id, partition.c.tenant, partition.c.user_id, partition.c.agent_id, partition.c.head)
-    found = connection.execute(select(*columns).order_by(partition.c.id))
+    found = connection.execute(select(*columns).where(STANDS).order_by(partition.c.id))
     return [Head(row[0], row[1], row[2] or None, row[3] or None, row[4]) for row in found]
 
 
@@ -141,17 +144,17 @@ def counts(connection: Connection) -> dict[str, Any]:
     """Numbers over the whole log."""
     now = current_generation(connection)
     number = now.number if now else 0
-    by_kind = connection.execute(select(version.c.kind, func.count()).where(_current).group_by(version.c.kind))
+    by_kind = connection.execute(select(version.c.kind, func.count()).where(_stands, _current).group_by(version.c.kind))
     embedded = and_(_current, version.c.generation == number)
 
     def count(*conditions: Any) -> int:
-        return connection.execute(select(func.count()).select_from(version).where(*conditions)).scalar_one()
+        return connection.execute(select(func.count()).select_from(version).where(_stands, *conditions)).scalar_one()
 
     current = count(_current)
     return {
         "memories": {row[0]: row[1] for row in by_kind},
         "versions": count(),
-        "partitions": connection.execute(select(func.count()).select_from(partition)).scalar_one(),
+        "partitions": connection.execute(select(func.count()).select_from(partition).where(STANDS)).scalar_one(),
         "vectors": count(embedded, version.c.vector.is_not(None)),
         "waiting": current - count(embedded),
     }

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from agentmem.clock import Clock, to_micros
-from agentmem.errors import IdempotencyConflict, InvalidInput, VersionConflict, unknown_memory
+from agentmem.errors import IdempotencyConflict, InvalidInput, StoreBusy, VersionConflict, unknown_memory
 from agentmem.interfaces import Revision
 from agentmem.log import reading, tasks
 from agentmem.log.rows import (
@@ -32,7 +32,7 @@ from agentmem.log.rows import (
     row_of,
 )
 from agentmem.log.schema import generation, lineage, partition, version
-from agentmem.log.scoping import address, parameters
+from agentmem.log.scoping import STANDS, address, parameters
 from agentmem.records import Draft, Fact, Memory, Scope, Unset
 
 
@@ -134,14 +134,20 @@ def take_ticket(connection: Connection, scope: Scope, count: int) -> Ticket:
     row = connection.execute(_bump_owned, {**parameters(scope), "count": count}).first()
     if row is None:
         # Not for all at once: it would touch the table's sequence too, another page of every commit.
-        row = connection.execute(_ticket_statement(connection.dialect.name), {**address(scope), "head": count}).one()
+        row = connection.execute(_ticket_statement(connection.dialect.name), {**address(scope), "head": count}).first()
+    if row is None:
+        raise StoreBusy(
+            f"Everything of {scope} is being forgotten; nothing was written.",
+            hint="Try again; if the process that began it has died, opening the memory anew finishes it.",
+        )
     return Ticket(row[0], row[1] - count + 1, row[2])
 
 
 def take_next(connection: Connection, partition_id: int, count: int = 1) -> Ticket | None:
     """Reserve ``count`` numbers in a partition; other writers of it wait from here on.
 
-    None where it is no longer: on PostgreSQL it may have been forgotten as a whole while this waited for it.
+    None where it is no longer, or is to be erased as a whole: on PostgreSQL that may happen while this waits for it.
+    With a ``count`` of 0 they wait all the same, and the head stays.
     """
     row = connection.execute(_bump, {"at": partition_id, "count": count}).first()
     return None if row is None else Ticket(partition_id, row[0] - count + 1, row[1])
@@ -152,7 +158,7 @@ _insert_version = insert(version)
 _current_generation = select(func.max(generation.c.number)).scalar_subquery()
 _bump = (
     update(partition)
-    .where(partition.c.id == bindparam("at"))
+    .where(partition.c.id == bindparam("at"), STANDS)
     .values(head=partition.c.head + bindparam("count"))
     .returning(partition.c.head, _current_generation)
 )
@@ -162,6 +168,7 @@ _bump_owned = (
         partition.c.tenant == bindparam("scope_tenant"),
         partition.c.user_id == bindparam("scope_user"),
         partition.c.agent_id == bindparam("scope_agent"),
+        STANDS,
     )
     .values(head=partition.c.head + bindparam("count"))
     .returning(partition.c.id, partition.c.head, _current_generation)
@@ -176,6 +183,7 @@ def _ticket_statement(dialect: str) -> Any:
     return made.on_conflict_do_update(
         index_elements=["tenant", "user_id", "agent_id"],
         set_={"head": partition.c.head + made.excluded.head},
+        where=STANDS,
     ).returning(partition.c.id, partition.c.head, _current_generation)
 
 
