@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from agentmem.errors import BackendError, ConfigError
+from agentmem.errors import BackendError, ConfigError, RequestRejected
 
 if TYPE_CHECKING:
     from openai import OpenAI
 
 _OPENAI: Final = "https://api.openai.com"
+_REJECTED: Final = frozenset({400, 413, 422})
 
 
 class Endpoint:
@@ -66,17 +68,37 @@ class Endpoint:
 
         try:
             yield
+        except APIStatusError as error:
+            if error.status_code in _REJECTED:
+                raise RequestRejected(
+                    f"{self._who} refuses this request (HTTP {error.status_code}).",
+                    hint="It may be too long, or hold an option that the model does not take.",
+                ) from error
+            raise self._failed(error, f" (HTTP {error.status_code})", _retry_after(error.response.headers)) from error
         except OpenAIError as error:
-            # Not the endpoint's own words: they may repeat the texts or the key.
-            status = f" (HTTP {error.status_code})" if isinstance(error, APIStatusError) else ""
-            raise BackendError(
-                f"{self._who} failed: {type(error).__name__}{status}.", hint="Check base_url, model and key."
-            ) from error
+            raise self._failed(error) from error
         except (AttributeError, LookupError, TypeError, ValueError) as error:
             raise BackendError(f"{self._who} answered something other than {expected}.") from error
+
+    def _failed(self, error: Exception, status: str = "", retry_after_s: float | None = None) -> BackendError:
+        # Not the endpoint's own words: they may repeat the texts or the key.
+        return BackendError(
+            f"{self._who} failed: {type(error).__name__}{status}.",
+            hint="Check base_url, model and key.",
+            retry_after_s=retry_after_s,
+        )
 
     def close(self) -> None:
         """Close the connections; the next call opens new ones."""
         if self._client is not None:
             self._client[1].close()
             self._client = None
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """The seconds of a Retry-After header; None if there is none, or if it names a date."""
+    try:
+        seconds = float(headers.get("retry-after", ""))
+    except ValueError:
+        return None
+    return seconds if 0 <= seconds < math.inf else None

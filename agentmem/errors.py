@@ -15,6 +15,7 @@
     ├── UnderHold                       a legal hold forbids forgetting this
     ├── ManagerClosed                   the manager was closed
     └── BackendError                    a backend failed; the original is its ``__cause__``
+        └── RequestRejected             it is there, but will not take this very request
 
 Every message names the thing, its place and the next step. ``code`` is stable and meant for
 programs, ``hint`` is the next step alone, ``retryable`` says whether the same call may succeed later.
@@ -119,10 +120,25 @@ class ManagerClosed(AgentMemError):
 
 
 class BackendError(AgentMemError):
-    """A backend failed; the original error is ``__cause__``."""
+    """A backend failed; the original error is ``__cause__``.
+
+    Args:
+        retry_after_s: Seconds that the backend wants to be left alone for; None if it does not say.
+    """
 
     code = "backend"
     retryable = True
+
+    def __init__(self, message: str, *, hint: str = "", retry_after_s: float | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after_s = retry_after_s
+
+
+class RequestRejected(BackendError):
+    """The backend is there, but will not take this very request: too long, malformed, against its policy."""
+
+    code = "request_rejected"
+    retryable = False
 
 
 def unknown_memory(id: str) -> MemoryNotFound:

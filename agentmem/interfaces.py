@@ -74,6 +74,15 @@ class Outlived:
     user: str | None = None
     agent: str | None = None
 
+    def covers(self, kind: str, *, tenant: str, user: str | None, agent: str | None) -> bool:
+        """Whether it decides about such memories, unless one before it does."""
+        return (
+            (self.kinds is None or kind in self.kinds)
+            and self.tenant in (None, tenant)
+            and self.user in (None, user)
+            and self.agent in (None, agent)
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class LogQuery:
@@ -131,7 +140,10 @@ class IndexQuery:
 
 
 class IndexRow(NamedTuple):
-    """One current version row, as much of it as ranking and filtering need. Times are microseconds since 1970 UTC."""
+    """One current version row, as much of it as ranking and filtering need. Times are microseconds since 1970 UTC.
+
+    ``metadata``, ``affect``, ``fact`` and ``derived_from`` are JSON.
+    """
 
     row: int
     id: str
@@ -156,7 +168,9 @@ class IndexRow(NamedTuple):
     affect: str | None
     fact: str | None
     restates: str | None
+    derived_from: str | None
     origin: str | None
+    written_by: str
     accesses: int
     outcome: float
     vector: bytes | None
@@ -751,6 +765,10 @@ class Extractor(ABC):
 
     @abstractmethod
     def extract(self, request: ExtractionRequest) -> Sequence[ExtractedFact]: ...
+
+    def describe_outcomes(self) -> str:
+        """What has come of its work so far, in words for ``verify``; "" if there is nothing to say."""
+        return ""
 
 
 # --- tokens and models ----------------------------------------------------------------------------

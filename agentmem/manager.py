@@ -128,9 +128,9 @@ class MemoryManager:
             self._log: EpisodicLog = self._backend("log", log)
             self._vectors: VectorStore = self._backend("vectors", "exact" if vectors is None else vectors)
             self._embedder: Embedder | None = self._backend("embedder", embedder)
-            self._extractor: Extractor | None = self._backend("extractor", extractor)
-            self._compressor: Any = compressor
             self._llm: LLM | None = self._backend("llm", llm)
+            self._extractor: Extractor | None = self._backend("extractor", extractor, llm=self._llm)
+            self._compressor: Any = compressor
             self._tokens: TokenCounter = self._backend("tokens", tokens) or _default_counter()
             self._generations = Generations(self._log, self._embedder)
             self._retriever = Retriever(
@@ -656,10 +656,10 @@ class MemoryManager:
     def _from_config(cls, config: Config) -> Self:
         return cls(**config.backends())
 
-    def _backend(self, role: str, spec: Any) -> Any:
+    def _backend(self, role: str, spec: Any, **given: Any) -> Any:
         if spec is None and role != "log":
             return None
-        made = build(role, spec, given={"clock": self._clock})
+        made = build(role, spec, given={"clock": self._clock, **given})
         if made is not spec:
             self._owned.append(made)
         return made

@@ -77,17 +77,20 @@ class Backoff:
 
 
 def retried(call: Callable[[], T], *, backoff: Backoff, pause: Pause) -> T:
-    """What the call returns, tried again after each BackendError.
+    """What the call returns, tried again after each BackendError, not before the backend wants to be asked again.
 
     Raises:
-        BackendError: the last one, when every try failed.
+        BackendError: the last one, when every try failed, or one that asks for a pause longer than the longest.
         Stopped: the work must stop.
     """
     for pause_s in backoff.pauses():
         try:
             return call()
-        except BackendError:
-            if pause(pause_s):
+        except BackendError as error:
+            wanted_s = max(pause_s, error.retry_after_s or 0)
+            if wanted_s > backoff.longest_s:
+                raise  # The job comes back on its own.
+            if pause(wanted_s):
                 raise Stopped from None
     return call()
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from agentmem.endpoint import Endpoint
+from agentmem.errors import RequestRejected
 from agentmem.interfaces import LLM, Completion, CompletionRequest
 
 _EXPECTED: Final = "a chat completion"
@@ -13,6 +14,8 @@ _EXPECTED: Final = "a chat completion"
 
 class OpenAILLM(LLM):
     """Answers from an OpenAI-compatible endpoint. Every call is one try: the job that asks does the retrying.
+
+    A request's ``schema`` is sent as a strict ``response_format``; an endpoint that refuses it is asked without.
 
     Args:
         model: As the endpoint names it.
@@ -31,14 +34,32 @@ class OpenAILLM(LLM):
         self.model = model
         self.name = f"openai/{model}"
         self._timeout_s = timeout_s
+        self._takes_schemas = True
 
     def complete(self, request: CompletionRequest) -> Completion:
+        if request.schema is None or not self._takes_schemas:
+            return self._complete(self._asked(request))
+        shape = {"name": "answer", "schema": dict(request.schema), "strict": True}
+        try:
+            return self._complete(
+                {**self._asked(request), "response_format": {"type": "json_schema", "json_schema": shape}}
+            )
+        except RequestRejected:
+            answer = self._complete(self._asked(request))
+            # Without the schema it was taken: an endpoint that knows none is not asked for one again.
+            self._takes_schemas = False
+            return answer
+
+    def _complete(self, asked: dict[str, Any]) -> Completion:
         with self._endpoint.answering(_EXPECTED):
-            answer = self._endpoint.client().chat.completions.create(**self._asked(request))
+            answer = self._endpoint.client().chat.completions.create(**asked)
             choice = answer.choices[0]
+            text = choice.message.content or ""
+            if not isinstance(text, str):
+                raise TypeError("the content is no text")
             usage = answer.usage
             return Completion(
-                text=choice.message.content or "",
+                text=text,
                 finish_reason="refusal" if choice.message.refusal else choice.finish_reason,
                 prompt_tokens=usage.prompt_tokens if usage else None,
                 completion_tokens=usage.completion_tokens if usage else None,

@@ -1,0 +1,373 @@
+"""What a language model answered, turned into facts: nothing is believed that the turns do not say.
+
+An answer is either usable, and then each of its items stands or falls alone, or it is not, and says why. An empty list
+is an answer; silence, a refusal, half an answer or a copy of the question is none.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from agentmem.errors import BackendError
+from agentmem.extractors.attributes import ATTRIBUTES, Attribute
+from agentmem.interfaces import Completion, ExtractedFact
+from agentmem.records import POLARITIES, Memory, Polarity
+from agentmem.retrieval.lexical import query_terms
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A turn, or the part of a long one that is shown at once; ``start`` is its place in the turn's content."""
+
+    turn: Memory
+    text: str
+    start: int = 0
+
+    @property
+    def key(self) -> tuple[str, int, int, int]:
+        """What it is known by: the same words of the same version."""
+        return self.turn.id, self.turn.version, self.start, len(self.text)
+
+
+class UnusableAnswer(BackendError):
+    """The model answered, but not what it was asked for; ``reason`` is one of the outcomes that are counted."""
+
+    code = "unusable_answer"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"The model's answer was {reason}.")
+        self.reason = reason
+
+
+class Reading(NamedTuple):
+    """The facts of an answer, each with the place of its piece, and what became of the items, counted by reason."""
+
+    facts: list[tuple[int, ExtractedFact]]
+    outcomes: Counter[str]
+
+
+def read_answer(completion: Completion, pieces: Sequence[Piece], *, fence: str) -> Reading:
+    """The facts that the answer gives of the pieces, which it numbers from 1.
+
+    Raises:
+        UnusableAnswer: there is no list of facts in it.
+    """
+    items = _items(completion, fence)
+    if items and not any(isinstance(item, dict) and "quote" in item for item in items):
+        raise UnusableAnswer("malformed")
+    outcomes = Counter[str]()
+    facts: dict[ExtractedFact, int] = {}
+    everything = _words(" ".join(f"{piece.turn.speaker or ''} {piece.text}" for piece in pieces))
+    for item in items:
+        try:
+            place, fact = _fact(_item(item), pieces, everything, outcomes)
+        except _Dropped as dropped:
+            outcomes[dropped.reason] += 1
+        else:
+            facts[fact] = place
+    outcomes["facts"] = len(facts)
+    return Reading([(place, fact) for fact, place in facts.items()], +outcomes)
+
+
+def answer_schema() -> Mapping[str, Any]:
+    """The JSON Schema of an answer, with the attributes that are registered now."""
+    text, text_or_null = {"type": "string"}, {"type": ["string", "null"]}
+    properties = {
+        "turn": {"type": "integer"},
+        "quote": text,
+        "subject": text,
+        "attribute": {"type": "string", "enum": list(ATTRIBUTES)},
+        "topic": text_or_null,
+        "value": text,
+        "polarity": {"type": "string", "enum": list(POLARITIES)},
+        "valid_from": text_or_null,
+        "valid_to": text_or_null,
+    }
+    return _object({"facts": {"type": "array", "items": _object(properties)}})
+
+
+def _object(properties: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": dict(properties),
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+# --- from text to items ---------------------------------------------------------------------------
+
+_MAX_CHARACTERS: Final = 200_000
+_FENCED: Final = re.compile(r"```[a-z]*\s*(.*?)```", re.DOTALL | re.IGNORECASE)
+_BEGINNING: Final = re.compile(r'\{\s*"facts"\s*:')
+_MAX_BEGINNINGS: Final = 8
+_REFUSAL: Final = re.compile(
+    r"\b(?:sorry|apologi[sz]e|as an ai|(?:can(?:no|['’])t|can not|will not|won['’]t|unable to|not able to|decline to)"
+    r"(?: to)? (?:help|assist|comply|process|extract|provide|do|answer|fulfil|with))",
+    re.IGNORECASE,
+)
+
+
+def _items(completion: Completion, fence: str) -> list[Any]:
+    text = completion.text
+    is_cut = completion.finish_reason == "length"
+    if completion.finish_reason in ("content_filter", "refusal"):
+        raise UnusableAnswer("refused")
+    if not text.strip():
+        raise UnusableAnswer("truncated" if is_cut else "empty")
+    if len(text) > _MAX_CHARACTERS:
+        raise UnusableAnswer("oversized")
+    if fence in text:
+        raise UnusableAnswer("echoed")
+    found = None
+    for said in _values(text):
+        listed = said.get("facts") if isinstance(said, dict) else said
+        # The last one counts: models think aloud before they answer.
+        found = listed if isinstance(listed, list) else found
+    if found is not None:
+        return found
+    if is_cut:
+        raise UnusableAnswer("truncated")
+    raise UnusableAnswer("refused" if _REFUSAL.search(text[:400]) else "malformed")
+
+
+def _values(text: str) -> Iterator[Any]:
+    """Every JSON value that may be meant: the whole text; else code blocks; else objects within prose."""
+    whole = _decoded(text)
+    if whole is not None:
+        yield whole
+        return
+    blocks = [block for block in map(_decoded, _FENCED.findall(text)) if block is not None]
+    yield from blocks
+    if not blocks:
+        # Few of them, because each may be read to the end in vain.
+        for beginning in list(_BEGINNING.finditer(text))[-_MAX_BEGINNINGS:]:
+            yield _decoded(text[beginning.start() :], whole=False)
+
+
+def _decoded(text: str, *, whole: bool = True) -> Any:
+    try:
+        return json.loads(text) if whole else json.JSONDecoder().raw_decode(text)[0]
+    except (ValueError, RecursionError):  # not JSON, a number of thousands of digits, brackets without end
+        return None
+
+
+# --- from items to facts --------------------------------------------------------------------------
+
+_SHORT: Final = 200
+_LONG: Final = 2_000
+_THEMSELVES: Final = frozenset({"user", "the user", "i", "me", "myself", "speaker", "the speaker"})
+_OWNERS: Final = re.compile(r"^(?:my|his|her|their|our|the|user's)\s+", re.IGNORECASE)
+_DAY: Final = re.compile(r"\d{4}(?:-\d\d(?:-\d\d)?)?")
+
+
+class _Item(BaseModel):
+    """One fact as the model said it; a number may come as text and text as a number."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, coerce_numbers_to_str=True, hide_input_in_errors=True)
+
+    turn: int
+    quote: str = Field(min_length=1, max_length=_LONG)
+    subject: str = Field(min_length=1, max_length=_SHORT)
+    attribute: str
+    topic: str | None = Field(default=None, max_length=_SHORT)
+    value: str = Field(max_length=_SHORT)
+    polarity: Polarity
+    valid_from: Any = None
+    valid_to: Any = None
+
+    @field_validator("subject", "attribute", "topic", "value")
+    @classmethod
+    def _on_one_line(cls, text: str | None) -> str | None:
+        line = None if text is None else " ".join(text.split())
+        if line and not line.isprintable():
+            raise ValueError("it holds what cannot be seen")
+        return line
+
+    @field_validator("attribute", "polarity", mode="before")
+    @classmethod
+    def _in_lower_case(cls, name: Any) -> Any:
+        return name.strip().lower() if isinstance(name, str) else name
+
+    @field_validator("value", mode="before")
+    @classmethod
+    def _blank_for_null(cls, value: Any) -> Any:
+        return "" if value is None else value
+
+
+class _Dropped(Exception):
+    """The item is not kept; ``reason`` is counted."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+def _item(said: Any) -> _Item:
+    try:
+        return _Item.model_validate(said)
+    except ValidationError as error:
+        place = error.errors(include_url=False, include_input=False)[0]["loc"]
+        raise _Dropped(f"bad_{place[0]}" if place else "bad_item") from None
+
+
+def _fact(
+    item: _Item, pieces: Sequence[Piece], everything: frozenset[int], outcomes: Counter[str]
+) -> tuple[int, ExtractedFact]:
+    """The item as a fact with the place of its piece; dates that cannot be are taken out and counted."""
+    if not 1 <= item.turn <= len(pieces):
+        raise _Dropped("no_such_turn")
+    attribute = ATTRIBUTES.get(item.attribute)
+    if attribute is None:
+        raise _Dropped("unknown_attribute")
+    piece = pieces[item.turn - 1]
+    span = find_quote(item.quote, piece.text)
+    if span is None:
+        raise _Dropped("no_such_quote")
+    valid_from, valid_to = _days(item, outcomes)
+    quoted = piece.text[slice(*span)]
+    if not _is_supported(item, quoted):
+        raise _Dropped("unsupported_value")
+    polarity = item.polarity
+    if polarity == "affirmed" and valid_from is None and valid_to is not None and valid_to <= piece.turn.occurred_at:
+        # Since when is not said, only that it is over.
+        polarity, valid_from, valid_to = "ended", valid_to, None
+    return item.turn - 1, ExtractedFact(
+        subject=_subject(item.subject, piece, everything),
+        attribute=attribute.name,
+        value=item.value,
+        polarity=polarity,
+        derived_from=piece.turn.id,
+        start=piece.start + span[0],
+        end=piece.start + span[1],
+        topic=_topic(item.topic, attribute),
+        valid_from=valid_from,
+        valid_to=valid_to,
+    )
+
+
+def _subject(said: str, piece: Piece, everything: frozenset[int]) -> str:
+    speaker = piece.turn.speaker
+    if said.casefold() in _THEMSELVES or (speaker and said.casefold() == speaker.casefold()):
+        return speaker or "user"
+    bare = _OWNERS.sub("", said)
+    words = _words(bare)
+    # A pronoun has no words of its own, and of somebody never mentioned nothing can have been said.
+    if not words or not words <= everything:
+        raise _Dropped("bad_subject")
+    return bare
+
+
+def _topic(said: str | None, attribute: Attribute) -> str | None:
+    """The topic where the attribute has one: elsewhere it would keep a new value from closing the old one."""
+    if "{topic}" not in attribute.affirmed:
+        return None
+    if not said:
+        raise _Dropped("bad_topic")
+    return said.lower()
+
+
+def _is_supported(item: _Item, quoted: str) -> bool:
+    """Whether the quote says the value; a day written into it must be the one that was worked out of the words."""
+    if not item.value:
+        return item.polarity == "ended"
+    value = item.value
+    for day in (item.valid_from, item.valid_to):
+        if isinstance(day, str) and _DAY.fullmatch(day):
+            value = value.replace(day, " ")
+    words = _words(value)
+    return words <= _words(quoted) if words else find_quote(item.value, quoted) is not None
+
+
+def _days(item: _Item, outcomes: Counter[str]) -> tuple[datetime | None, datetime | None]:
+    days = []
+    for said in (item.valid_from, item.valid_to):
+        try:
+            days.append(_day(said))
+        except ValueError:
+            outcomes["dates_dropped"] += 1
+            days.append(None)
+    first, last = days
+    if first and last and last <= first:
+        outcomes["dates_dropped"] += 1
+        last = None
+    return first, last
+
+
+def _day(said: Any) -> datetime | None:
+    """The first moment of a year, month or day.
+
+    Raises:
+        ValueError: it is written in another way, or no calendar has it.
+    """
+    if said is None or said == "":
+        return None
+    if not _DAY.fullmatch(str(said)):
+        raise ValueError
+    return datetime.fromisoformat(f"{said}-01-01"[:10]).replace(tzinfo=UTC)
+
+
+# --- what counts as the same words ----------------------------------------------------------------
+
+_ORDINAL: Final = re.compile(r"\b(\d+)(?:st|nd|rd|th)\b", re.IGNORECASE)
+_NUMBERS: Final = tuple("zero one two three four five six seven eight nine ten eleven twelve".split())  # noqa: SIM905
+_NUMBER: Final = re.compile(rf"\b(?:{'|'.join(_NUMBERS)})\b", re.IGNORECASE)
+_SAME: Final = str.maketrans(
+    {**dict.fromkeys("‘’‛`´", "'"), **dict.fromkeys("“”„«»", '"'), **dict.fromkeys("‐‑–—", "-")}
+)
+_AROUND: Final = " \"'.,;…"
+_JOINED: Final = re.compile(r"[^\W_]")
+_FIRST_UNSPACED: Final = "\u2e80"
+"""From here on, more or less, scripts are written without spaces: a word may begin anywhere."""
+
+
+def _words(text: str) -> frozenset[int]:
+    """The content words, by stem; numbers as digits."""
+    plain = _NUMBER.sub(lambda match: str(_NUMBERS.index(match[0].lower())), _ORDINAL.sub(r"\1", text))
+    return frozenset(query_terms(plain))
+
+
+def find_quote(quote: str, text: str) -> tuple[int, int] | None:
+    """Where the text says the quote as whole words, whatever its spaces, case and kind of quotation marks; or None."""
+    wanted = _folded(quote)[0].strip(_AROUND)
+    said, places = _folded(text)
+    start = said.find(wanted) if wanted else -1
+    while start >= 0:
+        end = start + len(wanted)
+        if not (_splits_a_word(said, start) or _splits_a_word(said, end)):
+            return places[start], places[end - 1] + 1
+        start = said.find(wanted, start + 1)
+    return None
+
+
+def _splits_a_word(text: str, at: int) -> bool:
+    around = text[max(at - 1, 0) : at + 1]
+    return 0 < at < len(text) and len(_JOINED.findall(around)) == 2 and max(around) < _FIRST_UNSPACED
+
+
+@lru_cache(64)
+def _folded(text: str) -> tuple[str, list[int]]:
+    """The text in lower case with single spaces, and the place in the text that each character comes from."""
+    characters: list[str] = []
+    places: list[int] = []
+    for place, character in enumerate(text):
+        for same in character.translate(_SAME).casefold():
+            if same.isspace():
+                if characters and characters[-1] == " ":
+                    continue
+                same = " "
+            elif unicodedata.category(same) in ("Cf", "Cc"):
+                continue
+            characters.append(same)
+            places.append(place)
+    return "".join(characters), places
