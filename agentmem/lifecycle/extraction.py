@@ -68,9 +68,12 @@ class Extraction:
         """What ``verify`` reports: trouble, and facts dropped because they cited no turn or no span of it."""
         if self._extractor is None:
             return []
+        outcomes = self._extractor.describe_outcomes()
         if self._trouble:
-            return [Finding("extraction", False, self._trouble, "It is tried again on its own.")]
-        return [Finding("extraction", True, f"{self._dropped} facts were dropped for want of evidence.")]
+            said = " ".join(filter(None, (self._trouble, outcomes)))
+            return [Finding("extraction", False, said, "It is tried again on its own.")]
+        dropped = f"{self._dropped} facts were dropped for want of evidence."
+        return [Finding("extraction", True, " ".join(filter(None, (dropped, outcomes))))]
 
     def after_fork(self) -> None:
         self._working = threading.Lock()
@@ -90,7 +93,9 @@ class Extraction:
             chunk = rows[start : start + _TURNS_AT_ONCE]
             turns = self._log.read(LogQuery(scope=scope, rows=tuple((head.partition, row) for row in chunk)))
             self._keep(turns, self._extracted(extractor, turns, pause))
-        # Only now: a crash in between extracts the same again, which stores nothing new.
+            # Only now: a crash in between extracts the same again, which stores nothing new. And each time: what an
+            # extractor has read at a cost is not read again because it fails later.
+            self._log.move_cursor(name, _GENERATION, head.partition, chunk[-1])
         self._log.move_cursor(name, _GENERATION, head.partition, batch.seq)
         self._reached[head.partition] = batch.seq
 
