@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from agentmem.growing import GrowingArray
 from agentmem.interfaces import EpisodicLog, Head, IndexBatch, IndexQuery, IndexRow
 from agentmem.records import KINDS, TRUSTED, Scope
 from agentmem.retrieval.lexical import Postings, query_terms
+from agentmem.retrieval.prior import prior
 from agentmem.vectors.exact import VectorTable
 from agentmem.where import Columns, Predicate
 
@@ -35,6 +36,8 @@ _SPOKEN: Final = frozenset({"turn", "document"})
 """Kinds whose neighbours say something about them."""
 _MASKS_KEPT: Final = 8
 _BYTES_OF_AN_ID: Final = 96
+_BYTES_OF_A_FACT: Final = 800
+_BYTES_OF_A_USE: Final = 200
 
 
 class CachedPartition:
@@ -57,10 +60,16 @@ class CachedPartition:
         self.session_tokens: NDArray[np.float32] = np.zeros(1, np.float32)
         self._columns = {name: GrowingArray(dtype) for name, dtype in _COLUMNS.items()}
         self._ids: list[str] = []
-        self._names = {name: _Names() for name in ("role", "speaker", "session", "integrity", "source", "metadata")}
+        self._names = {name: _Names(common) for name, common in _NAMED.items()}
         self._units = _Names()
         self._speaker_terms: list[frozenset[int]] = []
         self._metadata: dict[int, Any] = {}
+        self._affects: list[Mapping[str, Any] | None] = [None]
+        self._arousal = np.zeros(1, np.float32)
+        self._uses: dict[int, tuple[int, float]] = {}
+        self._facts: dict[int, _StoredFact] = {}
+        self._fact_slots: dict[str, int] = {}
+        self._facts_of: dict[str, list[int]] = {}
         self._masks: OrderedDict[str, NDArray[np.bool_]] = OrderedDict()
         self._last: dict[int, int] = {}
 
@@ -70,7 +79,8 @@ class CachedPartition:
 
     def __getitem__(self, column: str) -> NDArray[Any]:
         """A column by slot; see ``_COLUMNS``."""
-        return self._columns[column].values
+        values = self._columns[column].values
+        return values if len(values) == len(self) else np.zeros(len(self), values.dtype)
 
     @property
     def session_count(self) -> int:
@@ -83,12 +93,30 @@ class CachedPartition:
         self._speaker_terms += [frozenset(query_terms(name or "")) for name in fresh]
         return self._speaker_terms
 
+    @property
+    def has_facts(self) -> bool:
+        return bool(self._facts)
+
+    def facts_of(self, id: str) -> Sequence[int]:
+        """The slots of the facts that were taken from the memory of this id."""
+        return self._facts_of.get(id, ())
+
+    def fact_slot(self, id: str) -> int | None:
+        """Where the fact of this id is; None if it is not here."""
+        return self._fact_slots.get(id)
+
+    def fact_at(self, slot: int) -> Mapping[str, Any]:
+        """The fields of the ``Fact`` in a slot; none of them if it was forgotten meanwhile."""
+        stored = self._facts.get(slot)
+        fields: Mapping[str, Any] = json.loads(stored.fact) if stored else {}
+        return fields
+
     def version_at(self, slot: int) -> tuple[str, int]:
         """The id and version of the memory in a slot."""
         return self._ids[slot], int(self["version"][slot])
 
     def apply(self, batch: IndexBatch) -> None:
-        """Catch up with the log: what became current, what is no longer, whose vector came later."""
+        """Catch up with the log: what became current, what is no longer, whose vector or use came later."""
         gone = self.slots_of(batch.gone)
         gone = gone[gone >= 0]
         first = len(self)
@@ -98,6 +126,7 @@ class CachedPartition:
             self._remove(gone)
         self._put_vectors({row.row: (row.generation, row.vector) for row in batch.rows})
         self._put_vectors(batch.vectors)
+        self._put_uses(batch.uses)
         self._link(first, relink=bool(len(gone)))
         self.seq, self.size = batch.seq, self._measured()
 
@@ -114,6 +143,7 @@ class CachedPartition:
 
     def _append(self, rows: Sequence[IndexRow]) -> None:
         columns = dict(zip(IndexRow._fields, zip(*rows, strict=True), strict=True))
+        first = len(self)
         self._ids.extend(columns["id"])
         sessions = self._units.codes(
             [
@@ -133,6 +163,10 @@ class CachedPartition:
         self._extend("importance", [np.nan if value is None else value for value in columns["importance"]])
         for name, names in self._names.items():
             self._extend(name, names.codes(columns[name]))
+        self._extend("restated", [restates is not None for restates in columns["restates"]])
+        self._note_facts(rows, first)
+        self._note_uses(columns["accesses"], columns["outcome"], first)
+        self._extend("prior", self._priors(np.arange(first, len(self))))
         self._extend("trusted", [integrity in TRUSTED for integrity in columns["integrity"]])
         self._extend("assistant", [role == "assistant" for role in columns["role"]])
         for name in ("previous", "following"):
@@ -143,10 +177,77 @@ class CachedPartition:
         self._count_sessions(np.asarray(sessions), np.asarray(columns["length"], np.float32))
 
     def _extend(self, name: str, values: Any) -> None:
-        self._columns[name].extend(values)
+        column = self._columns[name]
+        if name in _RARE and not len(column):
+            if not np.any(values):
+                return
+            column.resize(len(self) - len(values))
+        column.extend(values)
+
+    def _note_facts(self, rows: Sequence[IndexRow], first: int) -> None:
+        for slot, row in enumerate(rows, first):
+            if row.kind != "fact":
+                continue
+            sources = tuple(json.loads(row.derived_from)) if row.derived_from else ()
+            self._facts[slot] = _StoredFact(row.fact or "{}", sources)
+            self._fact_slots[row.id] = slot
+            for source in sources:
+                self._facts_of.setdefault(source, []).append(slot)
+
+    def _drop_fact(self, slot: int) -> None:
+        stored = self._facts.pop(slot, None)
+        if stored is None:
+            return
+        if self._fact_slots.get(self._ids[slot]) == slot:
+            del self._fact_slots[self._ids[slot]]
+        for source in stored.sources:
+            left = [each for each in self._facts_of[source] if each != slot]
+            # Another list, so that one that is being read stays as it is.
+            self._facts_of[source] = left
+            if not left:
+                del self._facts_of[source]
+
+    def _note_uses(self, accesses: Sequence[int], outcomes: Sequence[float], first: int) -> None:
+        for slot, use in enumerate(zip(accesses, outcomes, strict=True), first):
+            if any(use):
+                self._uses[slot] = use
+
+    def _put_uses(self, uses: Mapping[int, tuple[int, float]]) -> None:
+        slots = self.slots_of(list(uses))
+        here = slots[slots >= 0]
+        if not len(here):
+            return
+        self._uses |= {slot: use for slot, use in zip(slots.tolist(), uses.values(), strict=True) if slot >= 0}
+        if not len(self._columns["prior"]):
+            self._columns["prior"].resize(len(self))
+        self["prior"][here] = self._priors(here)
+        for key in [key for key in self._masks if '"accesses"' in key or '"outcome"' in key]:
+            del self._masks[key]
+
+    def _priors(self, slots: Slots) -> NDArray[np.float32]:
+        uses = [self._uses.get(slot, (0, 0.0)) for slot in slots.tolist()] if self._uses else []
+        accesses, outcome = np.array(uses).T if uses else np.zeros((2, len(slots)))
+        return prior(
+            importance=self["importance"][slots],
+            outcome=outcome,
+            accesses=accesses,
+            arousal=self._arousals()[self["affect"][slots]],
+        )
+
+    def _arousals(self) -> NDArray[np.float32]:
+        """The arousal of every affect there is, by the code in column ``affect``."""
+        fresh = [json.loads(name or "{}") for name in self._names["affect"].names[len(self._affects) :]]
+        if fresh:
+            self._affects += fresh
+            fresh_arousal = np.array([each["arousal"] for each in fresh], np.float32)
+            self._arousal = np.concatenate([self._arousal, fresh_arousal])
+        return self._arousal
 
     def _remove(self, slots: Slots) -> None:
         slots = slots[self.postings.alive[slots]]
+        for slot in slots.tolist():
+            self._drop_fact(slot)
+            self._uses.pop(slot, None)
         self._count_sessions(self["unit"][slots], -self.postings.lengths[slots])
         self.postings.remove(slots)
         if self.vectors is not None:
@@ -201,7 +302,8 @@ class CachedPartition:
         columns = sum(column.nbytes for column in self._columns.values())
         names = sum(names.nbytes for names in (*self._names.values(), self._units))
         vectors = self.vectors.nbytes if self.vectors is not None else 0
-        return columns + names + _BYTES_OF_AN_ID * len(self) + self.postings.nbytes + vectors
+        sparse = _BYTES_OF_A_FACT * len(self._facts) + _BYTES_OF_A_USE * len(self._uses)
+        return columns + names + sparse + _BYTES_OF_AN_ID * len(self) + self.postings.nbytes + vectors
 
     def _values_of(self, slot: int) -> Columns:
         def column(name: str) -> Any:
@@ -209,7 +311,14 @@ class CachedPartition:
                 return self._ids[slot]
             if name in ("user", "agent"):
                 return self.owner[1 if name == "user" else 2]
-            value = self._columns[name].values[slot]
+            if name in ("accesses", "outcome"):
+                return self._uses.get(slot, (0, 0.0))[name == "outcome"]
+            if name.startswith("fact."):
+                return self.fact_at(slot).get(name.removeprefix("fact."))
+            if name.startswith("affect."):
+                affect = self._affects[self["affect"][slot]]
+                return affect and affect[name.removeprefix("affect.")]
+            value = self[name][slot]
             if name == "metadata":
                 code = int(value)
                 if code not in self._metadata:
@@ -228,6 +337,13 @@ class CachedPartition:
         return column
 
 
+_NAMED: Final[Mapping[str, str | None]] = {
+    **dict.fromkeys(("role", "speaker", "session", "integrity", "source", "metadata", "affect", "origin")),
+    "written_by": "caller",
+}
+"""Columns of strings that come again and again, and the one that stands for 0."""
+_RARE: Final = frozenset({"affect", "origin", "written_by", "prior", "restated"})
+"""Columns that have no memory of their own while all of them is 0, as in most partitions."""
 _TIMES: Final = ("occurred_at", "recorded_from", "valid_from", "valid_to", "expires_at")
 _COLUMNS: Final[Mapping[str, type]] = {
     "row": np.int64,
@@ -237,7 +353,9 @@ _COLUMNS: Final[Mapping[str, type]] = {
     "position": np.int64,
     **dict.fromkeys(_TIMES, np.int64),
     "importance": np.float64,
-    **dict.fromkeys(("role", "speaker", "session", "integrity", "source", "metadata"), np.int32),
+    **dict.fromkeys(_NAMED, np.int32),
+    "prior": np.float32,
+    "restated": np.bool_,
     "trusted": np.bool_,
     "assistant": np.bool_,
     "previous": np.intp,
@@ -247,12 +365,17 @@ _COLUMNS: Final[Mapping[str, type]] = {
 ``following`` are slots (-1 for none); names are codes."""
 
 
-class _Names:
-    """Strings that come again and again, as small numbers; None is 0."""
+class _StoredFact(NamedTuple):
+    fact: str
+    sources: tuple[str, ...]
 
-    def __init__(self) -> None:
-        self._codes: dict[str | None, int] = {None: 0}
-        self.names: list[str | None] = [None]
+
+class _Names:
+    """Strings that come again and again, as small numbers; ``common`` is 0."""
+
+    def __init__(self, common: str | None = None) -> None:
+        self._codes: dict[str | None, int] = {common: 0}
+        self.names: list[str | None] = [common]
         self.nbytes = 0
 
     def __len__(self) -> int:

@@ -28,9 +28,12 @@ class RetrievalOptions:
         author: The memory is not the assistant's own words.
         conversation: What the words of the conversation before count in a question that only points ("and when was
             it?"), beside 1 for its own.
+        prior: By so much of itself importance, outcome, accesses and arousal together may lift or lower a score, at
+            most; they decide between near equals.
         rerank: The reranker, beside the fused score at 1; only where a reranker is configured.
         rerank_pool: So many of the best are shown to the reranker.
         dense_pool: So many nearest are asked of a vector store other than the exact one, per partition.
+        count_accesses: Whether to note, a few seconds later, which memories were answers.
         cache_mb: The partitions kept in memory, in MiB; those longest unused go first.
     """
 
@@ -45,16 +48,24 @@ class RetrievalOptions:
     statement: float = 0.1
     author: float = 0.4
     conversation: float = 0.3
+    prior: float = 0.1
     rerank: float = 0.5
     rerank_pool: int = 50
     dense_pool: int = 200
+    count_accesses: bool = True
     cache_mb: int = 384
 
     def __post_init__(self) -> None:
         for each in fields(self):
             value = getattr(self, each.name)
+            if isinstance(each.default, bool):
+                if not isinstance(value, bool):
+                    raise ConfigError(f"retrieval.{each.name} must be true or false, not {value!r}.")
+                continue
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e6:
                 raise ConfigError(f"retrieval.{each.name} must be a number of at least 0, not {value!r}.")
+        if self.prior > 1:
+            raise ConfigError(f"retrieval.prior must be at most 1, not {self.prior!r}: no score may sink below 0.")
         for name in ("rerank_pool", "dense_pool", "cache_mb"):
             if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
                 raise ConfigError(f"retrieval.{name} must be a whole number of at least 1.")

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
@@ -25,21 +26,24 @@ from agentmem.interfaces import (
     EpisodicLog,
     Generation,
     LogQuery,
+    Outlived,
     Reranker,
     RerankRequest,
     TokenCounter,
     VectorQuery,
     VectorStore,
 )
-from agentmem.records import KINDS, Hit, Memory, Retrieval, Scope
+from agentmem.records import KINDS, Hit, Label, Memory, Retrieval, Scope
 from agentmem.retrieval import confidence, fusion
 from agentmem.retrieval.cache import CachedPartition, PartitionCache
 from agentmem.retrieval.explain import signals_of
 from agentmem.retrieval.lexical import K1, QUESTION, TIMED, idf, query_terms
 from agentmem.retrieval.options import RetrievalOptions
+from agentmem.retrieval.prior import share
 from agentmem.retrieval.question import Question
 from agentmem.retrieval.related import relatives
 from agentmem.retrieval.timewords import asks_when
+from agentmem.retrieval.uses import Uses
 from agentmem.vectors import index_name
 from agentmem.vectors.exact import ExactVectors
 from agentmem.where import parse_where
@@ -77,6 +81,8 @@ class Retriever:
             nearest; what it left out of the best by words is looked up in the log.
         tokens: Counts what hits cost.
         generations: Shared with what writes, so that the embedder's fingerprint is taken once.
+        outlived: The retention rules as of a moment; what they let expire is hidden, swept or not.
+        uses: Where to note which memories were answers; None = nowhere.
     """
 
     def __init__(
@@ -90,9 +96,13 @@ class Retriever:
         options: RetrievalOptions | None = None,
         clock: Clock = utc_now,
         generations: Generations | None = None,
+        outlived: Callable[[datetime], Sequence[Outlived]] = lambda now: (),
+        uses: Uses | None = None,
     ) -> None:
         self._log = log
         self._embedder = embedder
+        self._outlived = outlived
+        self._uses = uses
         self._generations = generations or Generations(log, embedder)
         self._store = None if isinstance(vectors, ExactVectors) else vectors
         self._tokens = tokens
@@ -199,6 +209,9 @@ class Retriever:
             }
             if asks_when(question.text):
                 shares["time"] = np.float32(weights.time) * view.marked(TIMED)
+            priors = view.column("prior")
+            if weights.prior and priors.any():
+                shares["prior"] = share(np.sum(list(shares.values()), axis=0), priors, weights.prior)
             reach = reach.only((smoothed > 0) | (words.related > 0) | (cosines > 0))
         evidence = confidence.Evidence(
             coverage=words.coverage,
@@ -212,22 +225,30 @@ class Retriever:
         return _Ranking(view, reach, np.sum(list(shares.values()), axis=0), shares, evidence)
 
     def _reach(self, question: Question, view: _View) -> _Reach:
-        """What the question asks for, and what of it must stay hidden."""
-        moment = to_micros(question.as_of or question.known_at or self._clock())
+        """What the question asks for, and what of it must stay hidden.
+
+        What is true is judged at the moment that the question asks for; what has expired always now.
+        """
+        now = self._clock()
+        moment = to_micros(question.as_of or question.known_at or now)
         searched = np.array([kind in question.searched_kinds for kind in KINDS])
-        asked = view.alive & searched[view.column("kind")]
-        if question.as_of is not None:
-            asked &= view.column("valid_from") <= moment
+        begun = view.alive & (view.column("valid_from") <= moment) if question.as_of is not None else view.alive
+        asked = begun & searched[view.column("kind")]
         if question.where is not None and (predicate := parse_where(question.where)) is not None:
             where = question.where
             asked &= view.joined(lambda partition: partition.matching(where, predicate)).astype(np.bool_, copy=False)
         hidden = {
             "superseded": view.column("valid_to") <= moment,
-            "expired": view.column("expires_at") <= moment,
+            "expired": view.column("expires_at") <= to_micros(now),
+            "restated": view.column("restated"),
         }
+        if rules := self._outlived(now):
+            hidden["expired"] = hidden["expired"] | view.joined(lambda partition: _outlived(partition, rules))
         if not question.include_untrusted:
             hidden["untrusted"] = ~view.column("trusted")
-        return _Reach(asked, hidden, view.alive & ~np.logical_or.reduce(list(hidden.values())))
+        refused = hidden["expired"] | hidden["untrusted"] if "untrusted" in hidden else hidden["expired"]
+        visible = begun & ~np.logical_or.reduce(list(hidden.values()))
+        return _Reach(asked, hidden, visible, begun & ~refused, moment)
 
     def _cosines(self, question: Question, meaning: _Meaning, view: _View, lexical: Floats) -> Floats:
         """The cosine of every memory to the question, 0 where it is below 0 or not known."""
@@ -268,7 +289,7 @@ class Retriever:
         if self._reranker is None:
             return ranking, None
         pool = ranking.best(self._options.rerank_pool)
-        memories = self._memories(question.scope, ranking.view, pool)
+        memories = self._memories(question, ranking.view, pool)
         slots = [slot for slot in pool if slot in memories]
         if not slots:
             return ranking, None
@@ -285,8 +306,9 @@ class Retriever:
     def _answered(self, question: Question, ranking: _Ranking, *, degraded: str | None) -> Retrieval:
         """The best hits that the question's limits allow, with their neighbours."""
         hits: list[Hit] = []
+        slots: list[int] = []
         spent = 0
-        for hit in self._hits(question, ranking):
+        for slot, hit in self._hits(question, ranking):
             cost = self._tokens.count(hit.content)
             if question.max_tokens is not None and spent + cost > question.max_tokens:
                 if cost > question.max_tokens:
@@ -294,11 +316,13 @@ class Retriever:
                 break
             spent += cost
             hits.append(hit)
+            slots.append(slot)
             if len(hits) == question.limit:
                 break
+        self._note_uses(question, ranking, slots)
         return Retrieval(
             query=question.query,
-            hits=self._with_facts(question, ranking.view, hits),
+            hits=tuple(hits),
             confidence=confidence.of_answer(ranking.evidence.at(np.asarray(ranking.best(_JUDGED), np.intp))),
             hidden=ranking.hidden(max(len(hits), question.limit or 0)),
             tokens=spent,
@@ -306,48 +330,56 @@ class Retriever:
             degraded=degraded,
         )
 
-    def _with_facts(self, question: Question, view: _View, hits: Sequence[Hit]) -> tuple[Hit, ...]:
-        """The hits with the facts that were taken from them; nothing is read where the view has none."""
-        if not hits or not view.has_facts:
-            return tuple(hits)
-        query = LogQuery(
-            scope=question.scope,
-            kinds=frozenset({"fact"}),
-            derived_from=tuple(hit.id for hit in hits),
-            as_of=question.as_of,
-            known_at=question.known_at,
-            unexpired_at=question.as_of or question.known_at or self._clock(),
-        )
-        facts = self._log.read(query)
-        return tuple(replace(hit, facts=tuple(fact for fact in facts if hit.id in fact.derived_from)) for hit in hits)
-
-    def _hits(self, question: Question, ranking: _Ranking) -> Iterator[Hit]:
-        """Hits, best first, read from the log a few at a time."""
+    def _hits(self, question: Question, ranking: _Ranking) -> Iterator[tuple[int, Hit]]:
+        """Hits with their slots, best first, read from the log a few at a time."""
         view = ranking.view
         confidences = confidence.of_hits(ranking.evidence)
         wanted = question.limit or _READ_AT_ONCE
         done = 0
         while len(slots := ranking.best(done + wanted)[done:]):
             around = {slot: ranking.neighbours(slot) for slot in slots}
-            memories = self._memories(question.scope, view, {*slots, *(n for pair in around.values() for n in pair)})
+            facts = {slot: ranking.facts(slot) if view.has_facts else _Facts() for slot in slots}
+            beside = (near for slot in slots for near in (*around[slot], *facts[slot].slots, *facts[slot].corrections))
+            memories = self._memories(question, view, {*slots, *beside})
             for slot in slots:
                 if slot not in memories:  # forgotten since it was ranked
                     continue
-                yield Hit(
-                    memory=memories[slot],
-                    score=float(ranking.scores[slot]),
-                    confidence=float(confidences[slot]),
-                    signals=signals_of(ranking.shares, slot) if question.explain else {},
-                    neighbours=tuple(memories[near] for near in around[slot] if near in memories),
+                yield (
+                    slot,
+                    Hit(
+                        memory=memories[slot],
+                        score=float(ranking.scores[slot]),
+                        confidence=float(confidences[slot]),
+                        signals=signals_of(ranking.shares, slot) if question.explain else {},
+                        neighbours=tuple(memories[near] for near in around[slot] if near in memories),
+                        facts=tuple(memories[fact] for fact in facts[slot].slots if fact in memories),
+                        labels=ranking.labels(slot, facts[slot]),
+                        corrections=tuple(memories[fact] for fact in facts[slot].corrections if fact in memories),
+                    ),
                 )
             done += len(slots)
             wanted = _READ_AT_ONCE
 
-    def _memories(self, scope: Scope, view: _View, slots: Sequence[int] | set[int]) -> dict[int, Memory]:
+    def _memories(self, question: Question, view: _View, slots: Collection[int]) -> dict[int, Memory]:
         """The memories in these slots, where the log still has them."""
         places = {view.version_at(slot): slot for slot in slots}
-        found = self._log.read(LogQuery(scope, rows=tuple(view.row_at(slot) for slot in slots)))
+        found = self._log.read(LogQuery(question.scope, rows=tuple(view.row_at(slot) for slot in slots)))
+        if question.known_at is not None:
+            found = self._not_expired_since(question.scope, found)
         return {places[memory.id, memory.version]: memory for memory in found}
+
+    def _not_expired_since(self, scope: Scope, versions: Sequence[Memory]) -> list[Memory]:
+        """Without old versions of memories that were given an end later, and have come to it."""
+        now = self._clock()
+        ids = tuple({memory.id for memory in versions})
+        latest = self._log.read(LogQuery(scope, ids=ids, retired=True))
+        gone = {memory.id for memory in latest if memory.expires_at is not None and memory.expires_at <= now}
+        return [memory for memory in versions if memory.id not in gone]
+
+    def _note_uses(self, question: Question, ranking: _Ranking, slots: Sequence[int]) -> None:
+        if self._uses is not None and question.known_at is None:
+            view = ranking.view
+            self._uses.note((view.row_at(slot)[0], view.version_at(slot)[0]) for slot in slots)
 
 
 _NO_VECTORS: Final[Mapping[str, Any]] = {"generation": None, "dimensions": 0}
@@ -370,7 +402,7 @@ class _View:
         self.size = sum(len(partition) for partition in partitions)
         self.lengths: Floats = self.joined(lambda partition: partition.postings.lengths)
         self.alive: Bools = self.joined(lambda partition: partition.postings.alive).astype(np.bool_, copy=False)
-        self.has_facts = bool((self.alive & (self.column("kind") == KINDS.index("fact"))).any())
+        self.has_facts = any(partition.has_facts for partition in partitions)
         self.previous = self._links("previous")
         self.following = self._links("following")
 
@@ -393,6 +425,44 @@ class _View:
     def version_at(self, slot: int) -> tuple[str, int]:
         partition, own = self._place(slot)
         return partition.version_at(own)
+
+    def at(self, slot: int, column: str) -> int:
+        """What stands in a column of a slot."""
+        partition, own = self._place(slot)
+        return int(partition[column][own])
+
+    def facts_of(self, id: str) -> list[int]:
+        """The slots of the facts that were taken from the memory of this id, in the order stored."""
+        found = (
+            offset + own
+            for partition, offset in zip(self.partitions, self.offsets, strict=True)
+            for own in partition.facts_of(id)
+        )
+        # One that was stored since the ranking was not looked at.
+        return [slot for slot in found if slot < self.size]
+
+    def holding(self, slot: int, moment: int) -> int | None:
+        """The fact that holds in place of this one at the moment: what closed it, what closed that, and so on."""
+        partition, own = self._place(slot)
+        offset = slot - own
+        seen: set[int] = set()
+        following: int | None = own
+        while following is not None and following not in seen and following + offset < self.size:
+            seen.add(following)
+            fact = partition.fact_at(following)
+            if fact.get("restates"):
+                following = partition.fact_slot(fact["restates"])
+            elif partition["valid_to"][following] > moment:
+                return following + offset
+            else:
+                following = partition.fact_slot(fact.get("superseded_by") or "")
+        return None
+
+    def polarity(self, slot: int) -> str | None:
+        """The polarity of the fact in a slot."""
+        partition, own = self._place(slot)
+        polarity: str | None = partition.fact_at(own).get("polarity")
+        return polarity
 
     def _place(self, slot: int) -> tuple[CachedPartition, int]:
         number = bisect_right(self.offsets, slot) - 1
@@ -500,11 +570,17 @@ def _joined(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
 
 @dataclass(frozen=True, slots=True)
 class _Reach:
-    """By slot: what is asked for; why some of it is hidden; what may be shown to this reader at all."""
+    """By slot: what is asked for; why some of it is hidden; what may be shown to this reader at all; what may be told
+    beside it, no longer true or not.
+
+    ``moment`` is when things are to be true, in microseconds.
+    """
 
     asked: Bools
     reasons: Mapping[str, Bools]
     visible: Bools
+    told: Bools
+    moment: int
 
     @property
     def shown(self) -> Bools:
@@ -546,6 +622,46 @@ class _Ranking:
         around = [int(self.view.previous[slot]), int(self.view.following[slot])]
         # A turn stored since the ranking may already be linked; it was not looked at, so it is left out.
         return [near for near in around if 0 <= near < self.view.size and self.reach.visible[near]]
+
+    def facts(self, slot: int) -> _Facts:
+        """What was taken from the memory in this slot, and what holds in place of it at the moment asked for."""
+        view, moment = self.view, self.reach.moment
+        found = [fact for fact in view.facts_of(view.version_at(slot)[0]) if self.reach.told[fact]]
+        over = [fact for fact in found if view.at(fact, "valid_to") <= moment and view.polarity(fact) in _STATED]
+        holding = (view.holding(fact, moment) for fact in over)
+        corrections = dict.fromkeys(fact for fact in holding if fact is not None and self.reach.visible[fact])
+        return _Facts(tuple(found), tuple(corrections), bool(over))
+
+    def labels(self, slot: int, facts: _Facts) -> tuple[Label, ...]:
+        """What must be said of the memory in this slot beside its words."""
+        labels: list[Label] = ["outdated"] if facts.are_outdated else []
+        if self.view.at(slot, "valid_from") > self.reach.moment:
+            labels.append("upcoming")
+        return tuple(labels)
+
+
+_STATED: Final = frozenset({"affirmed", "denied"})
+"""Polarities of facts that can be outdated; that something ended stays true."""
+
+
+class _Facts(NamedTuple):
+    """By slot: the facts that were taken from a memory, those that hold in place of the outdated ones."""
+
+    slots: tuple[int, ...] = ()
+    corrections: tuple[int, ...] = ()
+    are_outdated: bool = False
+
+
+def _outlived(partition: CachedPartition, rules: Sequence[Outlived]) -> Bools:
+    """What the retention rules let expire; the first that covers a kind decides."""
+    tenant, user, agent = partition.owner
+    before = np.full(len(KINDS), np.iinfo(np.int64).min)
+    for place, kind in enumerate(KINDS):
+        rule = next((each for each in rules if each.covers(kind, tenant=tenant, user=user, agent=agent)), None)
+        if rule is not None and rule.before is not None:
+            before[place] = to_micros(rule.before)
+    outlived: Bools = partition["occurred_at"] < before[partition["kind"]]
+    return outlived
 
 
 def _marked(partition: CachedPartition, mark: int) -> Bools:

@@ -84,8 +84,9 @@ def test_every_commented_line_that_init_writes_is_accepted_once_it_is_no_comment
 
 def test_every_weight_of_retrieval_can_be_said() -> None:
     for field in dataclasses.fields(RetrievalOptions):
-        changed = config.from_mapping({"retrieval": {field.name: field.default + 1}}).retrieval_options()
-        assert getattr(changed, field.name) == field.default + 1
+        other = (not field.default) if field.default is True else 2 * field.default
+        changed = config.from_mapping({"retrieval": {field.name: other}}).retrieval_options()
+        assert getattr(changed, field.name) == other
 
 
 def test_a_typo_says_where_what_was_meant_and_what_there_is(write: Write) -> None:
