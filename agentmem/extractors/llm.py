@@ -244,16 +244,15 @@ class LLMExtractor(Extractor):
             messages, max_tokens=self._answer_tokens, timeout_s=self._timeout_s, schema=answer_schema()
         )
         self._spending.require()
-        try:
-            completion = self._breaker.call(lambda: self._charged(request))
-        except BackendError as error:
-            self._count({"rejected" if isinstance(error, RequestRejected) else "failed": 1})
-            raise
-        return completion
+        return self._breaker.call(lambda: self._charged(request))
 
     def _charged(self, request: CompletionRequest) -> Completion:
         self._spending.add(calls=1)
-        completion = self._llm.complete(request)
+        try:
+            completion = self._llm.complete(request)
+        except BackendError as error:
+            self._count({"rejected" if isinstance(error, RequestRejected) else "failed": 1})
+            raise
         used = completion.prompt_tokens, completion.completion_tokens
         texts = "\n".join(message.content for message in request.messages), completion.text
         self._spending.add(
