@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from datetime import datetime
 from functools import cache
 from typing import Any, Final, TypeVar
 
@@ -14,23 +15,24 @@ from sqlalchemy import (
     Select,
     and_,
     bindparam,
+    case,
     exists,
+    false,
     func,
     literal,
     null,
     or_,
     select,
+    true,
 )
 
 from agentmem.clock import to_micros
 from agentmem.errors import ScopeError, unknown_memory
-from agentmem.interfaces import Head, IndexBatch, IndexQuery, IndexRow, LogQuery
-from agentmem.log.rows import INDEX_COLUMNS, MEMORY_COLUMNS, memory_of
+from agentmem.interfaces import Head, IndexBatch, IndexQuery, IndexRow, LogQuery, Outlived
+from agentmem.log.rows import INDEX_COLUMNS, MEMORY_COLUMNS, Row, memory_of
 from agentmem.log.schema import erasure, generation, lineage, partition, version
 from agentmem.log.scoping import Reader, parameters, reader, visible, writable
 from agentmem.records import Memory, Scope
-
-Row = Mapping[str, Any]
 
 _PARAMETERS_AT_ONCE: Final = 5_000
 """Values of one IN list; SQLite takes 32,766 parameters in a statement."""
@@ -38,6 +40,13 @@ _PARAMETERS_AT_ONCE: Final = 5_000
 T = TypeVar("T")
 
 _current: Final = version.c.closed_seq.is_(None)
+_newer: Final = version.alias("newer")
+_is_followed: Final = and_(
+    _newer.c.partition_id == version.c.partition_id,
+    _newer.c.id == version.c.id,
+    _newer.c.version > version.c.version,
+)
+is_last: Final = ~exists().where(_is_followed)
 _joined: Final = version.join(partition, version.c.partition_id == partition.c.id)
 
 
@@ -72,6 +81,31 @@ def history(connection: Connection, scope: Scope, id: str) -> list[Memory]:
     if not found:
         raise unknown_memory(id)
     return found
+
+
+def partitions_of(connection: Connection, scope: Scope, ids: Sequence[str]) -> dict[str, int]:
+    """The partition of each id that the scope reads."""
+    statement = _place_statement(reader(scope), may_write=False, retired=False)
+    found: dict[str, int] = {}
+    for part in in_parts(ids):
+        found |= {row[0]: row[1] for row in connection.execute(statement, {**parameters(scope), "ids": part})}
+    return found
+
+
+def changes(connection: Connection, scope: Scope, start: datetime, end: datetime) -> list[Memory]:
+    """Every version that was recorded or closed in [start, end), in the order stored."""
+    first, last = to_micros(start), to_micros(end)
+    recorded, closed = version.c.recorded_from, version.c.recorded_to
+    statement = (
+        select(*MEMORY_COLUMNS)
+        .select_from(_joined)
+        .where(
+            visible(reader(scope)),
+            or_(and_(recorded >= first, recorded < last), and_(closed >= first, closed < last)),
+        )
+        .order_by(version.c.partition_id, version.c.position, version.c.version)
+    )
+    return [memory_of(row) for row in connection.execute(statement, parameters(scope)).mappings()]
 
 
 def index_rows(connection: Connection, query: IndexQuery) -> IndexBatch:
@@ -152,6 +186,58 @@ def current_row(connection: Connection, partition_id: int, id: str) -> Row:
     if row is None:
         raise unknown_memory(id)
     return _plain(row)
+
+
+def versions_of(connection: Connection, partition_id: int, id: str) -> list[Row]:
+    """The whole rows of every version, oldest first, in a partition that the caller has checked."""
+    statement = select(version).where(version.c.partition_id == partition_id, version.c.id == id)
+    return [_plain(row) for row in connection.execute(statement.order_by(version.c.version)).mappings()]
+
+
+def whole_rows(connection: Connection, partition_id: int, numbers: Sequence[int]) -> dict[int, Row]:
+    """Row number to the whole row."""
+    statement = select(version).where(_at, _numbers)
+    found: dict[int, Row] = {}
+    for part in in_parts(numbers):
+        rows = connection.execute(statement, {"at": partition_id, "numbers": part}).mappings()
+        found |= {row["seq"]: _plain(row) for row in rows}
+    return found
+
+
+def facts_of(connection: Connection, partition_id: int, key: bytes) -> list[Row]:
+    """The current facts of one key, in the order stored: a memory's columns and ``stated_to``."""
+    statement = (
+        select(*MEMORY_COLUMNS, version.c.stated_to)
+        .select_from(_joined)
+        .where(version.c.partition_id == partition_id, version.c.fact_key == key, _current)
+        .order_by(version.c.position)
+    )
+    return [_plain(row) for row in connection.execute(statement).mappings()]
+
+
+def derived_rows(connection: Connection, partitions: Sequence[int], sources: Sequence[str]) -> list[Row]:
+    """The whole row of the last version of what was derived from one of the sources, in these partitions."""
+    statement = (
+        select(version)
+        .join(
+            lineage,
+            and_(lineage.c.partition_id == version.c.partition_id, lineage.c.derived_id == version.c.id),
+        )
+        .where(version.c.partition_id.in_(partitions), is_last)
+        .order_by(version.c.partition_id, version.c.seq)
+    )
+    return [
+        _plain(row)
+        for part in in_parts(sources)
+        for row in connection.execute(statement.where(lineage.c.source_id.in_(part))).mappings()
+    ]
+
+
+def partitions_of_subject(connection: Connection, scope: Scope) -> list[int]:
+    """Every partition of the scope's user, whatever the agent; or the agent's own layer."""
+    condition = writable("user" if scope.user is not None else "agent")
+    statement = select(partition.c.id).where(condition).order_by(partition.c.id)
+    return list(connection.execute(statement, parameters(scope)).scalars())
 
 
 def rows_by_key(connection: Connection, partition_id: int, keys: Sequence[str]) -> dict[str, Row]:
@@ -320,14 +406,7 @@ def _select(connection: Connection, query: LogQuery, narrowed: ColumnElement[boo
             version.c.valid_from <= as_of,
             or_(version.c.valid_to.is_(None), version.c.valid_to > as_of),
         ]
-    if query.known_at is None:
-        conditions.append(_current)
-    else:
-        known_at = to_micros(query.known_at)
-        conditions += [
-            version.c.recorded_from <= known_at,
-            or_(version.c.recorded_to.is_(None), version.c.recorded_to > known_at),
-        ]
+    conditions += _versions_held(query)
     if query.derived_from is not None:
         conditions.append(
             exists().where(
@@ -339,6 +418,14 @@ def _select(connection: Connection, query: LogQuery, narrowed: ColumnElement[boo
     if query.unexpired_at is not None:
         expires_at = version.c.expires_at
         conditions.append(or_(expires_at.is_(None), expires_at > to_micros(query.unexpired_at)))
+    if query.outlived:
+        conditions.append(~has_outlived(query.outlived))
+    if query.ended_at is not None:
+        conditions.append(or_(version.c.valid_to.is_(None), version.c.valid_to > to_micros(query.ended_at)))
+    if query.folded:
+        conditions.append(version.c.restates.is_(None))
+    if query.origin is not None:
+        conditions.append(version.c.origin == query.origin)
     if query.after is not None:
         partition_id, position = query.after
         conditions.append(
@@ -360,6 +447,40 @@ def _select(connection: Connection, query: LogQuery, narrowed: ColumnElement[boo
 def _plain(row: RowMapping) -> Row:
     # RowMapping's keys are typed as columns or names; ours are names.
     return {str(name): value for name, value in row.items()}
+
+
+def _versions_held(query: LogQuery) -> list[ColumnElement[bool]]:
+    """The version of each memory that counts: the one that is current, or was; with ``retired`` the last one else."""
+    if query.known_at is None:
+        return [or_(_current, is_last) if query.retired else _current]
+    known_at = to_micros(query.known_at)
+    was_open = or_(version.c.recorded_to.is_(None), version.c.recorded_to > known_at)
+    was_last = ~exists().where(_is_followed, _newer.c.recorded_from <= known_at)
+    return [version.c.recorded_from <= known_at, or_(was_open, was_last) if query.retired else was_open]
+
+
+def has_outlived(rules: Sequence[Outlived]) -> ColumnElement[bool]:
+    """That the first rule which matches a memory lets it expire."""
+    return case(*((_matches(rule), _occurred_before(rule.before)) for rule in rules), else_=false())
+
+
+def _matches(rule: Outlived) -> ColumnElement[bool]:
+    given = [
+        column == value
+        for column, value in (
+            (partition.c.tenant, rule.tenant),
+            (partition.c.user_id, rule.user),
+            (partition.c.agent_id, rule.agent),
+        )
+        if value is not None
+    ]
+    if rule.kinds is not None:
+        given.append(version.c.kind.in_(sorted(rule.kinds)))
+    return and_(true(), *given)
+
+
+def _occurred_before(moment: datetime | None) -> ColumnElement[bool]:
+    return false() if moment is None else version.c.occurred_at < to_micros(moment)
 
 
 def _by_partition(rows: Sequence[tuple[int, int]]) -> Iterator[tuple[int, Sequence[int]]]:

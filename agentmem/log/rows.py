@@ -113,8 +113,8 @@ def next_version(row: Row, *, seq: int, now: int, changed: Row) -> Row:
         **row,
         "seq": seq,
         "version": row["version"] + 1,
-        # A clock that jumped back must not end the version before ahead of its beginning.
-        "recorded_from": max(now, row["recorded_from"] + 1),
+        # A clock that jumped back must not let it begin before the one it follows has ended.
+        "recorded_from": max(now, row["recorded_to"] or row["recorded_from"] + 1),
         "recorded_to": None,
         "closed_seq": None,
         "vector_seq": None,
@@ -195,6 +195,11 @@ def fact_key(fact: Fact | None) -> bytes | None:
 def as_said(fact: Fact) -> Fact:
     """The fact without what settling worked out."""
     return replace(fact, superseded_by=None, restates=None, times=1)
+
+
+def standing_like(fact: Fact, settled: Fact) -> Fact:
+    """The fact with what settling worked out for another state of it."""
+    return replace(fact, superseded_by=settled.superseded_by, restates=settled.restates, times=settled.times)
 
 
 def dump_fact(fact: Fact) -> str:

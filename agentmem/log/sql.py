@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -29,11 +30,13 @@ from agentmem.interfaces import (
     Task,
     Use,
 )
-from agentmem.log import erasing, reading, tasks, tombstones, upkeep, writing
+from agentmem.log import erasing, reading, restoring, settling, tasks, tombstones, upkeep, writing
 from agentmem.log.engine import Database
 from agentmem.log.migrate import ensure_schema
 from agentmem.log.scoping import address
 from agentmem.records import Draft, Finding, ForgetMode, Hold, Memory, Receipt, Scope
+
+_logger = logging.getLogger("agentmem.log")
 
 _CHECKPOINT_TRIES: Final = 5
 _CHECKPOINT_PAUSE_S: Final = 0.02
@@ -118,7 +121,8 @@ class SQLLog(EpisodicLog):
             )
 
     def restore(self, scope: Scope, id: str, *, version: int | None, reason: str | None) -> Memory:
-        raise NotImplementedError
+        with self._writing() as connection:
+            return restoring.restore(connection, scope, id, version=version, reason=reason, clock=self._clock)
 
     def erase(
         self,
@@ -162,7 +166,16 @@ class SQLLog(EpisodicLog):
         raise NotImplementedError
 
     def settle(self, decide: Settle, *, limit: int = 100) -> int:
-        raise NotImplementedError
+        settled = 0
+        last: Task | None = None
+        while settled < limit:
+            with self._reading() as connection:
+                waiting = tasks.waiting(connection, tasks.SETTLE, limit=limit - settled, after=last)
+            if not waiting:
+                break
+            settled += sum(self._settle(task, decide) for task in waiting)
+            last = waiting[-1]
+        return settled
 
     def tasks(self, job: str, *, limit: int = 100) -> list[Task]:
         with self._reading() as connection:
@@ -173,13 +186,17 @@ class SQLLog(EpisodicLog):
             tasks.finish(connection, task)
 
     def note_uses(self, uses: Sequence[Use]) -> None:
-        raise NotImplementedError
+        if uses:
+            with self._writing() as connection:
+                upkeep.note_uses(connection, uses)
 
     def changes(self, scope: Scope, start: datetime, end: datetime) -> list[Memory]:
-        raise NotImplementedError
+        with self._reading() as connection:
+            return reading.changes(connection, scope, start, end)
 
     def overdue(self, head: Head, *, at: datetime, outlived: Sequence[Outlived], limit: int) -> list[str]:
-        raise NotImplementedError
+        with self._reading() as connection:
+            return upkeep.overdue(connection, head.partition, at=at, outlived=outlived, limit=limit)
 
     def files(self) -> Sequence[Path]:
         raise NotImplementedError
@@ -188,7 +205,8 @@ class SQLLog(EpisodicLog):
         raise NotImplementedError
 
     def partitions_of(self, scope: Scope, ids: Sequence[str]) -> dict[str, int]:
-        raise NotImplementedError
+        with self._reading() as connection:
+            return reading.partitions_of(connection, scope, ids)
 
     # --- reads
 
@@ -287,6 +305,15 @@ class SQLLog(EpisodicLog):
         if not self._closed:
             self._closed = True
             self._database.close()
+
+    def _settle(self, task: Task, decide: Settle) -> bool:
+        try:
+            with self._writing() as connection:
+                return settling.settle_key(connection, task, decide, clock=self._clock)
+        except settling.UndecidedError as error:
+            # The message alone: what went wrong may quote a fact.
+            _logger.warning("%s (%s)", error, type(error.__cause__).__name__)
+            return False
 
     def _require_unforgotten(self, connection: Connection, scope: Scope, ids: set[str]) -> None:
         owner = address(scope)

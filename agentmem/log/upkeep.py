@@ -6,22 +6,28 @@ import hashlib
 import sqlite3
 from collections import defaultdict
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, and_, bindparam, delete, exists, func, insert, or_, select, text, update
+from sqlalchemy import Connection, Float, and_, bindparam, delete, exists, func, insert, or_, select, text, update
 
 from agentmem.clock import Clock, to_micros
-from agentmem.interfaces import Embedded, Generation, Head
-from agentmem.log import writing
+from agentmem.interfaces import Embedded, Generation, Head, Outlived, Use
+from agentmem.log import reading, writing
 from agentmem.log.engine import Database
 from agentmem.log.rows import MEMORY_COLUMNS, memory_of
-from agentmem.log.schema import cursor, generation, lineage, partition, version
+from agentmem.log.schema import cursor, generation, hold, lineage, partition, version
 from agentmem.log.scoping import STANDS
 from agentmem.records import Finding, Memory
 
 SAFE_SQLITE: Final = (3, 51, 3)
 """The first SQLite without the bug that lets a checkpoint beside a writer corrupt the file."""
 
+_is_held: Final = exists().where(
+    hold.c.tenant == partition.c.tenant,
+    hold.c.user_id == partition.c.user_id,
+    or_(hold.c.agent_id == partition.c.agent_id, and_(hold.c.user_id != "", hold.c.agent_id == "")),
+)
 _current: Final = version.c.closed_seq.is_(None)
 # Usually none are doomed: this asks nothing of each row.
 _stands: Final = version.c.partition_id.not_in(select(partition.c.id).where(~STANDS))
@@ -119,6 +125,45 @@ _put_statement: Final = (
 )
 
 
+def note_uses(connection: Connection, uses: Sequence[Use]) -> None:
+    """Add accesses and outcomes to current memories, in place; nothing happens to those that are gone."""
+    by_partition: defaultdict[int, list[Use]] = defaultdict(list)
+    for each in uses:
+        by_partition[each.partition].append(each)
+    for partition_id, group in sorted(by_partition.items()):
+        ticket = writing.take_next(connection, partition_id)
+        if ticket is None:
+            continue  # forgotten as a whole
+        connection.execute(
+            _use_statement,
+            [
+                {
+                    "at": partition_id,
+                    "used_id": use.id,
+                    "more": use.accesses,
+                    "said": use.outcome,
+                    "put_seq": ticket.first_seq,
+                }
+                for use in group
+            ],
+        )
+
+
+_OUTCOME_SHARE: Final = 1 / 3
+"""How far one outcome moves the kept one towards itself."""
+
+_use_statement: Final = (
+    update(version)
+    .where(version.c.partition_id == bindparam("at"), version.c.id == bindparam("used_id"), _current)
+    .values(
+        accesses=version.c.accesses + bindparam("more"),
+        outcome=version.c.outcome
+        + (func.coalesce(bindparam("said", type_=Float), version.c.outcome) - version.c.outcome) * _OUTCOME_SHARE,
+        used_seq=bindparam("put_seq"),
+    )
+)
+
+
 def read_cursor(connection: Connection, index: str, number: int, partition_id: int) -> int:
     return connection.execute(select(cursor.c.applied_seq).where(_is_cursor(index, number, partition_id))).scalar() or 0
 
@@ -135,6 +180,21 @@ def move_cursor(connection: Connection, index: str, number: int, partition_id: i
 
 def _is_cursor(index: str, number: int, partition_id: int) -> Any:
     return and_(cursor.c.index_name == index, cursor.c.generation == number, cursor.c.partition_id == partition_id)
+
+
+def overdue(
+    connection: Connection, partition_id: int, *, at: datetime, outlived: Sequence[Outlived], limit: int
+) -> list[str]:
+    """Ids of memories of the partition that had expired then, retired ones too; none while a hold covers it."""
+    columns = select(version.c.id).select_from(version.join(partition, version.c.partition_id == partition.c.id))
+    of_this = columns.where(version.c.partition_id == partition_id, STANDS, ~_is_held, reading.is_last)
+    # Apart, because only one of the two has an index.
+    expired = of_this.where(version.c.expires_at <= to_micros(at)).order_by(version.c.seq).limit(limit)
+    found = list(connection.execute(expired).scalars())
+    if outlived and len(found) < limit:
+        rest = of_this.where(reading.has_outlived(outlived)).order_by(version.c.seq).limit(limit)
+        found += [id for id in connection.execute(rest).scalars() if id not in set(found)]
+    return found[:limit]
 
 
 # --- counts and checks ----------------------------------------------------------------------------

@@ -6,7 +6,6 @@ import importlib
 import json
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import cache
 from typing import Any, Final, NamedTuple
 
@@ -30,6 +29,7 @@ from agentmem.log.rows import (
     memory_of,
     next_version,
     row_of,
+    standing_like,
 )
 from agentmem.log.schema import generation, lineage, partition, version
 from agentmem.log.scoping import STANDS, address, parameters
@@ -110,9 +110,10 @@ def revise(
             hint="Read it again with get() and repeat the change on what you find.",
         )
     kept = ticket.generation if ticket.generation == generation else None
-    new = next_version(old, seq=ticket.first_seq, now=to_micros(clock()), changed=_changes(old, revision, kept))
-    close_versions(connection, partition_id, [old["seq"]], seq=ticket.first_seq, now=new["recorded_from"])
-    connection.execute(_insert_version, [new])
+    now = to_micros(clock())
+    new = next_version(old, seq=ticket.first_seq, now=now, changed=_changes(old, revision, kept))
+    close_versions(connection, partition_id, [old["seq"]], seq=ticket.first_seq, now=now)
+    insert_next(connection, [new])
     if any(new[name] != old[name] for name in _SETTLED_BY):
         tasks.leave_settling(connection, partition_id, (old["fact_key"], new["fact_key"]))
     return memory_of({**new, **reading.owner(connection, partition_id)})
@@ -127,6 +128,11 @@ def close_versions(connection: Connection, partition_id: int, rows: Sequence[int
             # A clock that jumped back must not end a version before it began.
             .values(closed_seq=seq, recorded_to=reading.greatest(connection, now, version.c.recorded_from + 1))
         )
+
+
+def insert_next(connection: Connection, rows: Sequence[Row]) -> None:
+    """Insert versions that follow others."""
+    connection.execute(_insert_version, list(rows))
 
 
 def take_ticket(connection: Connection, scope: Scope, count: int) -> Ticket:
@@ -297,9 +303,7 @@ def _fact_of(old: Row, fact: Fact) -> Row:
     """The columns of a fact in place of the old row's; under the same key it stands as it did until it is settled."""
     key = fact_key(fact)
     if key == old["fact_key"]:
-        settled = load_fact(old["fact"])
-        kept = replace(fact, superseded_by=settled.superseded_by, restates=settled.restates, times=settled.times)
-        return {"fact": dump_fact(kept)}
+        return {"fact": dump_fact(standing_like(fact, load_fact(old["fact"])))}
     return {"fact_key": key, "fact": dump_fact(as_said(fact)), "restates": None, "valid_to": old["stated_to"]}
 
 
