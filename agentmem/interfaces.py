@@ -228,7 +228,11 @@ class Standing:
 
 
 Settle = Callable[[Sequence[Memory]], Mapping[str, Standing]]
-"""From every current fact of one key (subject, attribute, topic) of a partition, to how each stands; by id. Pure."""
+"""From every current fact of one key (subject, attribute, topic) of a partition, to how each stands; by id. Pure.
+
+It sees the facts as they were said, whatever was settled before: ``valid_to`` is the stated one, ``superseded_by`` and
+``restates`` are None, ``times`` is 1. A fact that it leaves out stands as it was said.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -417,7 +421,8 @@ class EpisodicLog(ABC):
     def settle(self, decide: Settle, *, limit: int = 100) -> int:
         """Bring facts whose key a write has touched to where ``decide`` says they stand; how many keys were settled.
 
-        Each key in a transaction of its own; where validity changes, a version is written (``supersession``).
+        Each key in a transaction of its own; where validity changes, a version is written (``supersession``), and
+        ``times`` changes in place. A key for which ``decide`` raises is left for another time and holds up no other.
         """
 
     @abstractmethod
