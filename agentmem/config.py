@@ -18,18 +18,21 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
-from typing import Any, Final, Literal, get_type_hints
+from typing import Annotated, Any, Final, Literal, Self, get_args, get_type_hints
 from urllib.parse import quote, unquote
 
 import yaml
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     PydanticUserError,
     TypeAdapter,
     ValidationError,
+    WithJsonSchema,
     create_model,
     model_validator,
 )
@@ -37,6 +40,8 @@ from pydantic import (
 from agentmem import registry
 from agentmem.clients import WrapOptions
 from agentmem.errors import ConfigError
+from agentmem.lifecycle.retention import DURATION_PATTERN, RetentionRule, parse_duration
+from agentmem.records import KINDS
 from agentmem.retrieval.options import RetrievalOptions
 
 FILE_NAME: Final = "agentmem.yaml"
@@ -75,6 +80,38 @@ class ScopeRules(_Strict):
     user: str | None = None
     agent: str | None = None
     session: str | None = None
+
+
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(parse_duration),
+    WithJsonSchema({"type": "string", "pattern": f"^{DURATION_PATTERN}$", "examples": ["90d"]}),
+]
+"""``90d``, ``12h``, ``6w``, ``1y``."""
+
+
+class RetentionSpec(_Strict):
+    """How long some memories are kept; of several rules the first that matches a memory decides."""
+
+    kinds: frozenset[Annotated[str, WithJsonSchema({"enum": list(KINDS)})]] | None = Field(default=None, strict=False)
+    """Only of these kinds; unset = of all."""
+    tenant: str | None = None
+    user: str | None = None
+    agent: str | None = None
+    keep: bool = False
+    """Never expire by a rule; an expires_at that a memory was given still counts."""
+    expire_after: Duration | None = None
+    """Older memories are hidden, then purged: 90d, 12h, 6w, 1y."""
+    compress_after: Duration | None = None
+    """Sessions whose turns are all older get a summary; the turns stay until they expire."""
+
+    @model_validator(mode="after")
+    def _checked(self) -> Self:
+        self.rule()
+        return self
+
+    def rule(self) -> RetentionRule:
+        return RetentionRule(**self.model_dump())
 
 
 class PluginRules(_Strict):
@@ -158,6 +195,8 @@ class Config(_Strict):
     tokens: Backend | None = None
     """What counts tokens; unset = exact where the encoding is at hand, otherwise an estimate."""
     wrap: WrapRules = Field(default_factory=WrapRules)  # type: ignore[valid-type]  # made by create_model
+    retention: tuple[RetentionSpec, ...] = Field(default=(), strict=False)
+    """How long memories are kept; unset = until they are forgotten, or to their expires_at."""
     plugins: PluginRules = PluginRules()
 
     def backend(self, role: str) -> Backend | None:
@@ -171,6 +210,9 @@ class Config(_Strict):
     def wrap_options(self) -> WrapOptions:
         return WrapOptions(**self.wrap.model_dump())  # type: ignore[attr-defined]  # made by create_model
 
+    def retention_rules(self) -> tuple[RetentionRule, ...]:
+        return tuple(spec.rule() for spec in self.retention)
+
     def backends(self) -> dict[str, Any]:
         """What the file describes, as the arguments of ``MemoryManager``; each ``type`` is the class that was found.
 
@@ -182,6 +224,8 @@ class Config(_Strict):
             "wrapping": self.wrap_options(),
             "required_ids": frozenset(self.scope.require),
         }
+        if self.retention:
+            given["retention"] = self.retention_rules()
         for role in {"log", *self.model_fields_set} & set(BACKENDS):
             given[role] = named = self.backend(role)
             if named is not None:
@@ -471,7 +515,7 @@ def _sentence(item: Any, reading: _Reading) -> tuple[Path_, str]:
     said = said[:1].lower() + said[1:]
     given = item.get("input")
     if isinstance(given, str | int | float | bool) and path not in reading.replaced and path[:1] not in _SECRETIVE:
-        said += f", not {given!r}"
+        said = f"{said.rstrip('.')}, not {given!r}"
     return path, f"{said.rstrip('.')}."
 
 
@@ -482,7 +526,8 @@ _SECRETIVE: Final = frozenset((role,) for role in BACKENDS)
 def _keys_at(path: Path_) -> list[str]:
     model: Any = Config
     for step in path:
-        model = model.model_fields[str(step)].annotation
+        # A place in a list names no field: what the list holds is what the annotation holds.
+        model = get_args(model)[0] if isinstance(step, int) else model.model_fields[step].annotation
     return list(model.model_fields)
 
 
@@ -620,6 +665,12 @@ compressor: extractive
 
 # What a wrapped client may take of a call: tokens of its prompt, seconds of its time.
 # wrap: {{max_tokens: 1000, sure_from: 0.1, deadline_s: 0.3}}
+
+# How long memories are kept; the first rule that matches decides. Unset = until they are forgotten.
+# retention:
+#   - {{kinds: [rule, identity], keep: true}}
+#   - {{user: guest, expire_after: 12h}}
+#   - {{kinds: [turn], compress_after: 30d, expire_after: 1y}}
 
 # Which installed packages may bring backends; unset = all of them, loaded when named.
 # plugins: {{allow: [agentmem-hashing]}}

@@ -46,6 +46,8 @@ class RenderedLine:
         integrity: The declared author, in the untrusted block only.
         source: A document's name and headings, outermost first.
         seen: How often it was said; ``since`` is the first day if more than once.
+        outdated: Whether a fact in it no longer holds; ``holds`` is what does now, in words, where that is known.
+        upcoming: The day from which it is true, if that is yet to come.
     """
 
     block: str
@@ -59,6 +61,9 @@ class RenderedLine:
     source: tuple[str, ...] = ()
     seen: int = 1
     since: date | None = None
+    outdated: bool = False
+    holds: tuple[str, ...] = ()
+    upcoming: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +126,7 @@ def render_hits(
         citations=tuple(entry.memory.id for entry in _in_order(kept)),
         tokens=counter.count(text),
         dropped=tuple(hit.id for hit in dropped),
-        min_integrity=_least_trusted([hit.memory for entry in kept for hit in entry.hits]),
+        min_integrity=_least_trusted(_memories_in(kept)),
         withheld=withheld,
     )
 
@@ -197,9 +202,7 @@ def _fold(hits: Sequence[Hit]) -> list[_Entry]:
     for hit in sorted({hit.id: hit for hit in hits}.values(), key=_age):
         groups.setdefault(_sameness(hit.memory), []).append(hit)
     citations = _short_ids([group[-1].id for group in groups.values()])
-    return [
-        _Entry(tuple(group), _line([hit.memory for hit in group], citations[group[-1].id])) for group in groups.values()
-    ]
+    return [_Entry(tuple(group), _line(group, citations[group[-1].id])) for group in groups.values()]
 
 
 def _age(hit: Hit) -> tuple[Any, ...]:
@@ -213,8 +216,9 @@ def _sameness(memory: Memory) -> tuple[Any, ...]:
     return memory.kind, memory.role, memory.speaker, memory.integrity, words
 
 
-def _line(restatements: Sequence[Memory], citation: str) -> RenderedLine:
-    memory = restatements[-1]
+def _line(restatements: Sequence[Hit], citation: str) -> RenderedLine:
+    hit = restatements[-1]
+    memory = hit.memory
     is_document = memory.kind == "document"
     if not memory.trusted:
         block = "untrusted"
@@ -231,8 +235,18 @@ def _line(restatements: Sequence[Memory], citation: str) -> RenderedLine:
         speaker=None if is_document else memory.speaker,
         source=(memory.source.name, *memory.source.headings) if is_document and memory.source else (),
         seen=len(restatements),
-        since=restatements[0].occurred_at.date() if len(restatements) > 1 else None,
+        since=restatements[0].memory.occurred_at.date() if len(restatements) > 1 else None,
+        outdated="outdated" in hit.labels,
+        holds=tuple(fact.content for fact in _shown_corrections(hit)),
+        upcoming=memory.valid_from.date() if "upcoming" in hit.labels else None,
     )
+
+
+def _shown_corrections(hit: Hit) -> list[Memory]:
+    """What holds in place of an outdated memory, unless it is less to be trusted than the block it would stand in."""
+    if "outdated" not in hit.labels:
+        return []
+    return [fact for fact in hit.corrections if fact.trusted or not hit.memory.trusted]
 
 
 def _written(line: RenderedLine) -> str:
@@ -250,6 +264,10 @@ def _written(line: RenderedLine) -> str:
     parts += [f"[m:{line.citation}]", encode(line.content)]
     if line.since:
         parts.append(f"seen x{line.seen} since {line.since.isoformat()}")
+    if line.outdated:
+        parts.append("outdated" + (" now " if line.holds else "") + " and ".join(map(encode, line.holds)))
+    if line.upcoming:
+        parts.append(f"upcoming from {line.upcoming.isoformat()}")
     return " ".join(parts)
 
 
@@ -290,6 +308,11 @@ def _fitting(entries: Sequence[_Entry], max_tokens: int, counter: TokenCounter, 
     while kept and counter.count(_text(kept, fence)) > max_tokens:
         kept.pop()
     return kept
+
+
+def _memories_in(entries: Sequence[_Entry]) -> list[Memory]:
+    said = [hit.memory for entry in entries for hit in entry.hits]
+    return said + [fact for entry in entries for fact in _shown_corrections(entry.hits[-1])]
 
 
 def _least_trusted(memories: Sequence[Memory]) -> Integrity | None:
@@ -335,6 +358,8 @@ _LINE: Final = re.compile(
     rf"(?: from (?P<source>{_STRING}(?: > {_STRING})*))?"
     rf" \[m:(?P<citation>[0-9A-Za-z]+)\] (?P<content>{_STRING})"
     rf"(?: seen x(?P<seen>\d+) since (?P<since>{_DAY}))?"
+    rf"(?P<outdated> outdated(?: now (?P<holds>{_STRING}(?: and {_STRING})*))?)?"
+    rf"(?: upcoming from (?P<upcoming>{_DAY}))?"
 )
 
 
@@ -372,6 +397,9 @@ def _read_line(block: str, row: str) -> RenderedLine | None:
             source=tuple(json.loads(step) for step in re.findall(_STRING, match["source"] or "")),
             seen=int(match["seen"] or 1),
             since=None if match["since"] is None else date.fromisoformat(match["since"]),
+            outdated=match["outdated"] is not None,
+            holds=tuple(json.loads(fact) for fact in re.findall(_STRING, match["holds"] or "")),
+            upcoming=None if match["upcoming"] is None else date.fromisoformat(match["upcoming"]),
         )
     except ValueError:  # a day that no calendar has, or a string that is not JSON
         return None

@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from agentmem import config
 from agentmem.errors import ConfigError
 from agentmem.interfaces import TokenCounter
+from agentmem.lifecycle.retention import RetentionRule
 from agentmem.retrieval.options import RetrievalOptions
 
 
@@ -89,10 +91,48 @@ def test_every_weight_of_retrieval_can_be_said() -> None:
         assert getattr(changed, field.name) == other
 
 
+def test_retention_is_read_as_rules_in_their_order() -> None:
+    rules = config.from_mapping(
+        {
+            "retention": [
+                {"kinds": ["rule", "identity"], "keep": True},
+                {"user": "guest", "expire_after": "12h"},
+                {"kinds": ["turn"], "compress_after": "6w", "expire_after": "1y"},
+            ]
+        }
+    ).retention_rules()
+    assert rules == (
+        RetentionRule(kinds=frozenset({"rule", "identity"}), keep=True),
+        RetentionRule(user="guest", expire_after=timedelta(hours=12)),
+        RetentionRule(kinds=frozenset({"turn"}), compress_after=timedelta(weeks=6), expire_after=timedelta(days=365)),
+    )
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        ("{kinds: [turns], keep: true}", "kinds: there is no kind 'turns'. Did you mean 'turn'? It takes some of"),
+        ("{kinds: [], keep: true}", "kinds is empty"),
+        ("{expire_afte: 90d}", "retention[0].expire_afte: there is no such key. Did you mean 'expire_after'?"),
+        ("{expire_after: 3 months}", "retention[0].expire_after: a duration is written 12h, 90d, 6w or 1y, not '3 m"),
+        ("{expire_after: 90}", "a duration is written 12h, 90d, 6w or 1y, not 90"),
+        ("{expire_after: 0d}", "a duration is written"),
+        ("{expire_after: 2000y}", "at most 1,000 years"),
+        ("{keep: true, expire_after: 90d}", "keep and expire_after contradict each other"),
+        ("{keep: 'yes'}", "retention[0].keep: "),
+        ("{user: ana}", "needs one of keep, expire_after and compress_after"),
+        ("{kinds: [fact], compress_after: 90d}", "compress_after is about turns"),
+    ],
+)
+def test_a_retention_rule_that_cannot_be_meant_is_refused(rule: str, expected: str, write: Write) -> None:
+    assert expected in said(f"retention:\n  - {rule}\n", write)
+    assert "agentmem.yaml:2" in said(f"retention:\n  - {rule}\n", write)
+
+
 def test_a_typo_says_where_what_was_meant_and_what_there_is(write: Write) -> None:
     assert said("version: 1\nvector: exact\n", write) == (
         "agentmem.yaml:2: vector: there is no such key. Did you mean 'vectors'? The file takes: version, scope, log, "
-        "vectors, embedder, retrieval, extractor, compressor, llm, tokens, wrap, plugins."
+        "vectors, embedder, retrieval, extractor, compressor, llm, tokens, wrap, retention, plugins."
     )
     assert "agentmem.yaml:2: retrieval.leixcal: there is no such key. Did you mean 'lexical'?" in said(
         "retrieval:\n  leixcal: 1\n", write
