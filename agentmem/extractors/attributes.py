@@ -108,7 +108,8 @@ _OURS: Final = (
     ),
     _attribute(
         "allergy", False, "is allergic to {value}.", "is not allergic to {value}.", "is no longer allergic to {value}.",
-        "allergy allergies allergic intolerant intolerance food eat avoid", "what a person is allergic to or cannot take",
+        "allergy allergies allergic intolerant intolerance food eat avoid",
+        "what a person is allergic to or cannot take",
     ),
     _attribute(
         "diet", True, "eats {value}.", "does not eat {value}.", "no longer eats {value}.",

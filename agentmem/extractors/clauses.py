@@ -1,0 +1,345 @@
+"""Sentences in words, and the clauses in them whose subject is the speaker or somebody of theirs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from agentmem.extractors import vocabulary as v
+
+SENTENCES_READ: Final = 40
+_LONGEST_SENTENCE: Final = 400
+_MOST_WORDS: Final = 80
+
+_END: Final = re.compile(r"(?:[.!?…]+[\"')\]”]*(?=\s|$)|[!?]+|\n+|\x00+|[\U0001f300-\U0001faff]+)")
+_ABBREVIATED: Final = re.compile(
+    r"\b(?:dr|mr|mrs|ms|st|prof|jr|sr|vs|e\.g|i\.e|approx|dept|u\.s|u\.k|ph\.d|a\.m|p\.m|[a-z])\.$"
+)
+_WORD: Final = re.compile(r"\w+(?:['’&+@/.-]\w+|-)*")
+
+_BLOCKERS: Final = re.compile(
+    r"\b(?:if|whether|unless|wish|wishes|wished|imagine|suppose|supposing|pretend|dreamt|dreamed|hypothetically|when"
+    r"|whenever|until|till|once|before|said|says|saying|told|tells|telling|asked|asks|thinks?|thought|guess|believes?"
+    r"|believed|claims?|claimed|assumes?|assumed|joked|insists?|insisted|swears?|heard|hears?|wrote|writes|texted"
+    r"|quote|according|maybe|perhaps|probably|possibly|apparently|supposedly|might|hope|hoping|hopefully|feels? like"
+    r"|felt like|as though|as if|not sure|unsure|let's say|lets say|meant to say|want to say|can't say|cannot say|not"
+    r" that|instead of|bot|lyrics|titled|called|song|novel|movie|script|example|e\.g|wonder|wondering|doubt|doubts|who"
+    r"|whoever|pretending|character|fake|lie|lied|joke|rumou?r|dream|in case|assuming|would've|used to think)\b"
+)
+_AFTER: Final = re.compile(
+    r"\b(?:i think|i guess|i suppose|i believe|i hope|or something|or so|maybe|probably|perhaps|supposedly|apparently"
+    r"|in (?:the|a|this|my|that) (?:game|dreams?|story|novel|book|movie|film|play|show|song|simulation|next life|past"
+    r" life)|in (?:minecraft|skyrim|gta|another life|theory)|if|unless|not really|or not|would be|said|says|one day"
+    r"|someday|some day|in spirit|at heart|for a day|as a joke|on paper|according to|he claims|she claims)\b"
+)
+_OPENS_QUESTION: Final = re.compile(
+    r"[,;:—–-]?\s*(?:and |but |so |or |then |also |anyway |hey |any |did )*(?:what|how|who|where|when|why|which|do"
+    r"|does|did|is|are|am|was|were|can|could|would|will|should|have|has|any|you|got|don't|isn't|what's|how's|where's"
+    r"|who's|anything|mind)\b"
+)
+
+
+@dataclass(slots=True)
+class Sentence:
+    """Words with their places in the turn; a contraction is several words at one place.
+
+    Args:
+        breaks: What stands before each word if it is more than a space: ``","``; empty otherwise.
+        plain: True if the turn is written without capital letters.
+    """
+
+    text: str
+    low: str
+    start: int
+    end: int
+    words: list[str]
+    starts: list[int]
+    ends: list[int]
+    breaks: list[str]
+    plain: bool
+
+    def said(self, first: int, last: int) -> str:
+        """The words from ``first`` to before ``last`` as they stand in the turn."""
+        return self.text[self.starts[first] : self.ends[last - 1]]
+
+    def is_capital(self, place: int) -> bool:
+        return self.text[self.starts[place]].isupper()
+
+    def rest(self, place: int) -> str:
+        """What follows a word, in lower case, up to the end of the sentence."""
+        return self.low[self.ends[place] : self.end]
+
+    def between(self, first: int, last: int) -> str:
+        return " ".join(self.words[first:last])
+
+
+@dataclass(slots=True)
+class Clause:
+    """A clause up to its verb.
+
+    Args:
+        who: ``i``, ``we``, ``they`` (a third person) or ``it`` (a thing of the speaker's).
+        subject: The third person's name or relation; the thing (``favourite color``, ``phone number``).
+        name: The third person's name, if it was said.
+        first: Place of its first word. verb: Place of its verb; may be one past the last word.
+        be: The verb follows a form of "to be" (or is what that says of the subject). have: follows "have" (perfect).
+    """
+
+    sentence: Sentence
+    who: str
+    subject: str
+    first: int
+    verb: int
+    name: str | None = None
+    be: bool = False
+    have: bool = False
+    past: bool = False
+    will: bool = False
+    can: bool = False
+    negated: bool = False
+    no_longer: bool = False
+    used_to: bool = False
+
+
+def sentences(text: str, low: str) -> Iterator[tuple[int, int]]:
+    """Where each sentence stands, end excluded and with its closing mark; at most the first forty."""
+    start = 0
+    found = 0
+    for match in _END.finditer(low):
+        mark = low[match.start()]
+        if (
+            mark == "."
+            and match.end() - match.start() == 1
+            and _ABBREVIATED.search(low, max(start, match.end() - 8), match.end())
+        ):
+            continue
+        if match.start() > start:
+            yield start, match.end()
+            found += 1
+            if found >= SENTENCES_READ:
+                return
+        start = match.end()
+    if start < len(low):
+        yield start, len(low)
+
+
+def read_sentence(text: str, low: str, start: int, end: int, *, plain: bool) -> Sentence | None:
+    """The sentence in words; None if it is too long to be one."""
+    if end - start > _LONGEST_SENTENCE:
+        return None
+    words: list[str] = []
+    starts: list[int] = []
+    ends: list[int] = []
+    breaks: list[str] = []
+    last = start
+    for match in _WORD.finditer(low, start, end):
+        begin, finish = match.span()
+        word = match[0]
+        gap = low[last:begin].strip()
+        last = finish
+        parts = v.CONTRACTIONS.get(word)
+        if parts is None:
+            words.append(word)
+            starts.append(begin)
+            ends.append(finish)
+            breaks.append(gap)
+            continue
+        for part in parts:
+            words.append(part)
+            starts.append(begin)
+            ends.append(finish)
+            breaks.append(gap)
+            gap = ""
+    if not words or len(words) > _MOST_WORDS:
+        return None
+    return Sentence(text, low, start, end, words, starts, ends, breaks, plain)
+
+
+def clauses(sentence: Sentence) -> Iterator[Clause]:
+    """The clauses that state something of the speaker or of theirs, as far as their verbs, doubtful ones left out."""
+    words, breaks = sentence.words, sentence.breaks
+    asked = _asked_from(sentence)
+    is_open = True
+    for place, word in enumerate(words):
+        if sentence.starts[place] >= asked:
+            return
+        if not is_open:
+            is_open = bool(breaks[place]) or words[place - 1] in v.JOINERS
+        elif place and breaks[place]:
+            is_open = True
+        if not is_open:
+            continue
+        if word in ("i", "we", "my", "our", "both"):
+            clause = _clause_at(sentence, place)
+            if clause is not None and not _is_doubtful(sentence, clause):
+                yield clause
+            is_open = False
+        elif word not in v.FILLERS and word not in v.TIME_OPENERS and not word.isdigit() and word not in v.JOINERS:
+            is_open = False
+
+
+def _asked_from(sentence: Sentence) -> int:
+    """Where a question begins; behind the sentence's end if it asks nothing."""
+    low, start, end = sentence.low, sentence.start, sentence.end
+    if "?" not in low[max(start, end - 4) : end]:
+        return end + 1
+    for place in range(len(sentence.words) - 1, 0, -1):
+        joined = sentence.breaks[place] or sentence.words[place - 1] in v.JOINERS
+        if joined and _OPENS_QUESTION.match(low, sentence.starts[place]):
+            return start if _OPENS_QUESTION.match(low, sentence.starts[0]) else sentence.starts[place]
+    return start
+
+
+def _is_doubtful(sentence: Sentence, clause: Clause) -> bool:
+    before = sentence.low[sentence.start : sentence.starts[clause.first]]
+    if before and _BLOCKERS.search(before):
+        return True
+    return (
+        clause.verb < len(sentence.words)
+        and _AFTER.search(sentence.low, sentence.ends[clause.verb - 1], sentence.end) is not None
+    )
+
+
+# --- subject and verb -----------------------------------------------------------------------------
+
+
+def _clause_at(sentence: Sentence, place: int) -> Clause | None:
+    word = sentence.words[place]
+    if word in ("my", "our"):
+        return _of_theirs(sentence, place)
+    if word == "both":
+        return None
+    return _with_verb(Clause(sentence, word, "", place, place + 1))
+
+
+def _of_theirs(sentence: Sentence, place: int) -> Clause | None:
+    """A clause about "my sister (Clara)", "my wife and I", or a thing: "my favourite color", "my phone number"."""
+    words = sentence.words
+    at = place + 1
+    while at < len(words) and words[at] in _KINDS_OF_RELATIVE and not sentence.breaks[at]:
+        at += 1
+    if at >= len(words) or sentence.breaks[at]:
+        return None
+    said = words[at]
+    possessive = said.endswith(("'s", "s'"))
+    base = said[:-2] if said.endswith("'s") else said
+    relation = v.RELATIONS.get(base) or (base if base in v.PARTNERS else None)
+    if relation is None:
+        return _of_a_thing(sentence, place)
+    name, after = name_at(sentence, at + 1) if not possessive else (None, at + 1)
+    if words[after : after + 2] == ["and", "i"]:
+        return _with_verb(Clause(sentence, "we", "", place, after + 2))
+    if words[after : after + 1] == ["and"]:
+        return None
+    if possessive and (after >= len(words) or words[after] not in _AFTER_IS):
+        return _of_a_thing(sentence, place)
+    clause = Clause(sentence, "they", name or relation, place, after, name=name)
+    clause.be = possessive
+    if sentence.breaks[after : after + 1] and sentence.breaks[after] and name is None:
+        return None
+    return _with_verb(clause)
+
+
+def _of_a_thing(sentence: Sentence, place: int) -> Clause | None:
+    """The words up to "is" or "are" are the thing."""
+    words = sentence.words
+    for at in range(place + 1, min(place + 9, len(words))):
+        if sentence.breaks[at] and at > place + 1:
+            return None
+        if words[at] in ("is", "are", "was", "were", "used"):
+            if at == place + 1:
+                return None
+            return _with_verb(Clause(sentence, "it", sentence.between(place + 1, at), place, at))
+    return None
+
+
+def name_at(sentence: Sentence, place: int) -> tuple[str | None, int]:
+    """A name of one or two capitalised words at a place (a comma may stand before it), and the place after it."""
+    words = sentence.words
+    if place >= len(words):
+        return None, place
+    comma = sentence.breaks[place]
+    if comma not in ("", ",", "(") or not is_name(sentence, place):
+        return None, place
+    end = place + 1
+    if end < len(words) and not sentence.breaks[end] and is_name(sentence, end) and not words[place].endswith("'s"):
+        end += 1
+    if comma == "," and end < len(words) and sentence.breaks[end][:1] not in (",", ")", ""):
+        return None, place
+    return sentence.said(place, end).removesuffix("'s").removesuffix("’s"), end
+
+
+def is_name(sentence: Sentence, place: int) -> bool:
+    word = sentence.words[place]
+    return (
+        sentence.is_capital(place)
+        and word not in v.NOT_NAMES
+        and word not in v.LANGUAGES
+        and word[-1] not in "0123456789"
+    )
+
+
+def _with_verb(clause: Clause) -> Clause | None:
+    """The clause moved to its verb past auxiliaries, negations and adverbs; None if it is not meant as a statement."""
+    words = clause.sentence.words
+    place = clause.verb
+    while place < len(words):
+        word = words[place]
+        if place > clause.verb and clause.sentence.breaks[place]:
+            if not clause.be:
+                return None
+            break
+        following = words[place + 1] if place + 1 < len(words) else ""
+        if word in ("am", "is", "are", "'s"):
+            clause.be = True
+        elif word in ("was", "were"):
+            clause.be = clause.past = True
+        elif word in ("have", "has") and (_is_participle(following) or following in _PERFECT or following in v.ADVERBS):
+            clause.have = True
+        elif word == "had" and (following == "been" or _is_participle(following)):
+            return None
+        elif word == "been" and clause.have:
+            clause.be = True
+        elif word in ("do", "does") and (following == "not" or following in v.ADVERBS or clause.negated):
+            pass
+        elif word == "did":
+            clause.past = True
+        elif word in ("not", "never"):
+            clause.negated = True
+        elif word == "no" and following == "longer":
+            clause.no_longer = True
+            place += 1
+        elif word == "used" and following == "to":
+            clause.used_to = True
+            place += 1
+        elif word == "will":
+            clause.will = True
+        elif word == "can":
+            clause.can = True
+        elif word in v.MODALS or word in v.UNSURE_ADVERBS:
+            return None
+        elif word not in v.ADVERBS:
+            break
+        place += 1
+    clause.verb = place
+    return clause
+
+
+def _is_participle(word: str) -> bool:
+    return word in _PARTICIPLES or (word.endswith("ed") and len(word) > 4)
+
+
+_PARTICIPLES: Final = v.words(
+    "been lived worked moved got bought given had taken quit sold lost broken gone become grown"
+)
+_PERFECT: Final = v.words("not never no always")
+_KINDS_OF_RELATIVE: Final = v.words(
+    "older younger elder eldest oldest youngest big little baby twin half step dear beloved sweet lovely "
+    "new only middle"
+)
+_AFTER_IS: Final = v.words(
+    "a an from allergic vegan vegetarian married single divorced engaged called named studying working living "
+    "moving based not originally also now still diabetic asthmatic"
+)

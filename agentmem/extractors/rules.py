@@ -1,0 +1,230 @@
+"""Facts without a language model: rules that read what people say of themselves and of theirs.
+
+Precision before recall: a turn is read only where a person speaks for themselves and means it; what is asked, supposed,
+reported, quoted, played or joked states nothing, and what is doubtful stays a turn. Deterministic and without state.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+
+from agentmem.extractors import vocabulary as v
+from agentmem.extractors.phrases import is_thing, phrase
+from agentmem.interfaces import ExtractedFact, ExtractionRequest, Extractor
+from agentmem.records import Memory, Polarity
+
+if TYPE_CHECKING:
+    from agentmem.extractors.clauses import Clause, Sentence
+    from agentmem.extractors.patterns import Found
+    from agentmem.extractors.phrases import Span
+    from agentmem.retrieval.dates import TimeSpan
+
+_LONGEST_VALUE: Final = 80
+_LONGEST_DEED: Final = 140
+_MOST_FACTS: Final = 12
+_TALKS_OF_SELF: Final = re.compile(
+    r"\b(?:i|i'm|im|i’m|ive|my|our|we|me|always|never|from now on|in future|going forward|by default)\b", re.IGNORECASE
+)
+_CORRECTED: Final = re.compile(
+    r"[\s,;.…—–-]+(?:(?:oh|ah|er|um|uh|well|oops)[\s,.…]+)?(?:no[,.…—–-]+\s*(?!(?:i|we|my|it)\b)|no (?=sorry|wait"
+    r"|actually)|(?:sorry|wait|oops|correction|scratch that|i mean|i meant|or rather|make that|actually no"
+    r"|rather)[\s,:.…—–-]+)(?:(?:no|sorry|wait|actually|i mean|i meant|make that|it's|it is|its|that's|in|at|to|a|an"
+    r"|as)[\s,.…—–-]+){0,4}"
+)
+"""What takes the words before it back; the right ones follow it."""
+_SURELY_CORRECTED: Final = re.compile(r"\b(?:sorry|wait|i mean|i meant|scratch|correction|make that|rather)\b")
+_CHANGES: Final = v.words(
+    "moved relocated started got bought purchased quit left stopped sold adopted turned broke divorced separated "
+    "went married promoted hired laid fired diagnosed retired engaged"
+)
+"""Verbs of what happens at a time; a time beside any other says nothing of since when."""
+
+
+class RuleExtractor(Extractor):
+    """Facts by rules: English, no model, no network, thousands of turns a second.
+
+    It reads the turns of role ``user``, and those of role ``assistant`` whose speaker is a named person.
+    """
+
+    name = "rules"
+
+    def extract(self, request: ExtractionRequest) -> Sequence[ExtractedFact]:
+        return [fact for turn in request.memories for fact in _facts(turn)]
+
+
+def _facts(turn: Memory) -> list[ExtractedFact]:
+    if turn.kind != "turn" or not _TALKS_OF_SELF.search(turn.content, 0, 8000):
+        return []
+    from agentmem.extractors.gates import readable
+
+    words = readable(turn)
+    if words is None:
+        return []
+    facts: dict[tuple[str, str, str | None, str, str], ExtractedFact] = {}
+    for fact in _read(turn, *words):
+        facts.setdefault((fact.subject, fact.attribute, fact.topic, fact.value.casefold(), fact.polarity), fact)
+        if len(facts) >= _MOST_FACTS:
+            break
+    return list(facts.values())
+
+
+def _read(turn: Memory, text: str, low: str) -> Iterator[ExtractedFact]:
+    from agentmem.extractors.clauses import clauses, read_sentence, sentences
+    from agentmem.extractors.patterns import call_me, facts_of, is_favourite, mentions, polarity_of, wishes
+
+    plain = text.islower() or not any(map(str.isupper, text))
+    for start, end in sentences(text, low):
+        if not _TALKS_OF_SELF.search(low, start, end):
+            continue
+        sentence = read_sentence(text, low, start, end, plain=plain)
+        if sentence is None:
+            continue
+        reader = _Reader(turn, sentence)
+        if turn.speaker is None:
+            for found in (*wishes(sentence), *call_me(sentence)):
+                yield from reader.fact(found, 0)
+        for found in is_favourite(sentence):
+            yield from reader.fact(found, 0)
+        stated: set[str] = set()
+        for clause in clauses(sentence):
+            polarity = polarity_of(clause)
+            for found in facts_of(clause):
+                for fact in reader.fact(found, clause.first, clause=clause, polarity=polarity):
+                    stated.add(fact.value)
+                    yield fact
+        for place, found in mentions(sentence):
+            yield from (fact for fact in reader.fact(found, place) if fact.value not in stated)
+
+
+@dataclass(slots=True)
+class _Reader:
+    """Makes facts of what was found in one sentence."""
+
+    turn: Memory
+    sentence: Sentence
+
+    def fact(
+        self, found: Found, first: int, *, clause: Clause | None = None, polarity: Polarity = "affirmed"
+    ) -> Iterator[ExtractedFact]:
+        """The fact, cited and dated, unless the words after it take it back."""
+        sentence = self.sentence
+        at = found.at
+        if at is not None and (at := self._corrected(at)) is None:
+            return
+        value = found.value if found.at == at else ""
+        if not value and at is not None:
+            value = sentence.said(*at)
+        last = max(found.end, at[1] if at else 0)
+        begins = None
+        if found.attribute in ("plan", "commitment"):
+            begins, value = self._planned(found, value)
+            if found.topic == "dated" and begins is None:
+                return
+        elif clause is not None:
+            begins = self._since(clause, last)
+        value = " ".join(value.split()).strip(" \"'“”,;:.")
+        longest = _LONGEST_DEED if found.attribute in _DEEDS else _LONGEST_VALUE
+        if len(value) > longest or "\x00" in value or not (value or found.polarity == "ended"):
+            return
+        start = sentence.starts[min(first, at[0] if at else first)]
+        yield ExtractedFact(
+            subject=self._subject(found, clause),
+            attribute=found.attribute,
+            value=value,
+            polarity=found.polarity or polarity,
+            derived_from=self.turn.id,
+            start=start,
+            end=sentence.ends[last - 1],
+            topic=None if found.topic == "dated" else found.topic,
+            valid_from=begins,
+        )
+
+    def _subject(self, found: Found, clause: Clause | None) -> str:
+        speaker = self.turn.speaker
+        subject = found.subject
+        named = False
+        if subject is None and clause is not None and clause.who == "they":
+            subject, named = clause.subject, clause.name is not None
+        if not subject:
+            return speaker or "user"
+        # Two people in one conversation may each have a sister.
+        return subject if named or speaker is None else f"{speaker}'s {subject}"
+
+    def _corrected(self, at: Span) -> Span | None:
+        """Where the value stands after "no, sorry, Porto"; None if it was taken back without another."""
+        sentence = self.sentence
+        match = _CORRECTED.match(sentence.low, sentence.ends[at[1] - 1])
+        if match is None:
+            return at
+        if match.end() >= sentence.end:
+            return at if not _SURELY_CORRECTED.search(match[0]) else None
+        place = next((n for n, start in enumerate(sentence.starts) if start >= match.end()), 0)
+        right = phrase(sentence, place) if place else None
+        if right is None or not is_thing(sentence, right) or right[1] - right[0] > at[1] - at[0] + 2:
+            return None
+        return right
+
+    def _planned(self, found: Found, value: str) -> tuple[datetime | None, str]:
+        """The day to come that a plan is for, and the plan without the words for it."""
+        assert found.at is not None
+        sentence = self.sentence
+        low = sentence.starts[found.at[0]], sentence.end
+        spans = [span for span in self._times() if span.start >= low[0]] or self._coming_day(low[0])
+        if len(spans) != 1 or spans[0].tense != "future":
+            return None, value
+        end = sentence.ends[found.at[1] - 1]
+        if spans[0].start < end:
+            said = sentence.text[spans[0].start : end]
+            cut = value.rfind(said)
+            if cut > 0:
+                value = _DATE_LEADS.sub("", value[:cut])
+        elif spans[0].start - end > 12:
+            return None, value
+        return spans[0].begins, value
+
+    def _coming_day(self, after: int) -> list[TimeSpan]:
+        """ "By Friday", said of what will be done, is the Friday to come."""
+        from agentmem.retrieval.dates import time_spans
+
+        found = list(_WEEKDAY.finditer(self.sentence.low, after, self.sentence.end))
+        if len(found) != 1:
+            return []
+        start, end = found[0].span()
+        days = time_spans(f"this coming {found[0][1]}", said_at=self.turn.occurred_at)
+        return [replace(day, start=start, end=end) for day in days]
+
+    def _since(self, clause: Clause, last: int) -> datetime | None:
+        """Since when, if one time stands right beside a clause that tells of a change, or behind "since"."""
+        sentence = self.sentence
+        spans = self._times()
+        if len(spans) != 1 or spans[0].tense == "future":
+            return None
+        span = spans[0]
+        begins, end = sentence.starts[clause.first], sentence.ends[last - 1]
+        before = sentence.low[max(span.start - 8, sentence.start) : span.start]
+        if re.search(r"\bsince (?:the )?$", before) or sentence.low.startswith("since ", span.start):
+            return span.begins if end <= span.start <= end + 12 or span.end <= begins else None
+        words = sentence.words[clause.first : last]
+        near = end - 1 <= span.start <= end + 14 or begins - 3 <= span.end <= begins or begins <= span.start < end
+        return span.begins if near and not _CHANGES.isdisjoint(words) else None
+
+    def _times(self) -> list[TimeSpan]:
+        from agentmem.retrieval.dates import time_spans
+
+        start = self.sentence.start
+        said = self.sentence.text[start : self.sentence.end]
+        return [
+            replace(span, start=span.start + start, end=span.end + start)
+            for span in time_spans(said, said_at=self.turn.occurred_at)
+        ]
+
+
+_WEEKDAY: Final = re.compile(r"\b(?:by|on|before) (monday|tuesday|wednesday|thursday|friday|saturday|sunday)\b")
+_DEEDS: Final = frozenset({"plan", "commitment", "instruction"})
+_DATE_LEADS: Final = re.compile(
+    r"(?:[\s,]+(?:on|in|at|by|for|this|next|early|late|the|around|before|until|of|sometime|later))*[\s,]*$"
+)
