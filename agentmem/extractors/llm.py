@@ -41,6 +41,7 @@ from agentmem.retrieval.lexical import query_terms
 from agentmem.retrieval.timewords import date_words
 
 _WHO: Final = "The extractor llm"
+_MODEL: Final = "The extractor's model"
 _ASKED_AGAIN: Final = frozenset({"malformed", "empty", "oversized", "echoed"})
 """Unusable answers that may well be another one the second time."""
 _SHORTEST_CUT: Final = 400
@@ -103,7 +104,7 @@ class LLMExtractor(Extractor):
         self._answer_tokens = answer_tokens
         self._timeout_s = timeout_s
         self._given_counter = counter
-        self._breaker = breaker or Breaker(f"{_WHO}: its model")
+        self._breaker = breaker or Breaker(_MODEL)
         self._lock = Lock()
         self._outcomes = Counter[str]()
         self._remembered: dict[Key, list[ExtractedFact]] = {}
@@ -204,9 +205,10 @@ class LLMExtractor(Extractor):
         try:
             self._asked([replace(piece, text=_PROBE)])
         except (UnusableAnswer, RequestRejected) as error:
-            self._breaker.rest(_REST_S)
+            reason = f"It cannot read a plain sentence either: {error.message}"
+            self._breaker.rest(_REST_S, reason)
             raise BackendError(
-                f"{_WHO}: its model cannot read a plain sentence either: {error.message}",
+                f"{_MODEL} is of no use now. {reason}",
                 hint="Nothing is skipped. Try another model, or look at the prompt.",
                 retry_after_s=_REST_S,
             ) from unusable

@@ -37,6 +37,7 @@ class Breaker:
         self._lock = threading.Lock()
         self._failures = 0
         self._resumes_at: float | None = None
+        self._reason = ""
         self._is_trying = False
 
     def call(self, call: Callable[[], T]) -> T:
@@ -52,7 +53,7 @@ class Breaker:
             self._succeed()
             raise
         except BackendError as error:
-            self._fail(error.retry_after_s or 0)
+            self._fail(error)
             raise
         except BaseException:
             # Stopped midway: neither a success nor a failure, but the next one may try.
@@ -61,9 +62,10 @@ class Breaker:
         self._succeed()
         return answer
 
-    def rest(self, seconds: float) -> None:
-        """Make no call for so long: its answers are of no use."""
+    def rest(self, seconds: float, reason: str) -> None:
+        """Make no call for so long, and give that reason."""
         with self._lock:
+            self._reason = reason
             self._resumes_at = max(self._resumes_at or 0, self._clock() + min(seconds, _LONGEST_REST_S))
 
     def _admit(self) -> None:
@@ -73,7 +75,7 @@ class Breaker:
             left_s = self._resumes_at - self._clock()
             if left_s > 0 or self._is_trying:
                 raise BackendError(
-                    f"{self._who} has failed and is left alone for {max(left_s, 1):.0f} s.",
+                    f"{self._who} is left alone for {max(left_s, 1):.0f} s. {self._reason}",
                     retry_after_s=max(left_s, 1.0),
                 )
             self._is_trying = True
@@ -84,10 +86,11 @@ class Breaker:
             self._resumes_at = None
             self._is_trying = False
 
-    def _fail(self, wanted_s: float) -> None:
+    def _fail(self, error: BackendError) -> None:
         with self._lock:
             self._failures += 1
             self._is_trying = False
             is_open = self._failures >= self._opens_after
-        if is_open or wanted_s:
-            self.rest(max(self._rests_s if is_open else 0, wanted_s))
+        wanted_s = max(self._rests_s if is_open else 0, error.retry_after_s or 0)
+        if wanted_s:
+            self.rest(wanted_s, error.message)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import socket
+import struct
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import MappingProxyType
 from typing import Any
 
 
@@ -20,6 +23,10 @@ class Answer:
         status: Anything but 200 is an error.
         cut_after: A streamed answer breaks off after so many pieces.
         body: Sent instead of a completion.
+        finish_reason: Unset = ``stop``, or ``tool_calls`` with some.
+        headers: Sent with an error.
+        resets: The connection is reset in the middle of the body.
+        refuses: A field that a request may not hold: with it, the answer is a 400.
     """
 
     text: str | None = "Understood."
@@ -28,6 +35,11 @@ class Answer:
     hang_s: float = 0.0
     cut_after: int | None = None
     body: bytes | None = None
+    finish_reason: str | None = None
+    refusal: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    resets: bool = False
+    refuses: str | None = None
 
 
 def tool_call(name: str, arguments: str, id: str = "call_1") -> dict[str, Any]:
@@ -36,11 +48,12 @@ def tool_call(name: str, arguments: str, id: str = "call_1") -> dict[str, Any]:
 
 @dataclass
 class OpenAIServer:
-    """``requests`` holds the bodies received; ``answers`` the script (when it is empty, "Understood.")."""
+    """``requests`` holds the bodies received; ``answers`` the script; when it is empty, ``otherwise`` answers."""
 
     url: str = ""
     requests: list[dict[str, Any]] = field(default_factory=list)
     answers: deque[Answer] = field(default_factory=deque)
+    otherwise: Callable[[dict[str, Any]], Answer] = lambda _: Answer()
     stopping: threading.Event = field(default_factory=threading.Event)
 
     def will(self, *answers: Answer) -> None:
@@ -62,10 +75,14 @@ def serving() -> Iterator[OpenAIServer]:
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["content-length"])))
             server.requests.append(body)
-            answer = server.answers.popleft() if server.answers else Answer()
+            answer = server.answers.popleft() if server.answers else server.otherwise(body)
             server.stopping.wait(answer.hang_s)
-            if answer.status != 200:
-                self._send(json.dumps({"error": {"message": "scripted", "type": "scripted"}}).encode(), answer.status)
+            status = 400 if answer.refuses in body else answer.status
+            if answer.resets:
+                self._reset(json.dumps(_completion(answer)).encode())
+            elif status != 200:
+                error = json.dumps({"error": {"message": "scripted", "type": "scripted"}}).encode()
+                self._send(error, status, answer.headers)
             elif answer.body is not None:
                 self._send(answer.body)
             elif body.get("stream"):
@@ -73,12 +90,26 @@ def serving() -> Iterator[OpenAIServer]:
             else:
                 self._send(json.dumps(_completion(answer)).encode())
 
-        def _send(self, body: bytes, status: int = 200) -> None:
+        def _send(self, body: bytes, status: int = 200, headers: Mapping[str, str] = MappingProxyType({})) -> None:
             self.send_response(status)
             self.send_header("content-type", "application/json")
             self.send_header("content-length", str(len(body)))
+            for name, value in headers.items():
+                self.send_header(name, value)
             self.end_headers()
             self.wfile.write(body)
+
+        def _reset(self, body: bytes) -> None:
+            self.send_response(200)
+            self.send_header("content-type", "application/json")
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body[: len(body) // 2])
+            self.wfile.flush()
+            # Closed without lingering, a socket is reset.
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.close_connection = True
+            self.connection.close()
 
         def _stream(self, answer: Answer) -> None:
             self.send_response(200)
@@ -117,10 +148,10 @@ def _texts(content: Any) -> list[str]:
 
 
 def _completion(answer: Answer) -> dict[str, Any]:
-    message: dict[str, Any] = {"role": "assistant", "content": answer.text}
+    message: dict[str, Any] = {"role": "assistant", "content": answer.text, "refusal": answer.refusal}
     if answer.tool_calls:
         message["tool_calls"] = list(answer.tool_calls)
-    reason = "tool_calls" if answer.tool_calls else "stop"
+    reason = answer.finish_reason or ("tool_calls" if answer.tool_calls else "stop")
     return {
         "id": "chatcmpl-1",
         "object": "chat.completion",

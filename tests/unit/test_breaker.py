@@ -41,7 +41,7 @@ def service() -> Service:
 def test_five_failures_in_a_row_open_it_for_half_a_minute(service: Service) -> None:
     service.fail(5)
     service.now += 29
-    with pytest.raises(BackendError, match="The service has failed and is left alone for 1 s") as refused:
+    with pytest.raises(BackendError, match=r"The service is left alone for 1 s\. down") as refused:
         service.ask()
     assert refused.value.retry_after_s == 1
     assert service.calls == 5
