@@ -199,7 +199,7 @@ def _day_without_year(match: re.Match[str], said: _Said, month: int, day: int, w
     if weekday is not None:
         days = [each for each in days if each.weekday() == weekday]
         return days[0] if len(days) == 1 else None
-    match _tense(around):
+    match _tense(match, said):
         case "past":
             return max((each for each in days if each <= said.day), default=None)
         case "future":
@@ -355,14 +355,13 @@ def _counted(match: re.Match[str], said: _Said) -> _Time | None:
         return _stepped(said, -count, unit)
     if match["side"]:
         return _stepped(said, count, unit)
-    around = said.around(match)
     if (
         before != "in"
         or words.REPEATED.search(said.low[max(0, match.start() - 40) : match.start()])
         or words.NOT_A_POINT.match(said.low, match.end())
     ):
         return None
-    return _stepped(said, count, unit) if _tense(around) == "future" else None
+    return _stepped(said, count, unit) if _tense(match, said) == "future" else None
 
 
 def _stepped(said: _Said, step: int, unit: str) -> _Time | None:
@@ -400,15 +399,23 @@ def _by_tense(match: re.Match[str], said: _Said, times: tuple[_Time, _Time | Non
     around = said.around(match)
     if current or words.ANY_YEAR.search(around) or words.RECURRING.search(around):
         return None
-    return {"past": before, "future": after}.get(_tense(around) or "")
+    return {"past": before, "future": after}.get(_tense(match, said) or "")
 
 
-def _tense(sentence: str) -> Literal["past", "future"] | None:
-    """The tense of a sentence if its verbs leave no doubt."""
-    found = {match.lastgroup for match in words.TENSE.finditer(sentence)} - {None}
+def _tense(match: re.Match[str], said: _Said) -> Literal["past", "future"] | None:
+    """The tense of the clause around a phrase if its verbs leave no doubt; if it has no verb, of the sentence."""
+    before, after = said.sentence(match)
+    clause = f"{words.CLAUSE_END.split(before)[-1]} … {words.CLAUSE_END.split(after, maxsplit=1)[0]}"
+    found = _tenses(clause)
+    if not found and not words.PRESENT.search(clause):
+        found = _tenses(f"{before} … {after}")
     if found == {"past"}:
         return "past"
     return "future" if found == {"future"} else None
+
+
+def _tenses(text: str) -> set[str | None]:
+    return {match.lastgroup for match in words.TENSE.finditer(text)} - {None}
 
 
 # --- calendar -------------------------------------------------------------------------------------

@@ -213,3 +213,10 @@ TENSE: Final = re.compile(
     r"|travell?ing|attending|meeting|launching|joining|returning|throwing|performing|getting married)\b"
     r"|\bhave\san?\s(?:\w+\s)?(?:meeting|appointment|interview|exam|flight|date|call|deadline|presentation)\b)"
 )
+CLAUSE_END: Final = re.compile(
+    r"[,:]\s|\s[-–—]\s|\s(?:and|but|so|because|while|since)\s(?=(?:now\s|then\s)?(?:i|we|he|she|they|it|you|my|our|there)\b)"
+)
+PRESENT: Final = re.compile(
+    r"\b(?:am|is|are|has|have|do|does|don't|doesn't|can|can't|could|may|might|must|should|would|if)\b|'(?:m|re|ve)\b"
+)
+"""A verb that tells neither past nor future."""

@@ -108,6 +108,9 @@ We meet next Friday. | next Friday = 2023-05-12..2023-05-20 week
 We meet next Monday. | next Monday = 2023-05-15 day
 We saw her on Friday. | Friday = 2023-05-05 day
 We'll see her on Friday. | Friday = 2023-05-12 day
+We sold it in March, so I'm looking for another. | March = 2023-03 month
+I got it in March and now I'm planning a trip. | March = 2023-03 month
+I loved it, so we'll be back on Friday. | Friday = 2023-05-12 day
 I have a dentist appointment on Tuesday. | Tuesday = 2023-05-16 day
 Last summer I learned to surf. | Last summer = 2022-06..2022-09 season
 Any plans this summer? | this summer = 2023-06..2023-09 season
@@ -223,6 +226,9 @@ I go every Friday.
 I work on Fridays.
 On Friday I usually swim.
 The meeting is on Friday.
+I moved, and I'm free on Friday.
+I booked a flight in June.
+I'm planning to sell the bike that I bought on Friday.
 On Monday and Tuesday I worked.
 I went on Friday evenings.
 Black Friday deals are on.
