@@ -17,6 +17,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from agentmem.errors import BackendError
 from agentmem.records import (
     UNSET,
     Affect,
@@ -314,6 +315,9 @@ class EpisodicLog(ABC):
     - Every method may be called from several threads, and from several processes on one database.
     """
 
+    is_sealed: bool = False
+    """True if no word and no vector lies in the clear in it, so that no index may keep them in the clear either."""
+
     @abstractmethod
     def append(
         self,
@@ -525,6 +529,10 @@ class EpisodicLog(ABC):
     @abstractmethod
     def repair(self) -> list[str]:
         """Mend what can be mended without losing anything; what was mended, in words."""
+
+    def backup(self, path: Path) -> None:
+        """Write all of it to one file, while it is in use. A log whose database has tools for that need not."""
+        raise BackendError(f"{type(self).__name__} writes no backups.", hint="Use the tools of its database.")
 
     @abstractmethod
     def purge_traces(self) -> tuple[str, ...]:
