@@ -95,6 +95,12 @@ class Database:
         with self.lock.hold(), self._connected("write") as connection:
             yield connection
 
+    @contextmanager
+    def outside_transactions(self) -> Iterator[Connection]:
+        """A connection for what a database does only outside of transactions."""
+        with self._connected(None) as connection:
+            yield connection
+
     def checkpoint(self) -> bool:
         """Empty SQLite's write-ahead log; False while a reader still needs it."""
         if self.path is None:

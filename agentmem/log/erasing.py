@@ -3,92 +3,319 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final
 
-from sqlalchemy import Connection, Select, Table, delete, func, insert, select
+from sqlalchemy import Connection, Select, Table, delete, func, insert, select, text, update
 
 from agentmem.clock import Clock, to_micros
 from agentmem.errors import ScopeError, unknown_memory
-from agentmem.interfaces import Erasure
-from agentmem.log import reading, tombstones, writing
-from agentmem.log.schema import cursor, erasure, lineage, partition, version
-from agentmem.log.scoping import parameters, writable
-from agentmem.records import Scope
+from agentmem.interfaces import Erasure, ErasureRequest
+from agentmem.log import holds, reading, receipts, settings, tasks, tombstones, writing
+from agentmem.log.journal import Page
+from agentmem.log.receipts import ToDrop
+from agentmem.log.rows import new_id
+from agentmem.log.schema import cursor, erasure, lineage, partition, task, version
+from agentmem.log.scoping import STANDS, address, parameters, writable
+from agentmem.records import ForgetMode, Receipt, Scope
 
-KeyedHash = Callable[[Mapping[str, str], str], bytes]
+BATCH: Final = 5_000
+"""Rows that one transaction of ``erase_some`` removes: other writers wait no longer than for so many."""
+
+ERASED_IN: Final = "erased_in"
+"""Setting of a PostgreSQL log: the table's file at the time of the last erasure, whose bytes are still in it."""
 
 
-def erase(
-    connection: Connection, scope: Scope, ids: Sequence[str], *, dry_run: bool, keyed: KeyedHash, clock: Clock
-) -> Erasure:
+@dataclass(frozen=True)
+class Desk:
+    """One transaction that forgets: its connection, its page of the journal, the key of the tombstones."""
+
+    connection: Connection
+    page: Page
+    key: bytes
+    clock: Clock
+
+    @cached_property
+    def now(self) -> int:
+        return to_micros(self.clock())
+
+    def bury(self, subject: bytes, ids: Iterable[str]) -> int:
+        """Leave tombstones of the subject's ids; how many were new."""
+        return self.bury_hashes(tombstones.keyed_hash(subject, id) for id in ids)
+
+    def bury_hashes(self, hashes: Iterable[bytes]) -> int:
+        new = tombstones.bury(self.connection, hashes, at=self.now)
+        self.page.bury(new)
+        return len(new)
+
+    def receipt(
+        self, request: ErasureRequest, mode: ForgetMode, erased: Erasure, owner: Mapping[str, str], to_drop: ToDrop
+    ) -> None:
+        made = Receipt(
+            id=request.id,
+            status="pending",
+            mode=mode,
+            requested_at=request.requested_at,
+            done_at=None,
+            memories=erased.memories,
+            rows=_counted(erased.rows),
+            remaining=("indexes and files",),
+            reason=request.reason,
+            requested_by=request.requested_by,
+        )
+        subject = tombstones.subject_hash(tombstones.subject_key(self.key, owner))
+        receipts.append(
+            self.connection, self.page, made, tenant=owner["tenant"], subject=subject, to_drop=to_drop.dumped()
+        )
+
+
+# --- some memories --------------------------------------------------------------------------------
+
+
+def erase(desk: Desk, scope: Scope, ids: Sequence[str], *, request: ErasureRequest | None) -> Erasure:
     """Remove the memories, what was derived from them, and their whole history."""
+    tickets = lock_subject(desk.connection, scope) if ids else {}
+    places = _doomed(desk.connection, scope, ids)
+    holds.require_none(desk.connection, places.values())
+    subject = tombstones.subject_key(desk.key, address(scope))
+    return erase_places(desk, places, tickets, subject, owner=address(scope), request=request)
+
+
+def would_erase(connection: Connection, scope: Scope, ids: Sequence[str]) -> Erasure:
+    """What ``erase`` would remove; nothing is touched."""
+    places = _doomed(connection, scope, ids)
+    holds.require_none(connection, places.values())
+    rows = sum(len(_rows_of(connection, partition_id, doomed)) for partition_id, doomed in _by_partition(places))
+    return Erasure(len(places), _counted({"version": rows}))
+
+
+def erase_places(
+    desk: Desk,
+    places: Mapping[str, int],
+    tickets: Mapping[int, writing.Ticket],
+    subject: bytes,
+    *,
+    owner: Mapping[str, str],
+    request: ErasureRequest | None,
+) -> Erasure:
+    """Remove these memories of one subject (id to partition) from partitions that are locked."""
+    connection = desk.connection
     counts: Counter[str] = Counter()
     dropped: list[tuple[int, int]] = []
-    forgotten = 0
-    tickets = {} if dry_run else _lock_subject(connection, scope)
-    places = reading.writable_partitions(connection, scope, ids, retired=True)
-    for partition_id, doomed in _by_partition(_with_descendants(connection, scope, places)):
+    for partition_id, doomed in _by_partition(places):
+        left = _left_behind(connection, partition_id, doomed)
         rows = _rows_of(connection, partition_id, doomed)
         counts["version"] += len(rows)
-        forgotten += len(doomed)
-        if dry_run:
-            continue
         _delete_in(connection, version, version.c.id, partition_id, doomed)
         counts["lineage"] += _delete_in(connection, lineage, lineage.c.source_id, partition_id, doomed)
         counts["lineage"] += _delete_in(connection, lineage, lineage.c.derived_id, partition_id, doomed)
-        numbers = [{"partition_id": partition_id, "seq": tickets[partition_id].first_seq, "row": row} for row in rows]
-        connection.execute(insert(erasure), numbers)
-        owner = reading.owner(connection, partition_id)
-        tombstones.bury(connection, (keyed(owner, id) for id in doomed), at=to_micros(clock()))
+        seq = tickets[partition_id].first_seq
+        connection.execute(insert(erasure), [{"partition_id": partition_id, "seq": seq, "row": row} for row in rows])
+        left.keep(connection)
+        desk.bury(subject, doomed)
         dropped += [(partition_id, row) for row in rows]
-    return Erasure(forgotten, dict(counts), dropped)
+    if dropped:
+        _note_file(connection)
+    erased = Erasure(len(places), _counted(counts), dropped, receipt=request.id if request else None)
+    if request is not None:
+        writes = {(partition_id, tickets[partition_id].first_seq) for partition_id in places.values()}
+        desk.receipt(request, "erase", erased, owner, ToDrop(writes=tuple(sorted(writes))))
+    return erased
 
 
-def retire(connection: Connection, scope: Scope, ids: Sequence[str], *, dry_run: bool, clock: Clock) -> Erasure:
+def retire(desk: Desk, scope: Scope, ids: Sequence[str], *, request: ErasureRequest | None) -> Erasure:
     """Close the current versions of the memories and of what was derived from them: hidden, kept in the history."""
+    connection = desk.connection
     places = _with_descendants(connection, scope, reading.writable_partitions(connection, scope, ids))
-    if dry_run:
-        return Erasure(len(places), {})
     dropped: list[tuple[int, int]] = []
+    writes: list[tuple[int, int]] = []
     for partition_id, wanted in _by_partition(places):
         ticket = writing.take_next(connection, partition_id)
         if ticket is None:
             raise unknown_memory(wanted[0])
+        tasks.leave_settling(connection, partition_id, _fact_keys(connection, partition_id, wanted))
         rows = _rows_of(connection, partition_id, wanted, current=True)
-        writing.close_versions(connection, partition_id, rows, seq=ticket.first_seq, now=to_micros(clock()))
+        writing.close_versions(connection, partition_id, rows, seq=ticket.first_seq, now=desk.now)
         dropped += [(partition_id, row) for row in rows]
-    return Erasure(len(dropped), {}, dropped)
+        writes.append((partition_id, ticket.first_seq))
+    retired = Erasure(len(dropped), {}, dropped, receipt=request.id if request else None)
+    if request is not None:
+        desk.receipt(request, "retire", retired, address(scope), ToDrop(writes=tuple(writes)))
+    return retired
 
 
-def erase_everything(connection: Connection, scope: Scope, *, dry_run: bool, keyed: KeyedHash, clock: Clock) -> Erasure:
-    """Remove every row of one user, or of one agent's layer, and the partitions themselves."""
+def would_retire(connection: Connection, scope: Scope, ids: Sequence[str]) -> Erasure:
+    """What ``retire`` would hide; nothing is touched."""
+    return Erasure(len(_with_descendants(connection, scope, reading.writable_partitions(connection, scope, ids))), {})
+
+
+# --- everything of a subject ----------------------------------------------------------------------
+
+
+def doom(desk: Desk, scope: Scope, *, request: ErasureRequest | None) -> Erasure:
+    """Record the wish to erase every row of one user, or of one agent's layer: from now on nobody reads them.
+
+    The partitions lose their owner's name, so that the same person's next memory begins a new one.
+    """
+    _require_whole(scope)
+    connection, owner = desk.connection, address(scope)
+    # Waits for writers of these partitions, so that no row slips in behind the count.
+    partitions = list(lock_subject(connection, scope))
+    holds.require_none(connection, partitions)
+    counted = _count(connection, partitions)
+    erased = Erasure(
+        counted.memories, counted.rows, partitions=tuple(partitions), receipt=request.id if request else None
+    )
+    if partitions:
+        desk.page.doom(tombstones.subject_hash(tombstones.subject_key(desk.key, owner)))
+    _give_up(desk, partitions, owner, by=request.id if request else new_id())
+    if request is not None:
+        desk.receipt(request, "erase", erased, owner, ToDrop(partitions=tuple(partitions)))
+    return erased
+
+
+def doom_again(desk: Desk, partitions: Sequence[int], owner: Mapping[str, str], *, request: ErasureRequest) -> Erasure:
+    """Give up what the journal says was given up before; holds do not stop it, and the journal has it already."""
+    lock(desk.connection, partitions)
+    counted = _count(desk.connection, partitions)
+    erased = Erasure(counted.memories, counted.rows, partitions=tuple(partitions), receipt=request.id)
+    _give_up(desk, partitions, owner, by=request.id)
+    desk.receipt(request, "erase", erased, owner, ToDrop(partitions=tuple(partitions)))
+    return erased
+
+
+def would_doom(connection: Connection, scope: Scope) -> Erasure:
+    """What ``doom`` would give up; nothing is touched."""
+    _require_whole(scope)
+    partitions = _of_subject(connection, scope)
+    holds.require_none(connection, partitions)
+    counted = _count(connection, partitions)
+    return Erasure(counted.memories, counted.rows, partitions=tuple(partitions))
+
+
+def doomed(connection: Connection) -> dict[str, list[int]]:
+    """The partitions that are given up and not yet gone, by the request that did it."""
+    found: defaultdict[str, list[int]] = defaultdict(list)
+    for row in connection.execute(select(partition.c.doomed_by, partition.c.id).where(~STANDS).order_by("id")):
+        found[row[0]].append(row[1])
+    return dict(found)
+
+
+def erase_some(desk: Desk, partition_id: int) -> Counter[str] | None:
+    """Remove up to ``BATCH`` rows of a partition that was given up, in the end itself; None when it is gone."""
+    connection = desk.connection
+    # Two processes may carry out one wish; each batch is one's alone.
+    locked = select(partition.c.user_id).where(partition.c.id == partition_id, ~STANDS).with_for_update()
+    subject = connection.execute(locked).scalar()
+    if subject is None:
+        return None
+    rows = connection.execute(
+        select(version.c.seq, version.c.id)
+        .where(version.c.partition_id == partition_id)
+        .order_by(version.c.seq)
+        .limit(BATCH)
+    ).all()
+    if rows:
+        new = desk.bury(bytes.fromhex(subject), {row.id for row in rows})
+        connection.execute(delete(version).where(version.c.partition_id == partition_id, version.c.seq <= rows[-1].seq))
+        return Counter(memories=new, version=len(rows))
+    for table in (lineage, erasure, cursor, task):
+        if removed := _delete_some(connection, table, partition_id):
+            return Counter({table.name.removeprefix("agentmem_"): removed})
+    connection.execute(delete(partition).where(partition.c.id == partition_id))
+    return Counter(partition=1)
+
+
+# --- how ------------------------------------------------------------------------------------------
+
+
+class _LeftBehind:
+    """Tasks that an erasure leaves: facts to settle again, sessions to summarise again."""
+
+    def __init__(self, partition_id: int, fact_keys: Sequence[bytes], sessions: Sequence[str]) -> None:
+        self._partition_id = partition_id
+        self._fact_keys = fact_keys
+        self._sessions = sessions
+
+    def keep(self, connection: Connection) -> None:
+        """Leave them, those of sessions that still have turns."""
+        tasks.leave_settling(connection, self._partition_id, self._fact_keys)
+        with_turns = [session for session in self._sessions if self._has_turns(connection, session)]
+        tasks.leave(connection, self._partition_id, tasks.SUMMARISE, with_turns)
+
+    def _has_turns(self, connection: Connection, session: str) -> bool:
+        statement = select(version.c.seq).where(
+            version.c.partition_id == self._partition_id,
+            func.coalesce(version.c.session, "") == session,
+            version.c.kind == "turn",
+            version.c.closed_seq.is_(None),
+        )
+        return connection.execute(statement.limit(1)).first() is not None
+
+
+def _left_behind(connection: Connection, partition_id: int, ids: Sequence[str]) -> _LeftBehind:
+    # A summary that goes alone is replaced or unwanted; one that goes with what it was made from is missed.
+    sessions: set[str] = set()
+    gone = set(ids)
+    for part in reading.in_parts(ids):
+        statement = (
+            select(func.coalesce(version.c.session, ""), lineage.c.source_id)
+            .join(
+                lineage,
+                (lineage.c.partition_id == version.c.partition_id) & (lineage.c.derived_id == version.c.id),
+            )
+            .where(version.c.partition_id == partition_id, version.c.kind == "summary", version.c.id.in_(part))
+        )
+        sessions.update(session for session, source in connection.execute(statement) if source in gone)
+    return _LeftBehind(partition_id, _fact_keys(connection, partition_id, ids), sorted(sessions))
+
+
+def _fact_keys(connection: Connection, partition_id: int, ids: Sequence[str]) -> list[bytes]:
+    keys: set[bytes] = set()
+    for part in reading.in_parts(ids):
+        statement = select(version.c.fact_key).where(
+            version.c.partition_id == partition_id, version.c.id.in_(part), version.c.fact_key.is_not(None)
+        )
+        keys.update(bytes(key) for key in connection.execute(statement.distinct()).scalars())
+    return sorted(keys)
+
+
+def _give_up(desk: Desk, partitions: Sequence[int], owner: Mapping[str, str], *, by: str) -> None:
+    """Mark the partitions; their owner is replaced by the key that their tombstones need."""
+    _note_file(desk.connection)
+    subject = tombstones.subject_key(desk.key, owner)
+    for partition_id in partitions:
+        desk.connection.execute(
+            update(partition)
+            .where(partition.c.id == partition_id)
+            .values(doomed_by=by, user_id=subject.hex(), agent_id=str(partition_id))
+        )
+
+
+def _require_whole(scope: Scope) -> None:
     if scope.user is not None and scope.agent is not None:
         raise ScopeError(
             "forget(everything=True) takes a scope of one user alone or one agent alone.",
             hint="Write Scope(user=…) to forget a person with every agent, or select with where=.",
         )
-    # Waits for writers of these partitions, so that no row slips in behind the count.
-    partitions = _of_subject(connection, scope) if dry_run else list(_lock_subject(connection, scope))
-    counts: Counter[str] = Counter()
-    forgotten = 0
+
+
+def _count(connection: Connection, partitions: Sequence[int]) -> Erasure:
+    counts: Counter[str] = Counter(partition=len(partitions))
+    memories = 0
     for partition_id in partitions:
-        of_partition = version.c.partition_id == partition_id
-        ids = list(connection.execute(select(version.c.id).where(of_partition).distinct()).scalars())
-        forgotten += len(ids)
-        counts["version"] += connection.execute(select(func.count()).where(of_partition)).scalar_one()
-        if dry_run:
-            continue
-        owner = reading.owner(connection, partition_id)
-        tombstones.bury(connection, (keyed(owner, id) for id in ids), at=to_micros(clock()))
-        for table in (lineage, erasure, cursor):
-            counts[table.name.removeprefix("agentmem_")] += connection.execute(
-                delete(table).where(table.c.partition_id == partition_id)
-            ).rowcount
-        connection.execute(delete(version).where(of_partition))
-        connection.execute(delete(partition).where(partition.c.id == partition_id))
-        counts["partition"] += 1
-    return Erasure(forgotten, {name: count for name, count in counts.items() if count}, (), tuple(partitions))
+        ids = select(func.count(version.c.id.distinct())).where(version.c.partition_id == partition_id)
+        memories += connection.execute(ids).scalar_one()
+        for table in (version, lineage, erasure, cursor, task):
+            rows = select(func.count()).select_from(table).where(table.c.partition_id == partition_id)
+            counts[table.name.removeprefix("agentmem_")] += connection.execute(rows).scalar_one()
+    return Erasure(memories, _counted(counts))
+
+
+def _counted(counts: Mapping[str, int]) -> dict[str, int]:
+    return {name: count for name, count in counts.items() if count}
 
 
 def _subject(scope: Scope) -> Select[Any]:
@@ -100,10 +327,22 @@ def _of_subject(connection: Connection, scope: Scope) -> list[int]:
     return list(connection.execute(_subject(scope).order_by(partition.c.id), parameters(scope)).scalars())
 
 
-def _lock_subject(connection: Connection, scope: Scope) -> dict[int, writing.Ticket]:
-    """Wait for every writer of the subject's partitions: nothing is derived any more from what goes."""
-    tickets = (writing.take_next(connection, partition_id) for partition_id in _of_subject(connection, scope))
+def lock(connection: Connection, partitions: Iterable[int]) -> dict[int, writing.Ticket]:
+    """Wait for every writer of the partitions: nothing is derived any more from what goes."""
+    # In one order everywhere: two forgets must not wait for each other crosswise.
+    tickets = (writing.take_next(connection, partition_id) for partition_id in sorted(partitions))
     return {ticket.partition_id: ticket for ticket in tickets if ticket is not None}
+
+
+def lock_subject(connection: Connection, scope: Scope) -> dict[int, writing.Ticket]:
+    """``lock`` of every partition of the scope's user, or of the agent's layer."""
+    return lock(connection, _of_subject(connection, scope))
+
+
+def _doomed(connection: Connection, scope: Scope, ids: Sequence[str]) -> dict[str, int]:
+    """The ids and what was derived from them, each with its partition."""
+    places = reading.writable_partitions(connection, scope, ids, retired=True) if ids else {}
+    return _with_descendants(connection, scope, places)
 
 
 def _with_descendants(connection: Connection, scope: Scope, places: dict[str, int]) -> dict[str, int]:
@@ -111,15 +350,20 @@ def _with_descendants(connection: Connection, scope: Scope, places: dict[str, in
 
     What was derived under another agent of the same user goes too, even if this scope itself could not change it.
     """
+    return with_descendants(connection, _of_subject(connection, scope), places)
+
+
+def with_descendants(connection: Connection, partitions: Sequence[int], places: Mapping[str, int]) -> dict[str, int]:
+    """The ids and everything derived from them within these partitions, each with its own."""
     doomed = dict(places)
     frontier = list(places)
     while frontier:
         children: dict[str, int] = {}
         for part in reading.in_parts(frontier):
             statement = select(lineage.c.derived_id, lineage.c.partition_id).where(
-                lineage.c.partition_id.in_(_subject(scope)), lineage.c.source_id.in_(part)
+                lineage.c.partition_id.in_(partitions), lineage.c.source_id.in_(part)
             )
-            children |= {row[0]: row[1] for row in connection.execute(statement, parameters(scope))}
+            children |= {row[0]: row[1] for row in connection.execute(statement)}
         frontier = [id for id in children if id not in doomed]
         doomed = children | doomed
     return doomed
@@ -144,7 +388,44 @@ def _delete_in(connection: Connection, table: Table, column: object, partition_i
     return deleted
 
 
-def _by_partition(places: dict[str, int]) -> list[tuple[int, list[str]]]:
+def _delete_some(connection: Connection, table: Table, partition_id: int) -> int:
+    """Delete up to ``BATCH`` of the partition's rows; how many."""
+    row = "rowid" if connection.dialect.name == "sqlite" else "ctid"
+    chosen = f"SELECT {row} FROM {table.name} WHERE partition_id = :at LIMIT {BATCH}"  # noqa: S608 - our own names
+    statement = text(f"DELETE FROM {table.name} WHERE {row} IN ({chosen})")  # noqa: S608
+    return connection.execute(statement, {"at": partition_id}).rowcount
+
+
+def _note_file(connection: Connection) -> None:
+    """Remember which file of PostgreSQL's still holds the bytes; VACUUM FULL writes another one."""
+    if connection.dialect.name == "postgresql":
+        settings.write(connection, ERASED_IN, _table_file(connection))
+
+
+def file_holds_traces(connection: Connection) -> bool:
+    """Whether PostgreSQL still uses the file that held what was erased last."""
+    return settings.read(connection, ERASED_IN) == _table_file(connection)
+
+
+def copies(connection: Connection, content: str) -> int:
+    """How often rows of anybody hold the words, alone or among others."""
+    occurrences = [
+        (func.length(column) - func.length(func.replace(column, content, ""))) / len(content) for column in _WORDY
+    ]
+    counted = [func.coalesce(func.sum(each), 0) for each in occurrences]
+    return sum(int(count) for count in connection.execute(select(*counted)).one()) if content else 0
+
+
+_WORDY: Final = (version.c.content, version.c.metadata, version.c.idempotency_key, version.c.speaker, version.c.fact)
+
+
+def _table_file(connection: Connection) -> bytes:
+    """The number of the file that holds the versions, on PostgreSQL."""
+    number = connection.execute(text("SELECT pg_relation_filenode('agentmem_version')")).scalar_one()
+    return str(number).encode("ascii")
+
+
+def _by_partition(places: Mapping[str, int]) -> list[tuple[int, list[str]]]:
     grouped: defaultdict[int, list[str]] = defaultdict(list)
     for id, partition_id in places.items():
         grouped[partition_id].append(id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -30,11 +31,26 @@ from agentmem.interfaces import (
     Task,
     Use,
 )
-from agentmem.log import erasing, reading, restoring, settling, tasks, tombstones, upkeep, writing
+from agentmem.log import (
+    erasing,
+    holds,
+    reading,
+    receipts,
+    replaying,
+    restoring,
+    settling,
+    tasks,
+    tombstones,
+    upkeep,
+    writing,
+)
+from agentmem.log.backup import back_up
 from agentmem.log.engine import Database
+from agentmem.log.journal import Journal, Page, default_journal_file
 from agentmem.log.migrate import ensure_schema
+from agentmem.log.replaying import follow
 from agentmem.log.scoping import address
-from agentmem.records import Draft, Finding, ForgetMode, Hold, Memory, Receipt, Scope
+from agentmem.records import Draft, Finding, ForgetMode, Hold, Memory, Receipt, Scope, require_text
 
 _logger = logging.getLogger("agentmem.log")
 
@@ -54,10 +70,16 @@ class SQLLog(EpisodicLog):
         url: ``sqlite:///path/agentmem.db``, ``sqlite://`` (in memory) or ``postgresql+psycopg://…``.
         tombstone_key_file: Where the key of the tombstones is; unset = beside the SQLite file, or in
             PostgreSQL's own settings table.
+        journal_file: Where the journal of what was forgotten is, which keeps backups from bringing it back; unset =
+            beside the SQLite file, and none for PostgreSQL.
+        accept_missing_journal: Go on without a journal that is gone, with a new one where there is a place for it.
         clock: Gives the present; for tests.
 
+    Attributes:
+        forgotten_again: How many memories an older backup had brought back and this opening forgot again.
+
     Raises:
-        ConfigError: the URL or the file system will not do.
+        ConfigError: the URL or the file system will not do, or the journal that this log keeps is gone.
         SchemaTooNew: a newer agentmem wrote the database.
     """
 
@@ -66,20 +88,25 @@ class SQLLog(EpisodicLog):
         url: str = "sqlite:///agentmem.db",
         *,
         tombstone_key_file: str | Path | None = None,
+        journal_file: str | Path | None = None,
+        accept_missing_journal: bool = False,
         clock: Clock = utc_now,
     ) -> None:
         self._clock = clock
         self._database = Database(url)
+        self._journal = Journal(Path(journal_file) if journal_file else default_journal_file(self._database.path))
         self._closed = False
         try:
             self._database.require_settings()
             ensure_schema(self._database)
-            key = tombstones.load_key(self._database, Path(tombstone_key_file) if tombstone_key_file else None)
-            self._key_is_known = tombstones.is_known(self._database, key)
+            self._key = tombstones.load_key(self._database, Path(tombstone_key_file) if tombstone_key_file else None)
+            self._key_is_known = tombstones.is_known(self._database, self._key)
+            # Before anything is served: an older backup may hold what was forgotten since.
+            self.forgotten_again = follow(self._database, self._journal, self._desk, anew=accept_missing_journal)
         except BaseException:
+            self._journal.close()
             self._database.close()
             raise
-        self._keyed: erasing.KeyedHash = lambda owner, id: tombstones.keyed_hash(key, owner, id)
 
     @property
     def place(self) -> str:
@@ -133,37 +160,60 @@ class SQLLog(EpisodicLog):
         dry_run: bool = False,
         request: ErasureRequest | None = None,
     ) -> Erasure:
-        with self._reading() if dry_run else self._writing() as connection:
-            if mode == "retire":
-                return erasing.retire(connection, scope, ids, dry_run=dry_run, clock=self._clock)
-            return erasing.erase(connection, scope, ids, dry_run=dry_run, keyed=self._keyed, clock=self._clock)
+        if dry_run:
+            with self._reading() as connection:
+                would = erasing.would_retire if mode == "retire" else erasing.would_erase
+                return would(connection, scope, ids)
+        with self._forgetting() as desk:
+            forget = erasing.retire if mode == "retire" else erasing.erase
+            return forget(desk, scope, ids, request=request)
 
     def erase_everything(
         self, scope: Scope, *, dry_run: bool = False, request: ErasureRequest | None = None
     ) -> Erasure:
-        with self._reading() if dry_run else self._writing() as connection:
-            return erasing.erase_everything(connection, scope, dry_run=dry_run, keyed=self._keyed, clock=self._clock)
+        if dry_run:
+            with self._reading() as connection:
+                return erasing.would_doom(connection, scope)
+        with self._forgetting() as desk:
+            erasure = erasing.doom(desk, scope, request=request)
+        self._erase_doomed(erasure.partitions)
+        return erasure
 
     def resume(self) -> list[Erasure]:
-        raise NotImplementedError
+        with self._reading() as connection:
+            doomed = erasing.doomed(connection)
+        return [
+            Erasure(counts.pop("memories", 0), counts, partitions=tuple(partitions), receipt=request)
+            for request, partitions in doomed.items()
+            for counts in [self._erase_doomed(partitions)]
+        ]
 
     def hold(self, scope: Scope, *, reason: str) -> Hold:
-        raise NotImplementedError
+        with self._writing() as connection:
+            # An erasure that is under way is waited for, so that from here on none is.
+            erasing.lock_subject(connection, scope)
+            return holds.place(connection, scope, require_text(reason, "reason"), clock=self._clock)
 
     def release(self, scope: Scope) -> bool:
-        raise NotImplementedError
+        with self._writing() as connection:
+            return holds.release(connection, scope)
 
     def holds(self, scope: Scope) -> list[Hold]:
-        raise NotImplementedError
+        with self._reading() as connection:
+            return holds.covering(connection, scope)
 
     def receipts(self, scope: Scope) -> list[Receipt]:
-        raise NotImplementedError
+        subject = tombstones.subject_hash(self._subject(scope))
+        with self._reading() as connection:
+            return receipts.of_subject(connection, scope.tenant, subject)
 
     def unfinished_receipts(self) -> list[tuple[Receipt, Erasure]]:
-        raise NotImplementedError
+        with self._reading() as connection:
+            return receipts.unfinished(connection)
 
     def close_receipt(self, receipt: Receipt) -> Receipt:
-        raise NotImplementedError
+        with self._forgetting() as desk:
+            return receipts.close(desk.connection, desk.page, receipt) or receipt
 
     def settle(self, decide: Settle, *, limit: int = 100) -> int:
         settled = 0
@@ -199,10 +249,27 @@ class SQLLog(EpisodicLog):
             return upkeep.overdue(connection, head.partition, at=at, outlived=outlived, limit=limit)
 
     def files(self) -> Sequence[Path]:
-        raise NotImplementedError
+        file, journal = self._database.path, self._journal.path
+        own = [file.with_name(file.name + end) for end in ("", "-wal", "-shm")] if file is not None else []
+        return [each for each in (*own, journal) if each is not None and each.exists()]
 
     def copies(self, contents: Sequence[str]) -> Mapping[str, int]:
-        raise NotImplementedError
+        with self._reading() as connection:
+            return {content: erasing.copies(connection, content) for content in contents}
+
+    def backup(self, path: str | Path) -> Path:
+        """Write a copy of a SQLite log to a new file (0600), checked; where it is.
+
+        Without the key and the journal, which ``restore_backup`` needs: keep those apart from the backups.
+
+        Raises:
+            InvalidInput: the file exists.
+            BackendError: it cannot be written, or the log is no file (the hint says what else to use).
+        """
+        self._require_open()
+        target = Path(path).absolute()
+        back_up(self._database, target)
+        return target
 
     def partitions_of(self, scope: Scope, ids: Sequence[str]) -> dict[str, int]:
         with self._reading() as connection:
@@ -211,10 +278,8 @@ class SQLLog(EpisodicLog):
     # --- reads
 
     def tombstoned(self, scope: Scope, ids: Sequence[str]) -> frozenset[str]:
-        owner = address(scope)
-        by_hash = {self._keyed(owner, id): id for id in ids}
         with self._reading() as connection:
-            return frozenset(by_hash[each] for each in tombstones.found(connection, by_hash))
+            return frozenset(tombstones.forgotten(connection, self._subject(scope), ids))
 
     def read(self, query: LogQuery) -> list[Memory]:
         with self._reading() as connection:
@@ -275,7 +340,9 @@ class SQLLog(EpisodicLog):
 
     def check(self, *, deep: bool = False) -> list[Finding]:
         self._require_open()
-        findings = upkeep.check(self._database, deep=deep)
+        findings = [*upkeep.check(self._database, deep=deep), self._derived_finding()]
+        with self._reading() as connection:
+            findings += [receipts.check(connection, self._journal), replaying.check(connection, self._journal)]
         if not self._key_is_known:
             findings.append(
                 Finding(
@@ -294,7 +361,8 @@ class SQLLog(EpisodicLog):
     def purge_traces(self) -> tuple[str, ...]:
         self._require_open()
         if not self._database.is_sqlite:
-            return _LEFT_ON_POSTGRES
+            with self._reading() as connection:
+                return _LEFT_ON_POSTGRES if erasing.file_holds_traces(connection) else ()
         for _ in range(_CHECKPOINT_TRIES):
             if self._database.checkpoint():
                 return ()
@@ -304,7 +372,16 @@ class SQLLog(EpisodicLog):
     def close(self) -> None:
         if not self._closed:
             self._closed = True
+            self._journal.close()
             self._database.close()
+
+    def _derived_finding(self) -> Finding:
+        with self._reading() as connection:
+            by_hash = {self._keyed(owner, id): id for owner, id in upkeep.sources_gone(connection)}
+            erased = len(tombstones.found(connection, by_hash))
+        detail = f"{erased} erased memories left something behind that was derived from them"
+        remedy = "list() what has them in derived_from, and forget() it." if erased else ""
+        return Finding("derived", not erased, detail, remedy)
 
     def _settle(self, task: Task, decide: Settle) -> bool:
         try:
@@ -316,14 +393,41 @@ class SQLLog(EpisodicLog):
             return False
 
     def _require_unforgotten(self, connection: Connection, scope: Scope, ids: set[str]) -> None:
-        owner = address(scope)
-        by_hash = {self._keyed(owner, id): id for id in ids}
-        for each in tombstones.found(connection, by_hash):
-            raise unknown_memory(by_hash[each])
+        if ids:
+            for id in tombstones.forgotten(connection, self._subject(scope), ids):
+                raise unknown_memory(id)
+
+    def _subject(self, scope: Scope) -> bytes:
+        return tombstones.subject_key(self._key, address(scope))
+
+    def _keyed(self, owner: Mapping[str, str], id: str) -> bytes:
+        return tombstones.keyed_hash(tombstones.subject_key(self._key, owner), id)
+
+    def _erase_doomed(self, partitions: Sequence[int]) -> Counter[str]:
+        """Carry out a wish that is recorded, batch by batch; what was removed."""
+        removed: Counter[str] = Counter()
+        for partition in partitions:
+            more: Counter[str] | None = Counter()
+            while more is not None:
+                removed.update(more)
+                with self._forgetting() as desk:
+                    more = erasing.erase_some(desk, partition)
+        return removed
 
     def _require_open(self) -> None:
         if self._closed:
             raise ManagerClosed(f"The log {self.place} is closed.", hint="Open a new one.")
+
+    def _desk(self, connection: Connection, page: Page) -> erasing.Desk:
+        return erasing.Desk(connection, page, self._key, self._clock)
+
+    @contextmanager
+    def _forgetting(self) -> Iterator[erasing.Desk]:
+        """A transaction whose tombstones and receipts are in the journal before it is committed."""
+        self._require_open()
+        with self._journal.writing() as page, self._database.writing() as connection:
+            yield self._desk(connection, page)
+            page.keep(connection)
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:

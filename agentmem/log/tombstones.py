@@ -2,6 +2,9 @@
 
 The key of a SQLite log lies in a file beside it (0600), so that the database alone, or a backup of it, does not
 tell whether a known id was erased. A PostgreSQL log keeps it in its ``setting`` table unless it is given a file.
+
+Subjects (whose memory it was) are hashed in two steps, so that an erasure that goes on after a crash needs no name:
+the key and the subject make the subject's own key, and that and an id make a tombstone.
 """
 
 from __future__ import annotations
@@ -13,51 +16,66 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import Connection, insert, select, text
+from sqlalchemy import Connection, insert, select
 
 from agentmem.errors import BackendError, ConfigError
+from agentmem.log import settings
 from agentmem.log.engine import Database
 from agentmem.log.reading import in_parts
-from agentmem.log.schema import setting, tombstone
+from agentmem.log.schema import partition, tombstone, version
 from agentmem.log.writelock import WriteLock
 
 _KEY_BYTES: Final = 32
 _KEY: Final = "tombstone_key"
 _MARK: Final = "tombstone_key_mark"
-_SET: Final = text("INSERT INTO agentmem_setting (name, value) VALUES (:name, :value) ON CONFLICT (name) DO NOTHING")
 
 
 def load_key(database: Database, key_file: Path | None) -> bytes:
     """The key of this log, made at its first opening."""
-    if key_file is None and database.path is not None:
-        key_file = database.path.with_name(database.path.name + ".key")
+    if key_file is None:
+        key_file = default_key_file(database.path)
     return (
         _key_in_file(key_file, database.lock)
         if key_file is not None
-        else _setting(database, _KEY, unset=os.urandom(_KEY_BYTES))
+        else settings.settled(database, _KEY, unset=os.urandom(_KEY_BYTES))
     )
 
 
-def keyed_hash(key: bytes, owner: Mapping[str, str], id: str) -> bytes:
-    """16 bytes of HMAC-SHA256 over tenant, owner and id.
+def default_key_file(path: Path | None) -> Path | None:
+    """Where the key of a SQLite file lies unless it is told otherwise."""
+    return None if path is None else path.with_name(path.name + ".key")
+
+
+def subject_key(key: bytes, owner: Mapping[str, str]) -> bytes:
+    """32 bytes of HMAC-SHA256 over tenant and owner.
 
     The owner is the user whatever the agent, or the agent of a layer without user: what a person had forgotten
     does not come back by way of another agent.
     """
     subject = (owner["tenant"], owner["user_id"], "" if owner["user_id"] else owner["agent_id"])
     # Lengths first: no two different tuples may read the same.
-    parts = [part.encode("utf-8") for part in (*subject, id)]
+    parts = [part.encode("utf-8") for part in subject]
     message = b"".join(len(part).to_bytes(4, "big") + part for part in parts)
-    return hmac.new(key, message, hashlib.sha256).digest()[:16]
+    return hmac.digest(key, message, "sha256")
 
 
-def bury(connection: Connection, hashes: Iterable[bytes], *, at: int) -> int:
-    """Keep the hashes; how many were new."""
+def keyed_hash(subject: bytes, id: str) -> bytes:
+    """16 bytes of HMAC-SHA256 over the id, by the subject's key: a tombstone."""
+    return hmac.digest(subject, id.encode("utf-8"), "sha256")[:16]
+
+
+def subject_hash(subject: bytes) -> bytes:
+    """16 bytes by which receipts name a subject; nothing that could make tombstones."""
+    return hashlib.sha256(subject).digest()[:16]
+
+
+def bury(connection: Connection, hashes: Iterable[bytes], *, at: int) -> list[bytes]:
+    """Keep the hashes; those that were new, ascending."""
     wanted = set(hashes)
-    new = wanted - found(connection, wanted)
+    new = sorted(wanted - found(connection, wanted))
     if new:
-        connection.execute(insert(tombstone), [{"keyed_hash": each, "erased_at": at} for each in sorted(new)])
-    return len(new)
+        connection.execute(insert(tombstone), [{"keyed_hash": each, "erased_at": at} for each in new])
+    return new
 
 
 def found(connection: Connection, hashes: Iterable[bytes]) -> set[bytes]:
@@ -70,13 +88,33 @@ def found(connection: Connection, hashes: Iterable[bytes]) -> set[bytes]:
     return buried
 
 
+def forgotten(connection: Connection, subject: bytes, ids: Iterable[str]) -> set[str]:
+    """Those of the ids that were erased, or that lie where all is to be erased, which may take a while."""
+    by_hash = {keyed_hash(subject, id): id for id in ids}
+    gone = {by_hash[each] for each in found(connection, by_hash)}
+    left = sorted(set(by_hash.values()) - gone)
+    for part in in_parts(left):
+        statement = (
+            select(version.c.id)
+            .join(partition, version.c.partition_id == partition.c.id)
+            .where(partition.c.user_id == subject.hex(), partition.c.doomed_by.is_not(None), version.c.id.in_(part))
+        )
+        gone.update(connection.execute(statement).scalars())
+    return gone
+
+
+def every(connection: Connection) -> list[bytes]:
+    """All tombstones, ascending."""
+    return [bytes(each) for each in connection.execute(select(tombstone.c.keyed_hash).order_by("keyed_hash")).scalars()]
+
+
 def is_known(database: Database, key: bytes) -> bool:
     """False if the tombstones of this log were made with another key, which then stop nothing any more.
 
     The first key that a log is opened with leaves its mark there.
     """
-    mark = hmac.new(key, b"agentmem tombstones", hashlib.sha256).digest()[:16]
-    return hmac.compare_digest(_setting(database, _MARK, unset=mark), mark)
+    mark = hmac.digest(key, b"agentmem tombstones", "sha256")[:16]
+    return hmac.compare_digest(settings.settled(database, _MARK, unset=mark), mark)
 
 
 def _key_in_file(path: Path, lock: WriteLock) -> bytes:
@@ -105,20 +143,3 @@ def _make_key(path: Path) -> None:
         file.flush()
         os.fsync(file.fileno())
     new.replace(path)
-
-
-def _setting(database: Database, name: str, *, unset: bytes) -> bytes:
-    """The value of a setting; ``unset`` if it had none, which it keeps. Of two processes that set it the first wins."""
-
-    def read(connection: Connection) -> bytes | None:
-        value = connection.execute(select(setting.c.value).where(setting.c.name == name)).scalar()
-        return bytes(value) if value is not None else None
-
-    with database.reading() as connection:
-        found = read(connection)
-    if found is None:
-        with database.writing() as connection:
-            connection.execute(_SET, {"name": name, "value": unset})
-            found = read(connection)
-    assert found is not None
-    return found

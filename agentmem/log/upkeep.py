@@ -13,10 +13,10 @@ from sqlalchemy import Connection, Float, and_, bindparam, delete, exists, func,
 
 from agentmem.clock import Clock, to_micros
 from agentmem.interfaces import Embedded, Generation, Head, Outlived, Use
-from agentmem.log import reading, writing
+from agentmem.log import reading, tasks, writing
 from agentmem.log.engine import Database
-from agentmem.log.rows import MEMORY_COLUMNS, memory_of
-from agentmem.log.schema import cursor, generation, hold, lineage, partition, version
+from agentmem.log.rows import MEMORY_COLUMNS, Row, load_fact, memory_of
+from agentmem.log.schema import cursor, generation, hold, lineage, partition, task, version
 from agentmem.log.scoping import STANDS
 from agentmem.records import Finding, Memory
 
@@ -226,7 +226,7 @@ def check(database: Database, *, deep: bool) -> list[Finding]:
     with database.reading() as connection:
         if database.is_sqlite:
             findings.append(_integrity(connection, deep=deep))
-        findings += [_heads(connection), _versions(connection), _lineage(connection)]
+        findings += [_heads(connection), _versions(connection), _lineage(connection), _facts(connection)]
         if deep:
             findings.append(_hashes(connection))
     return findings
@@ -242,7 +242,23 @@ def repair(connection: Connection) -> list[str]:
     orphans = connection.execute(delete(lineage).where(~_derived_exists())).rowcount
     if orphans:
         mended.append(f"{orphans} lineage rows of memories that are gone removed")
+    adrift = _adrift(connection)
+    for partition_id, key in sorted(adrift):
+        tasks.leave_settling(connection, partition_id, [key])
+    if adrift:
+        mended.append(f"{len(adrift)} facts' keys left to be settled again")
     return mended
+
+
+def sources_gone(connection: Connection) -> list[tuple[Row, str]]:
+    """(owner, id) of what something was derived from that is not, or no longer, in its partition."""
+    is_there = exists().where(version.c.partition_id == lineage.c.partition_id, version.c.id == lineage.c.source_id)
+    statement = (
+        select(partition.c.tenant, partition.c.user_id, partition.c.agent_id, lineage.c.source_id)
+        .join(partition, lineage.c.partition_id == partition.c.id)
+        .where(STANDS, ~is_there)
+    )
+    return [(dict(row), row["source_id"]) for row in connection.execute(statement).mappings()]
 
 
 def _settings(database: Database) -> list[Finding]:
@@ -297,6 +313,30 @@ def _lineage(connection: Connection) -> Finding:
     orphans = connection.execute(select(func.count()).select_from(lineage).where(~_derived_exists())).scalar()
     remedy = "agentmem doctor --fix" if orphans else ""
     return Finding("lineage", not orphans, f"{orphans} rows of memories that are gone", remedy)
+
+
+def _facts(connection: Connection) -> Finding:
+    waiting = connection.execute(select(func.count()).select_from(task).where(task.c.job == tasks.SETTLE)).scalar_one()
+    adrift = len(_adrift(connection))
+    detail = f"{waiting} keys wait to be settled, {adrift} name a fact that is not there"
+    return Finding("facts", not adrift, detail, "agentmem doctor --fix" if adrift else "")
+
+
+def _adrift(connection: Connection) -> set[tuple[int, bytes]]:
+    """Partition and key of current facts that were settled by one which is gone, and are left as they were."""
+    columns = (version.c.partition_id, version.c.id, version.c.fact_key, version.c.fact)
+    rows = connection.execute(select(*columns).where(_stands, _current, version.c.fact_key.is_not(None))).all()
+    there = {(row.partition_id, row.id) for row in rows}
+    waiting = {
+        (row.partition_id, bytes.fromhex(row.key))
+        for row in connection.execute(select(task).where(task.c.job == tasks.SETTLE))
+    }
+    found = set()
+    for row in rows:
+        fact = load_fact(row.fact)
+        if any(id and (row.partition_id, id) not in there for id in (fact.superseded_by, fact.restates)):
+            found.add((row.partition_id, bytes(row.fact_key)))
+    return found - waiting
 
 
 def _derived_exists() -> Any:

@@ -18,7 +18,6 @@ from sqlalchemy import text
 
 import agentmem
 from agentmem import MemoryManager
-from agentmem.clock import utc_now
 from agentmem.errors import AgentMemError, BackendError, MemoryNotFound
 from agentmem.interfaces import EmbedRequest, LogQuery, Revision
 from agentmem.log import erasing, upkeep
@@ -186,8 +185,8 @@ def test_a_change_that_waited_for_a_forget_finds_nothing_to_change(postgres: SQL
             for mode in ("erase", "retire")
         ),
     ]
-    with _database(postgres).writing() as connection:
-        erasing.erase_everything(connection, ANA, dry_run=False, keyed=lambda _, id: id.encode(), clock=utc_now)
+    with postgres._forgetting() as desk:
+        erasing.doom(desk, ANA, request=None)
         for change in changes:
             change.start()
         _wait_until_blocked(postgres, len(changes))
