@@ -33,11 +33,13 @@ from agentmem.interfaces import (
     VectorStore,
 )
 from agentmem.lifecycle.compressing import Summaries, by_session
-from agentmem.lifecycle.drafting import completed, embed_drafts, embed_one, index_terms, prepare, require_content
+from agentmem.lifecycle.drafting import embed_one, index_terms, prepare, require_content
 from agentmem.lifecycle.extraction import Extraction
 from agentmem.lifecycle.forgetting import Forgetter
 from agentmem.lifecycle.indexing import Indexer
 from agentmem.lifecycle.jobs import Jobs, Worker
+from agentmem.lifecycle.settling import Settling
+from agentmem.lifecycle.storing import Storing
 from agentmem.records import (
     UNSET,
     Affect,
@@ -150,8 +152,11 @@ class MemoryManager:
         self._indexer = Indexer(
             self._log, embedder=self._embedder, vectors=self._vectors, clock=clock, generations=self._generations
         )
-        self._extraction = Extraction(self._log, extractor=self._extractor, store=self._keep_facts)
-        self._worker = Worker(Jobs(self._extraction, self._indexer))
+        self._storing = Storing(self._log, embedder=self._embedder, generations=self._generations)
+        # The jobs know the log and not the manager, which nobody else may keep alive.
+        self._extraction = Extraction(self._log, extractor=self._extractor, store=self._storing.store)
+        self._settling = Settling(self._log)
+        self._worker = Worker(Jobs(self._extraction, self._settling, self._indexer))
         self._bridges: WeakSet[Bridge] = WeakSet()
         self._forgetter = Forgetter(self._log, vectors=self._vectors, clock=clock)
 
@@ -272,7 +277,7 @@ class MemoryManager:
         Drafts without a token bag are checked and get one; vectors are made here.
         """
         self._require(scope)
-        return self._write(scope, [draft if draft.terms else completed(draft) for draft in drafts], frozenset())
+        return self._write(scope, drafts, frozenset())
 
     # --- retrieve ---------------------------------------------------------------------------------
 
@@ -692,19 +697,9 @@ class MemoryManager:
         return self._write(scope, prepared.drafts, prepared.replacing)
 
     def _write(self, scope: Scope, drafts: Sequence[Draft], replacing: frozenset[str]) -> Sequence[Memory]:
-        generation = None
-        if self._embedder is not None and self._embedder.is_local:
-            generation = self._generations.number_for_writes()
-            if generation is not None and drafts:
-                drafts = embed_drafts(drafts, self._embedder)
-        memories = self._log.append(scope, drafts, generation=generation, replacing=replacing)
+        memories = self._storing.store(drafts, scope, replacing=replacing)
         self._worker.wake()
         return memories
-
-    def _keep_facts(self, facts: Sequence[Turn], scope: Scope) -> None:
-        # Without the checks of a caller's scope: a partition that exists was let in when it was written.
-        prepared = prepare(facts, scope=scope, counter=self._tokens, clock=self._clock)
-        self._write(scope, prepared.drafts, prepared.replacing)
 
     def _revised_content(self, id: str, scope: Scope, revision: Revision, content: str) -> tuple[Revision, int | None]:
         old = self.get(id, scope=scope)

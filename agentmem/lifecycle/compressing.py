@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from typing import Protocol
+from typing import Final, Protocol
 
-from agentmem.errors import MemoryNotFound
-from agentmem.interfaces import CompressedLine, CompressionRequest, Compressor, EpisodicLog, LogQuery
-from agentmem.records import Memory, Scope, Turn
+from agentmem.errors import AgentMemError, MemoryNotFound
+from agentmem.interfaces import CompressedLine, CompressionRequest, Compressor, EpisodicLog, LogQuery, Task
+from agentmem.lifecycle.jobs import Pause, Stopped
+from agentmem.records import Finding, Memory, Scope, Turn
+
+SUMMARY_TOKENS: Final = 200
+"""Longest summary of a session where nobody says otherwise."""
+_TASKS_AT_ONCE: Final = 10_000
+_SUMMARISE: Final = "summarise"
+"""The log's name for the work that it leaves when a summary had to go."""
 
 
 class Store(Protocol):
@@ -66,6 +73,68 @@ class Summaries:
         query = LogQuery(scope=turns[0].scope, ids=tuple(turn.id for turn in turns))
         there = {memory.id for memory in self._log.read(query)}
         return (turn for turn in turns if turn.id in there)
+
+
+class Resummarising:
+    """Compresses sessions again whose summary went with one of its turns, as a job behind the log.
+
+    Args:
+        summaries: Called when there is something to do: most programs never need a compressor.
+        readable: The query without what has expired.
+    """
+
+    is_needed = True
+
+    def __init__(
+        self,
+        log: EpisodicLog,
+        *,
+        summaries: Callable[[], Summaries],
+        readable: Callable[[LogQuery], LogQuery],
+    ) -> None:
+        self._log = log
+        self._summaries = summaries
+        self._readable = readable
+        self._trouble = ""
+
+    def run(self, pause: Pause) -> bool:
+        """Compress what waits for it; True if nothing is left."""
+        self._trouble = ""
+        for task in self._log.tasks(_SUMMARISE, limit=_TASKS_AT_ONCE):
+            try:
+                made = self._compress(task)
+                self._log.finish(task)
+                while self._is_gone(made):
+                    # A turn was forgotten before the task was finished, which was its task too.
+                    made = self._compress(task)
+            except AgentMemError as error:
+                self._trouble = error.message
+            if pause(0):
+                raise Stopped
+        return not self._trouble
+
+    def check(self) -> list[Finding]:
+        """What ``verify`` reports: trouble, if there was any."""
+        if not self._trouble:
+            return []
+        return [Finding("summaries", False, self._trouble, "It is tried again on its own.")]
+
+    def after_fork(self) -> None:
+        return
+
+    def _compress(self, task: Task) -> list[Memory]:
+        made: list[Memory | None] = []
+        for head in (head for head in self._log.all_heads() if head.partition == task.partition):
+            scope = Scope(user=head.user, agent=head.agent, session=task.key or None, tenant=head.tenant)
+            query = LogQuery(scope=scope, writable=True, kinds=frozenset({"turn"}), session=scope.session)
+            # A scope without an agent, or without a session, reads those of others too.
+            turns = [turn for turn in self._log.read(self._readable(query)) if turn.scope == scope]
+            sessions = by_session(turns)
+            made += (self._summaries().of_session(session, max_tokens=SUMMARY_TOKENS) for session in sessions)
+        return [summary for summary in made if summary is not None]
+
+    def _is_gone(self, made: Sequence[Memory]) -> bool:
+        return any(not self._log.read(LogQuery(scope=each.scope, ids=(each.id,))) for each in made)
 
 
 def _turn_of(lines: Sequence[CompressedLine], turns: Sequence[Memory]) -> Turn:

@@ -12,6 +12,7 @@ from agentmem.chunking import chunk
 from agentmem.clock import Clock
 from agentmem.embedders import to_blob
 from agentmem.errors import InvalidInput
+from agentmem.extractors.sentences import search_words
 from agentmem.interfaces import Embedder, EmbedRequest, TokenCounter
 from agentmem.records import (
     INTEGRITIES,
@@ -100,7 +101,7 @@ def completed(draft: Draft) -> Draft:
     if draft.source is not None:
         for name in (draft.source.name, *draft.source.headings):
             require_text(name, "source")
-    terms, length = index_terms(content, speaker=speaker, occurred_at=occurred_at, source=draft.source)
+    terms, length = index_terms(content, speaker=speaker, occurred_at=occurred_at, source=draft.source, fact=draft.fact)
     return replace(
         draft,
         id=_optional_text(draft.id, "id"),
@@ -120,9 +121,17 @@ def completed(draft: Draft) -> Draft:
 
 
 def index_terms(
-    content: str, *, speaker: str | None, occurred_at: datetime, source: Source | None = None
+    content: str,
+    *,
+    speaker: str | None,
+    occurred_at: datetime,
+    source: Source | None = None,
+    fact: Fact | None = None,
 ) -> tuple[bytes, int]:
     """The token bag of a memory and its length, as every write stores them."""
+    if fact is not None:
+        # "Which city is she in?" shares no word with "Clara lives in Porto."
+        content = f"{content}\n{search_words(fact)}"
     if source is not None:
         # The headings are part of what a chunk is about, and often the only place that says so.
         content, speaker = "\n".join((*source.headings, content)), source.name
@@ -184,7 +193,8 @@ def _draft_of_turn(turn: Turn, scope: Scope, now: datetime) -> Draft:
     _require_choice(turn.role, "role", ROLES)
     speaker = _optional_text(turn.speaker, "speaker")
     occurred_at = now if turn.occurred_at is None else require_time(turn.occurred_at, "occurred_at")
-    terms, length = index_terms(content, speaker=speaker, occurred_at=occurred_at)
+    fact = _fact(turn)
+    terms, length = index_terms(content, speaker=speaker, occurred_at=occurred_at, fact=fact)
     return Draft(
         content=content,
         kind=turn.kind,
@@ -202,7 +212,7 @@ def _draft_of_turn(turn: Turn, scope: Scope, now: datetime) -> Draft:
         source=None,
         terms=terms,
         length=length,
-        fact=_fact(turn),
+        fact=fact,
         valid_from=_optional_time(turn.valid_from, "valid_from"),
         valid_to=_optional_time(turn.valid_to, "valid_to"),
         origin=_optional_text(turn.origin, "origin"),

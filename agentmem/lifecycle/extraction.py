@@ -1,28 +1,34 @@
 """Facts behind the log: an extractor reads what people said and leaves facts that cite it.
 
-Follows each partition by a cursor, at least once and idempotently: a fact of the same turn and span is one fact. What
-fails holds up no write and loses nothing; the turn is the truth, a fact is derived from it.
+Follows each partition by a cursor, at least once and idempotently: a fact of the same words, read again, is the same
+memory. What fails holds up no write and loses nothing; the turn is the truth, a fact is derived from it. A fact that
+was forgotten stays forgotten, however often its turn is read.
 """
 
 from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Final
 
-from agentmem.errors import AgentMemError, MemoryNotFound, ScopeError
+from agentmem.errors import AgentMemError, InvalidInput, MemoryNotFound, ScopeError
+from agentmem.extractors.sentences import sentence
 from agentmem.interfaces import EpisodicLog, ExtractedFact, ExtractionRequest, Extractor, Head, IndexQuery, LogQuery
 from agentmem.lifecycle.jobs import Backoff, Pause, Stopped, retried
-from agentmem.records import TRUSTED, Fact, Finding, Memory, Scope, Turn
+from agentmem.lifecycle.supersession import decide
+from agentmem.records import TRUSTED, Draft, Fact, Finding, Memory, Scope
 
-Store = Callable[[Sequence[Turn], Scope], object]
-"""Stores turns in a scope, all or none."""
+Store = Callable[[Sequence[Draft], Scope], object]
+"""Stores drafts, which have no token bag yet, in a scope: all or none."""
 
 _TURNS_AT_ONCE: Final = 50
 _GENERATION: Final = 0
 """Extraction has no generations: its cursor stands under this number."""
+_PREFIX: Final = "fact:"
+"""What the ids of extracted facts begin with."""
 
 
 class Extraction:
@@ -92,63 +98,103 @@ class Extraction:
         for start in range(0, len(rows), _TURNS_AT_ONCE):
             chunk = rows[start : start + _TURNS_AT_ONCE]
             turns = self._log.read(LogQuery(scope=scope, rows=tuple((head.partition, row) for row in chunk)))
-            self._keep(turns, self._extracted(extractor, turns, pause))
+            self._keep(scope, turns, self._drafts(extractor, turns, pause))
             # Only now: a crash in between extracts the same again, which stores nothing new. And each time: what an
             # extractor has read at a cost is not read again because it fails later.
             self._log.move_cursor(name, _GENERATION, head.partition, chunk[-1])
+            self._log.settle(decide)
+            if pause(0):
+                raise Stopped
         self._log.move_cursor(name, _GENERATION, head.partition, batch.seq)
         self._reached[head.partition] = batch.seq
 
-    def _extracted(self, extractor: Extractor, turns: Sequence[Memory], pause: Pause) -> Sequence[ExtractedFact]:
+    def _drafts(self, extractor: Extractor, turns: Sequence[Memory], pause: Pause) -> dict[str, Draft]:
+        """The facts of the turns, by id."""
         request = ExtractionRequest(turns)
-        return retried(lambda: extractor.extract(request), backoff=self._backoff, pause=pause)
-
-    def _keep(self, turns: Sequence[Memory], facts: Sequence[ExtractedFact]) -> None:
+        facts = retried(lambda: extractor.extract(request), backoff=self._backoff, pause=pause)
         said = {turn.id: turn for turn in turns}
         supported = [fact for fact in facts if _is_supported(fact, said)]
         self._dropped += len(facts) - len(supported)
+        drafts = [_draft(fact, said[fact.derived_from], extractor.name) for fact in supported]
+        return {str(draft.id): draft for draft in drafts}
+
+    def _keep(self, scope: Scope, turns: Sequence[Memory], drafts: Mapping[str, Draft]) -> None:
+        """Have exactly these facts of the turns, but for those that somebody has forgotten."""
         for turn in turns:
             if turn.version > 1:
-                self._forget_former(turn)
-            mine = [_turn_of(fact, turn) for fact in supported if fact.derived_from == turn.id]
-            if mine:
-                # A turn that was forgotten meanwhile has no facts.
-                with suppress(MemoryNotFound):
-                    self._store(mine, turn.scope)
+                self._follow_new_words(turn, drafts)
+        ids = tuple(drafts)
+        known = {fact.id for fact in self._log.read(LogQuery(scope=scope, ids=ids, retired=True))} if ids else set()
+        unwanted = known | (self._log.tombstoned(scope, ids) if ids else set())
+        new = [draft for id, draft in drafts.items() if id not in unwanted]
+        try:
+            if new:
+                self._store(new, scope)
+        except (MemoryNotFound, InvalidInput):
+            for draft in new:
+                self._keep_one(draft, scope)
 
-    def _forget_former(self, turn: Memory) -> None:
-        """What was read from words that have since been changed."""
+    def _keep_one(self, draft: Draft, scope: Scope) -> None:
+        try:
+            self._store([draft], scope)
+        except MemoryNotFound:
+            return  # its turn was forgotten meanwhile
+        except InvalidInput:
+            # No log can hold it, or another process has read the same turn at the same time.
+            self._dropped += not self._log.read(LogQuery(scope=scope, ids=(str(draft.id),)))
+
+    def _follow_new_words(self, turn: Memory, drafts: Mapping[str, Draft]) -> None:
+        """Retire what was read from former words of the turn; bring back what its words, as they were before, said."""
         query = LogQuery(scope=turn.scope, writable=True, kinds=frozenset({"fact"}), derived_from=(turn.id,))
-        former = [fact.id for fact in self._log.read(query)]
-        if former:
-            self._log.erase(turn.scope, former, mode="erase")
+        for fact in self._log.read(query):
+            if fact.id.startswith(_PREFIX) and fact.id not in drafts:
+                with suppress(MemoryNotFound):
+                    self._log.erase(turn.scope, [fact.id], mode="retire")
+        versions = self._log.history(turn.scope, turn.id)
+        if len(versions) > 1 and versions[-2].content != turn.content:
+            retired = (fact for fact in self._log.read(replace(query, retired=True)) if fact.recorded_to is not None)
+            for fact in retired:
+                if fact.id in drafts:
+                    with suppress(MemoryNotFound):
+                        self._log.restore(turn.scope, fact.id, version=None, reason="its turn says so again")
 
 
-def _is_supported(fact: ExtractedFact, said: dict[str, Memory]) -> bool:
+def _is_supported(fact: ExtractedFact, said: Mapping[str, Memory]) -> bool:
     turn = said.get(fact.derived_from)
-    return turn is not None and 0 <= fact.start < fact.end <= len(turn.content) and bool(fact.value.strip())
+    says_something = bool(fact.value.strip()) or fact.polarity == "ended"
+    return turn is not None and 0 <= fact.start < fact.end <= len(turn.content) and says_something
 
 
-def _turn_of(fact: ExtractedFact, turn: Memory) -> Turn:
-    denial = "" if fact.polarity == "affirmed" else "not "
-    return Turn(
-        f"{fact.subject} {fact.attribute}: {denial}{fact.value}",
+def _draft(found: ExtractedFact, turn: Memory, extractor: str) -> Draft:
+    span = (found.start, found.end)
+    fact = Fact(found.subject, found.attribute, found.value, found.polarity, topic=found.topic, span=span)
+    return Draft(
+        content=sentence(fact),
         kind="fact",
         role=turn.role,
-        speaker=turn.speaker,
+        # Whoever said it is not whom it is about; the sentence names the one, the turn the other.
+        speaker=None,
+        session=turn.scope.session,
         occurred_at=turn.occurred_at,
-        valid_from=fact.valid_from,
-        valid_to=fact.valid_to,
-        fact=Fact(
-            fact.subject, fact.attribute, fact.value, fact.polarity, topic=fact.topic, span=(fact.start, fact.end)
-        ),
+        metadata={},
+        importance=None,
+        affect=None,
         integrity=turn.integrity,
         expires_at=turn.expires_at,
-        idempotency_key=_key(fact, turn),
+        idempotency_key=None,
         derived_from=(turn.id,),
+        source=None,
+        terms=b"",
+        length=0,
+        id=_id(fact, turn),
+        valid_from=found.valid_from,
+        valid_to=found.valid_to,
+        fact=fact,
+        written_by=f"extractor:{extractor}",
     )
 
 
-def _key(fact: ExtractedFact, turn: Memory) -> str:
-    parts = (turn.id, turn.version, fact.subject, fact.attribute, fact.value, fact.polarity, fact.start, fact.end)
-    return "fact:" + hashlib.blake2b("\x1f".join(map(str, parts)).encode(), digest_size=16).hexdigest()
+def _id(fact: Fact, turn: Memory) -> str:
+    """The same for the same fact read from the same words of the same turn."""
+    parts = (turn.id, turn.content, fact.subject, fact.attribute, fact.topic, fact.value, fact.polarity, fact.span)
+    return _PREFIX + hashlib.blake2b("\x1f".join(map(str, parts)).encode(), digest_size=16).hexdigest()

@@ -31,11 +31,13 @@ def decide(facts: Sequence[Memory]) -> Mapping[str, Standing]:
       value closes any.
     - The same value again restates the first of its run; after a gap it begins a run of its own.
     - Where times are equal, what was said later wins.
+    - What is not trusted closes nothing that is, and the other way round.
     """
-    line = _Line()
+    lines = {True: _Line(), False: _Line()}
     for memory in sorted(facts, key=_when):
-        line.add(memory)
-    return {memory.id: standing for run in line.runs for memory, standing in run.standings()}
+        lines[memory.trusted].add(memory)
+    runs = (run for line in lines.values() for run in line.runs)
+    return {memory.id: standing for run in runs for memory, standing in run.standings()}
 
 
 def _when(memory: Memory) -> tuple[Any, ...]:

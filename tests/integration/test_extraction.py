@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from agentmem import MemoryManager, Scope, Turn
 from agentmem.errors import BackendError
 from agentmem.interfaces import ExtractedFact, ExtractionRequest, Extractor
+from agentmem.records import ForgetMode
 
 ANA = Scope(user="ana", agent="coach", session="monday")
 
 
 class CityExtractor(Extractor):
     """Takes "live in X" for a fact, and invents one with no evidence whenever it is asked."""
+
+    name = "cities"
 
     def __init__(self) -> None:
         self.failures = 0
@@ -55,13 +59,16 @@ def test_a_fact_cites_its_turn_and_rides_on_its_hit(memory: MemoryManager) -> No
     assert memory.flush(10)
     (fact,) = memory.list(scope=ANA, kinds={"fact"})
     assert (fact.content, fact.derived_from, fact.scope, fact.integrity) == (
-        "user city: Porto",
+        "The user city: Porto",
         (turn.id,),
         ANA,
         "user",
     )
-    start, end = fact.metadata["span"]
-    assert turn.content[start:end] == fact.metadata["value"] == "Porto"
+    assert fact.fact is not None
+    assert fact.fact.span is not None
+    start, end = fact.fact.span
+    assert turn.content[start:end] == fact.fact.value == "Porto"
+    assert fact.written_by == "extractor:cities"
     (hit,) = memory.retrieve("Which city do I live in?", scope=ANA)
     assert hit.id == turn.id
     assert [each.id for each in hit.facts] == [fact.id]
@@ -90,7 +97,7 @@ def test_a_turn_is_read_once_also_after_a_reopen(tmp_path: Path, extractor: City
             assert memory.flush(10)
     with MemoryManager.open(tmp_path, extractor=extractor) as memory:
         assert memory.flush(10)
-        assert facts(memory) == ["user city: Rome"] * 2
+        assert facts(memory) == ["The user city: Rome"] * 2
     assert extractor.seen == ["I live in Rome"] * 2
 
 
@@ -99,7 +106,7 @@ def test_a_changed_turn_loses_the_facts_of_its_former_words(memory: MemoryManage
     assert memory.flush(10)
     memory.update(turn.id, content="I live in Turin", scope=ANA)
     assert memory.flush(10)
-    assert facts(memory) == ["user city: Turin"]
+    assert facts(memory) == ["The user city: Turin"]
 
 
 def test_a_forgotten_turn_takes_its_facts_along(memory: MemoryManager) -> None:
@@ -115,7 +122,7 @@ def test_an_extractor_that_fails_for_a_while_loses_nothing(memory: MemoryManager
     extractor.failures = 1
     memory.store("I live in Rome", scope=ANA)
     assert memory.flush(10)
-    assert facts(memory) == ["user city: Rome"]
+    assert facts(memory) == ["The user city: Rome"]
 
 
 def test_facts_stay_in_the_layer_of_their_turn(memory: MemoryManager) -> None:
@@ -123,7 +130,7 @@ def test_facts_stay_in_the_layer_of_their_turn(memory: MemoryManager) -> None:
     assert memory.flush(10)
     assert facts(memory, Scope(agent="coach")) == []
     assert facts(memory, Scope(user="ben", agent="coach")) == []
-    assert facts(memory, Scope(user="ana")) == ["user city: Rome"]
+    assert facts(memory, Scope(user="ana")) == ["The user city: Rome"]
 
 
 def test_a_retired_turn_takes_its_facts_out_of_sight(memory: MemoryManager) -> None:
@@ -132,4 +139,113 @@ def test_a_retired_turn_takes_its_facts_out_of_sight(memory: MemoryManager) -> N
     (fact,) = memory.list(scope=ANA, kinds={"fact"})
     memory.forget(turn.id, scope=ANA, mode="retire")
     assert facts(memory) == []
-    assert [version.content for version in memory.history(fact.id, scope=ANA)] == ["user city: Rome"]
+    assert [version.content for version in memory.history(fact.id, scope=ANA)] == ["The user city: Rome"]
+
+
+def test_words_that_come_back_bring_their_facts_back(memory: MemoryManager) -> None:
+    turn = memory.store("I live in Rome", scope=ANA)
+    assert memory.flush(10)
+    (rome,) = memory.list(scope=ANA, kinds={"fact"})
+    memory.update(turn.id, content="I live in Turin", scope=ANA)
+    assert memory.flush(10)
+    memory.update(turn.id, content="I live in Rome", scope=ANA)
+    assert memory.flush(10)
+    assert [fact.id for fact in memory.list(scope=ANA, kinds={"fact"})] == [rome.id]
+
+
+def test_what_was_said_before_a_change_is_known_from_then(memory: MemoryManager) -> None:
+    turn = memory.store("I live in Rome", scope=ANA)
+    assert memory.flush(10)
+    (rome,) = memory.list(scope=ANA, kinds={"fact"})
+    memory.update(turn.id, content="I live in Turin", scope=ANA)
+    assert memory.flush(10)
+    assert memory.get(rome.id, scope=ANA, known_at=rome.recorded_from).content == "The user city: Rome"
+
+
+def test_a_change_of_metadata_alone_leaves_the_facts_alone(memory: MemoryManager) -> None:
+    turn = memory.store("I live in Rome", scope=ANA)
+    assert memory.flush(10)
+    before = memory.list(scope=ANA, kinds={"fact"})
+    memory.update(turn.id, metadata={"topic": "home"}, scope=ANA)
+    assert memory.flush(10)
+    assert memory.list(scope=ANA, kinds={"fact"}) == before
+
+
+class LaterExtractor(CityExtractor):
+    """Another extractor to the log, which begins at the first turn, and reads the same."""
+
+
+@pytest.mark.parametrize("mode", ["erase", "retire"])
+def test_a_forgotten_fact_is_not_extracted_again(tmp_path: Path, mode: ForgetMode) -> None:
+    with MemoryManager.open(tmp_path, extractor=CityExtractor()) as memory:
+        turn = memory.store("I live in Rome", scope=ANA)
+        assert memory.flush(10)
+        (fact,) = memory.list(scope=ANA, kinds={"fact"})
+        memory.forget(fact.id, scope=ANA, mode=mode)
+        memory.update(turn.id, importance=0.9, scope=ANA)
+        assert memory.flush(10)
+        assert facts(memory) == []
+    with MemoryManager.open(tmp_path, extractor=LaterExtractor()) as memory:
+        assert memory.flush(10)
+        assert facts(memory) == []
+        memory.store("I live in Rome", scope=ANA)
+        assert memory.flush(10)
+        assert facts(memory) == ["The user city: Rome"]
+
+
+def test_turns_from_before_there_was_an_extractor_are_read_too(tmp_path: Path) -> None:
+    with MemoryManager.open(tmp_path, extractor=None) as memory:
+        memory.store("I live in Rome", scope=ANA)
+    with MemoryManager.open(tmp_path, extractor=CityExtractor()) as memory:
+        assert memory.flush(10)
+        assert facts(memory) == ["The user city: Rome"]
+
+
+def test_the_same_turn_read_by_another_extractor_has_no_fact_twice(tmp_path: Path) -> None:
+    for extractor in (CityExtractor(), LaterExtractor()):
+        with MemoryManager.open(tmp_path, extractor=extractor) as memory:
+            memory.store("I live in Rome", scope=ANA, idempotency_key="one")
+            assert memory.flush(10)
+            assert facts(memory) == ["The user city: Rome"]
+
+
+class Told(Extractor):
+    """Finds exactly one fact in every turn: the one it was told."""
+
+    name = "told"
+
+    def __init__(self, **fact: Any) -> None:
+        self.fact = fact
+
+    def extract(self, request: ExtractionRequest) -> Sequence[ExtractedFact]:
+        return [
+            ExtractedFact(**self.fact, derived_from=turn.id, start=0, end=len(turn.content))
+            for turn in request.memories
+        ]
+
+
+def test_an_end_without_a_value_is_a_fact(tmp_path: Path) -> None:
+    told = Told(subject="user", attribute="employer", value="", polarity="ended")
+    with MemoryManager.open(tmp_path, extractor=told) as memory:
+        memory.store("I quit.", scope=ANA)
+        assert memory.flush(10)
+        assert facts(memory) == ["The user no longer works at the one before."]
+
+
+def test_a_fact_that_no_log_can_hold_is_dropped_and_counted(tmp_path: Path) -> None:
+    told = Told(subject="user", attribute="employer", value="A\x00", polarity="affirmed")
+    with MemoryManager.open(tmp_path, extractor=told) as memory:
+        memory.store("I work at A.", scope=ANA)
+        assert memory.flush(10)
+        assert facts(memory) == []
+        finding = next(finding for finding in memory.verify().findings if finding.name == "extraction")
+        assert finding.detail.startswith("1 ")
+
+
+def test_a_fact_is_found_by_words_of_its_attribute_that_its_sentence_lacks(tmp_path: Path) -> None:
+    told = Told(subject="Clara", attribute="home", value="Porto", polarity="affirmed")
+    with MemoryManager.open(tmp_path, extractor=told, embedder=None) as memory:
+        memory.store("She is in Porto for good now.", scope=ANA)
+        assert memory.flush(10)
+        (hit,) = memory.retrieve("Which city?", scope=ANA, kinds={"fact"})
+        assert hit.content == "Clara lives in Porto."

@@ -112,6 +112,11 @@ def test_what_a_later_word_says_had_ended_is_not_brought_back_by_having_been_rep
     assert spans(*facts, said("d", "Porto", 41))["d"] == (41, None, None)
 
 
+def test_what_a_tool_says_closes_nothing_that_a_user_said() -> None:
+    facts = said("a", "Porto", 0), said("b", "Rome", 5, integrity="tool"), said("c", "Oslo", 7, integrity="web")
+    assert spans(*facts) == {"a": (0, None, None), "b": (5, 7, "c"), "c": (7, None, None)}
+
+
 # --- denied and ended -----------------------------------------------------------------------------
 
 
