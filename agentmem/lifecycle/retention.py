@@ -109,7 +109,7 @@ class Sweeper:
     Args:
         erase: See ``Erase``; called with at most 500 ids of one partition.
         compress: See ``Compress``; None leaves sessions as they are.
-        every: It runs at most so often in this process.
+        every: It runs at most so often in this process: a round reads every row that a rule may concern.
     """
 
     def __init__(
@@ -120,7 +120,7 @@ class Sweeper:
         erase: Erase,
         compress: Compress | None = None,
         clock: Clock = utc_now,
-        every: timedelta = timedelta(minutes=10),
+        every: timedelta = timedelta(hours=1),
     ) -> None:
         self._log = log
         self._rules = tuple(rules)
@@ -167,18 +167,27 @@ class Sweeper:
 
     def _purge(self, head: Head, now: datetime, pause: Pause) -> None:
         expired = outlived(self._rules, now)
-        before: list[str] = []
+        stuck: set[str] = set()
         while ids := self._log.overdue(head, at=now, outlived=expired, limit=_ERASED_AT_ONCE):
-            if ids == before:
-                return  # held since they were read, or another one's to purge
-            before = ids
+            due = [id for id in ids if id not in stuck]
+            if not due:
+                return
             try:
-                self._erase(_owner(head), ids)
-                self._purged += len(ids)
+                self._erase(_owner(head), due)
+                self._purged += len(due)
             except (MemoryNotFound, UnderHold):
-                continue  # another one forgot or held some of them meanwhile: once more, without those
+                # Some were forgotten meanwhile, or what was derived from them is held: the others still go.
+                stuck.update(id for id in due if not self._is_erased(head, id))
             if pause(0):
                 raise Stopped
+
+    def _is_erased(self, head: Head, id: str) -> bool:
+        try:
+            self._erase(_owner(head), [id])
+        except (MemoryNotFound, UnderHold):
+            return False
+        self._purged += 1
+        return True
 
     def _compress_old(self, compress: Compress, head: Head, now: datetime, pause: Pause) -> None:
         """Compress the sessions that are over, in the order stored, up to the first turn that is not old yet."""
