@@ -227,14 +227,17 @@ class Config(_Strict):
         if self.retention:
             given["retention"] = self.retention_rules()
         for role in {"log", *self.model_fields_set} & set(BACKENDS):
-            given[role] = named = self.backend(role)
-            if named is not None:
-                cls = registry.resolve(role, named.type, allow=self.plugins.allow)
-                given[role] = {"type": cls, **named.options}
+            named = self.backend(role)
+            given[role] = named and self._spec(role, named)
         database = _SQLITE_FILE.fullmatch(str(self.log.options.get("url", "")))
         if self.log.type == "sql" and database:
             Path(unquote(database[2])).parent.mkdir(parents=True, exist_ok=True)
         return given
+
+    def _spec(self, role: str, named: Backend) -> dict[str, Any]:
+        """The backend, and those within its options, with the classes that their names mean."""
+        within = {name: self._spec(name, value) for name, value in named.options.items() if isinstance(value, Backend)}
+        return {"type": registry.resolve(role, named.type, allow=self.plugins.allow), **named.options, **within}
 
 
 # --- from a file or a mapping ---------------------------------------------------------------------
@@ -423,18 +426,39 @@ def _checked_backends(data: Mapping[str, Any], reading: _Reading) -> Iterator[tu
             continue
         try:
             named = Backend.model_validate(spec)
-            cls = registry.resolve(role, named.type, allow=allow)
         except ValidationError:
             continue  # Reported already.
-        except ConfigError as error:
-            reading.report((role,), str(error).removeprefix(f"{role}: "))
-            continue
-        values, problems = registry.check_options(cls, named.options)
-        for problem in problems:
-            reading.report((role,), problem)
-        hints = registry.options_of(cls)
-        resolved = {name: _located(value, hints.get(name), reading.base) for name, value in values.items()}
-        yield role, Backend.model_validate({"type": named.type, **resolved})
+        checked = _checked_backend((role,), named, reading, allow)
+        if checked is not None:
+            yield role, checked
+
+
+def _checked_backend(path: Path_, named: Backend, reading: _Reading, allow: tuple[str, ...] | None) -> Backend | None:
+    """The backend with its paths resolved; None if its name is wrong, which is reported as a wrong option is."""
+    role = str(path[-1])
+    try:
+        cls = registry.resolve(role, named.type, allow=allow)
+    except ConfigError as error:
+        reading.report(path, str(error).removeprefix(f"{role}: "))
+        return None
+    values, problems = registry.check_options(cls, named.options)
+    for problem in problems:
+        reading.report(path, problem)
+    hints = registry.options_of(cls)
+    resolved = {name: _located(value, hints.get(name), reading.base) for name, value in values.items()}
+    for name in {name for name in resolved if name in hints and _names_a_backend(hints[name])}:
+        try:
+            within = Backend.model_validate(resolved[name])
+        except ValidationError:
+            reading.report((*path, name), "a backend needs a 'type': a name, or module:Class.")
+        else:
+            resolved[name] = _checked_backend((*path, name), within, reading, allow)
+    return Backend.model_validate({"type": named.type, **resolved})
+
+
+def _names_a_backend(option: registry.Option) -> bool:
+    """Whether it is a backend that may be given by its name: a model of the extractor's own."""
+    return option.name in BACKENDS and registry.takes(option.hint, str)
 
 
 def _allowed(data: Mapping[str, Any]) -> tuple[str, ...] | None:
@@ -584,10 +608,12 @@ def _named_schema(role: str, name: str) -> dict[str, Any]:
 
 def _can_be_said(option: registry.Option) -> bool:
     """Whether YAML can give it: not a clock or another object that the program hands over."""
-    return option.name not in ("clock", "counter", *registry.ROLES)
+    return option.name not in ("breaker", "clock", "counter", *registry.ROLES) or _names_a_backend(option)
 
 
 def _option_schema(option: registry.Option) -> dict[str, Any]:
+    if _names_a_backend(option):
+        return _backend_schema(option.name)
     if registry.takes(option.hint, Callable):
         return {"type": "string", "pattern": ":"}
     try:

@@ -14,7 +14,7 @@ import re
 import sys
 import tomllib
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
@@ -264,8 +264,10 @@ def _converted(option: Option, value: Any) -> tuple[Any, str]:
 
     if isinstance(value, str) and takes(option.hint, Callable):
         return _load(value, option.name), ""
+    # Pydantic takes no configuration for a dataclass, which brings its own.
+    settings = ConfigDict(arbitrary_types_allowed=True, hide_input_in_errors=True)
     try:
-        adapter = TypeAdapter(option.hint, config=ConfigDict(arbitrary_types_allowed=True, hide_input_in_errors=True))
+        adapter = TypeAdapter(option.hint, config=None if is_dataclass(option.hint) else settings)
     except PydanticUserError:
         return value, ""  # An annotation that pydantic has no check for; the constructor will judge.
     try:

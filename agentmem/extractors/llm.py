@@ -42,6 +42,7 @@ from agentmem.retrieval.timewords import date_words
 
 _WHO: Final = "The extractor llm"
 _MODEL: Final = "The extractor's model"
+_DEFAULT_BUDGET: Final = Budget()
 _ASKED_AGAIN: Final = frozenset({"malformed", "empty", "oversized", "echoed"})
 """Unusable answers that may well be another one the second time."""
 _SHORTEST_CUT: Final = 400
@@ -83,7 +84,7 @@ class LLMExtractor(Extractor):
         batch_tokens: int = 2_000,
         answer_tokens: int = 4_000,
         timeout_s: float = 60.0,
-        budget: Budget | None = None,
+        budget: Budget = _DEFAULT_BUDGET,
         spent_file: Path | None = None,
         prompt: Path | None = None,
         counter: TokenCounter | None = None,
@@ -97,7 +98,7 @@ class LLMExtractor(Extractor):
                 "extractor: llm needs a language model.", hint="Set llm: in agentmem.yaml, or MemoryManager(…, llm=…)."
             )
         self._prompt = _read_prompt(prompt)
-        self._spending = Spending(_WHO, budget or Budget(), clock=clock, file=spent_file)
+        self._spending = Spending(_WHO, budget, clock=clock, file=spent_file)
         self._llm: LLM = build("llm", llm, place="extractor: llm", given={"clock": clock})
         self._owned = self._llm if self._llm is not llm else None
         self._batch_tokens = batch_tokens

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -294,6 +295,45 @@ def test_a_mapping_is_read_as_a_file_is() -> None:
         config.from_mapping({"vectors": "chrom"}, place="mine")
     with pytest.raises(ConfigError, match="must be a mapping, not list"):
         config.from_mapping([])  # type: ignore[arg-type]
+
+
+LLM = {"type": "openai", "model": "small", "base_url": "http://localhost:1/v1"}
+
+
+def test_the_extractors_own_model_is_checked_as_any_backend(tmp_path: Path) -> None:
+    said = {"extractor": {"type": "llm", "llm": LLM, "budget": {"calls_per_day": 5}, "prompt": "mine.md"}}
+    options = config.from_mapping(said, base=tmp_path).backends()["extractor"]
+    assert options["llm"]["type"].__name__ == "OpenAILLM"
+    assert options["llm"]["model"] == "small"
+    assert (options["budget"].calls_per_day, options["prompt"]) == (5, tmp_path / "mine.md")
+
+
+@pytest.mark.parametrize(
+    ("llm", "said"),
+    [
+        ({**LLM, "modle": "x"}, r"extractor\.llm: OpenAILLM takes no 'modle'\. Did you mean 'model'\?"),
+        ("opnai", r"extractor\.llm: there is no 'opnai'\. Did you mean 'openai'\?"),
+        ({"model": "small"}, r"extractor\.llm: a backend needs a 'type'"),
+    ],
+)
+def test_a_mistake_in_the_extractors_own_model_is_named_with_its_place(llm: object, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        config.from_mapping({"extractor": {"type": "llm", "llm": llm}})
+
+
+def test_a_limit_that_there_is_not_is_refused() -> None:
+    with pytest.raises(ConfigError, match="cannot use 'budget'"):
+        config.from_mapping({"extractor": {"type": "llm", "budget": {"call_per_day": 5}}})
+
+
+def test_the_schema_holds_every_definition_that_it_refers_to() -> None:
+    schema = config.json_schema()
+    referred = set(re.findall(r"#/\$defs/(\w+)", json.dumps(schema)))
+    assert referred <= set(schema["$defs"])
+    extractors = schema["properties"]["extractor"]["anyOf"]
+    llm = next(each for each in extractors if each.get("properties", {}).get("type") == {"const": "llm"})
+    assert {"llm", "budget", "batch_tokens"} <= set(llm["properties"])
+    assert {"breaker", "clock", "counter"}.isdisjoint(llm["properties"])
 
 
 def test_the_schema_knows_every_key_and_the_options_of_backends() -> None:
