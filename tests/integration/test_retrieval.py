@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 from collections.abc import Iterator, Sequence
@@ -17,21 +18,25 @@ from agentmem.errors import InvalidInput
 from agentmem.interfaces import (
     Embedder,
     EmbedRequest,
+    LogQuery,
     Message,
     Reranker,
     RerankRequest,
     TokenCounter,
+    Use,
     VectorChange,
     VectorHits,
     VectorQuery,
     VectorStore,
 )
 from agentmem.log.sql import SQLLog
-from agentmem.records import Draft, Memory, Retrieval, Scope
+from agentmem.records import KINDS, Affect, Draft, Fact, Memory, Retrieval, Scope, Source
 from agentmem.retrieval.lexical import memory_terms
 from agentmem.retrieval.pipeline import Question, RetrievalOptions, Retriever
+from agentmem.retrieval.uses import Uses
 from agentmem.testing.fakes import FailingEmbedder, WordHashEmbedder
 from agentmem.vectors.exact import ExactVectors
+from agentmem.where import COLUMNS, memory_columns
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 ANA = Scope(user="ana")
@@ -319,6 +324,40 @@ def test_where_sees_every_column(memories: Memories) -> None:
     assert memories.found("cello", where={"importance": {"$gt": 0.7}}) == []
 
 
+def test_the_cache_knows_every_column_as_the_log_does(memories: Memories) -> None:
+    everything = {
+        "speaker": "Ana",
+        "importance": 0.7,
+        "affect": Affect(valence=-0.6, arousal=0.4, label="sad"),
+        "expires_at": NOW + timedelta(days=3),
+        "valid_to": NOW + timedelta(days=2),
+        "source": Source("notes.md", ("Top",), 0, 0, 5),
+        "origin": "import.jsonl",
+        "written_by": "extractor:rules",
+        "fact": Fact("user", "hobby", "cello", topic="music"),
+        "kind": "fact",
+    }
+    memories.say("cello plain")
+    memories.say("cello whole", **everything)
+    whole = memories.ask("cello whole", kinds=frozenset(KINDS))[0].memory
+    memories.log.note_uses([Use(memories.log.heads(ANA)[0].partition, whole.id, accesses=2, outcome=1.0)])
+    stored = memories.log.read(LogQuery(ANA))
+    for memory, name in itertools.product(stored, sorted(COLUMNS)):
+        value = memory_columns(memory)(name)
+        alike = {other.id for other in stored if memory_columns(other)(name) == value}
+        assert {hit.id for hit in memories.ask("cello", kinds=frozenset(KINDS), where={name: value})} == alike, name
+
+
+def test_a_filter_by_use_sees_what_was_noted_since(memories: Memories) -> None:
+    one, two = memories.say("cello one", "cello two")
+    used, liked = {"accesses": {"$gte": 2}}, {"$not": {"outcome": {"$lte": 0}}}
+    assert (memories.found("cello", where=used), memories.found("cello", where=liked)) == ([], [])
+    partition = memories.log.heads(ANA)[0].partition
+    memories.log.note_uses([Use(partition, one.id, accesses=2), Use(partition, two.id, outcome=0.9)])
+    assert memories.found("cello", where=used) == ["cello one"]
+    assert memories.found("cello", where=liked) == ["cello two"]
+
+
 def test_a_filter_asked_again_sees_what_was_stored_since(memories: Memories) -> None:
     memories.say("cello one")
     assert memories.found("cello", where={"session": "monday"}) == ["cello one"]
@@ -390,6 +429,92 @@ def test_wrong_limits_are_errors(memories: Memories) -> None:
         memories.ask("cello", k=0)
     with pytest.raises(InvalidInput):
         memories.ask("cello", where={"sesion": "monday"})
+
+
+# --- what is known before the question
+
+
+def test_of_equals_the_one_that_helped_comes_first_and_says_why(memories: Memories) -> None:
+    first, second, third = memories.say("cello lessons", "cello lessons", "cello lessons", session=None)
+    partition = memories.log.heads(ANA)[0].partition
+    memories.log.note_uses([Use(partition, first.id, outcome=1.0), Use(partition, third.id, outcome=-1.0)])
+    hits = memories.ask("cello lessons", explain=True)
+    assert [hit.id for hit in hits] == [first.id, second.id, third.id]
+    assert [np.sign(hit.signals.get("prior", 0)) for hit in hits] == [1, 0, -1]
+    for hit in hits:
+        assert sum(hit.signals.values()) == pytest.approx(hit.score, rel=1e-5)
+        assert abs(hit.signals.get("prior", 0)) <= 0.1 * (hit.score - hit.signals.get("prior", 0)) * 1.0001
+
+
+def test_of_equals_the_one_that_matters_and_stirs_comes_first(memories: Memories) -> None:
+    low = memories.say("cello lessons", importance=0.1, session=None)[0]
+    high = memories.say("cello lessons", importance=0.9, session=None)[0]
+    stirred = memories.say("cello lessons", importance=0.9, affect=Affect(arousal=1.0), session=None)[0]
+    assert [hit.id for hit in memories.ask("cello lessons")] == [stirred.id, high.id, low.id]
+
+
+def test_a_better_match_stays_in_front_of_what_is_liked_and_used(memories: Memories) -> None:
+    match, liked = memories.say("cello lessons on Monday", "lessons", session=None, importance=0.0)
+    partition = memories.log.heads(ANA)[0].partition
+    memories.log.note_uses(
+        [Use(partition, liked.id, accesses=1000, outcome=1.0), Use(partition, match.id, outcome=-1.0)]
+    )
+    assert memories.found("cello lessons on Monday")[0] == "cello lessons on Monday"
+
+
+def test_the_prior_can_be_switched_off(memories: Memories) -> None:
+    without = Memories(memories.log, options=RetrievalOptions(prior=0))
+    first, second = without.say("cello", "cello", session=None)
+    memories.log.note_uses([Use(memories.log.heads(ANA)[0].partition, first.id, outcome=1.0)])
+    assert [hit.id for hit in without.ask("cello", explain=True)] == [second.id, first.id]
+    assert all("prior" not in hit.signals for hit in without.ask("cello", explain=True))
+
+
+# --- which memories were answers
+
+
+def test_answers_are_counted_a_while_later(memories: Memories) -> None:
+    now = [0.0]
+    uses = Uses(memories.log, every_s=5, monotonic=lambda: now[0])
+    counting = Memories(memories.log, uses=uses)
+    kept, _ = counting.say("cello lessons", "the pool")
+    for _ in range(3):
+        counting.ask("cello", k=1)
+    assert (uses.is_needed, uses.is_due) == (True, False)
+    now[0] = 5.0
+    assert uses.is_due
+    assert uses.run(lambda seconds: False)
+    assert not uses.is_needed
+    assert {memory.id: memory.accesses for memory in memories.log.read(LogQuery(ANA))}[kept.id] == 3
+    assert counting.ask("cello", k=1)[0].memory.accesses == 3
+
+
+def test_questions_about_what_the_log_knew_count_nothing(memories: Memories) -> None:
+    uses = Uses(memories.log)
+    counting = Memories(memories.log, uses=uses)
+    stored = counting.say("cello lessons")[0]
+    assert len(counting.ask("cello", known_at=stored.recorded_from)) == 1
+    assert not uses.is_needed
+
+
+def test_answers_that_cannot_be_written_are_lost_in_silence() -> None:
+    log = SQLLog("sqlite://")
+    uses = Uses(log)
+    counting = Memories(log, uses=uses)
+    counting.say("cello one", "cello two")
+    counting.ask("cello")
+    log.close()
+    assert uses.run(lambda seconds: False)
+    assert (uses.lost, uses.is_needed) == (2, False)
+
+
+def test_no_more_answers_wait_than_may() -> None:
+    log = SQLLog("sqlite://")
+    uses = Uses(log)
+    uses.note((1, f"id{number}") for number in range(12_000))
+    assert uses.lost == 2_000
+    uses.write()
+    assert not uses.is_needed
 
 
 # --- caches never lie

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentmem.errors import InvalidInput
-from agentmem.records import Scope, Source
+from agentmem.records import Affect, Fact, Scope, Source
 from agentmem.testing import memory
 from agentmem.where import COLUMNS, TIME_COLUMNS, memory_columns, parse_where
 
@@ -25,6 +25,11 @@ ONE = memory(
     occurred_at=NOON,
     importance=0.5,
     source=Source("notes.md", (), 0, 0, 12),
+    origin="notes.md",
+    affect=Affect(valence=-0.5, arousal=0.8, label="sad"),
+    fact=Fact("user", "likes", "soup", topic="food"),
+    accesses=3,
+    outcome=-0.25,
     metadata={
         "topic": "food",
         "tags": ["cooking", "soup"],
@@ -54,6 +59,12 @@ MEANINGS: list[tuple[dict[str, Any], bool]] = [
     ({"id": "m1", "version": 2, "position": 1}, True),
     ({"source": "notes.md"}, True),
     ({"speaker": "ana"}, False),
+    ({"origin": "notes.md", "written_by": "caller"}, True),
+    ({"affect.valence": {"$lt": -0.4}, "affect.label": "sad"}, True),
+    ({"affect.arousal": {"$gt": 0.8}}, False),
+    ({"fact.subject": "user", "fact.attribute": "likes", "fact.value": {"$in": ["tea", "soup"]}}, True),
+    ({"fact.topic": "food", "fact.polarity": {"$ne": "affirmed"}}, False),
+    ({"accesses": {"$gte": 3}, "outcome": {"$lt": 0}}, True),
     # numbers
     ({"importance": {"$gte": 0.5}}, True),
     ({"importance": {"$gt": 0.5}}, False),
@@ -132,6 +143,9 @@ ERRORS: list[tuple[Any, str]] = [
     ({"session": {"$in": ["a\0b"]}}, "NUL"),
     ({"content": "x"}, "no column 'content'"),
     ({"tenant": "acme"}, "no column 'tenant'"),
+    ({"affect": "sad"}, "no column 'affect'"),
+    ({"affect.valance": 1}, "Did you mean 'affect.valence'"),
+    ({"fact.times": 2}, "no column 'fact.times'"),
     ({"metadata": {"$exists": True}}, "no column 'metadata'"),
     ({"metadata.": 1}, "not a path"),
     ({"metadata.a..b": 1}, "not a path"),
@@ -179,6 +193,14 @@ def test_conditions_nested_without_end_are_refused() -> None:
         where = {"$not": where}
     with pytest.raises(InvalidInput, match="nested deeper"):
         parse_where(where)
+
+
+def test_what_a_memory_has_no_group_of_is_missing() -> None:
+    plain = memory_columns(memory())
+    for where in ({"affect.valence": None}, {"fact.value": {"$exists": False}}, {"affect.label": {"$ne": "sad"}}):
+        predicate = parse_where(where)
+        assert predicate is not None
+        assert predicate(plain), where
 
 
 def test_no_condition_is_none() -> None:
