@@ -1,4 +1,4 @@
-"""The suite of the episodic log: every promise of ``EpisodicLog``, told in four stories."""
+"""The suite of the episodic log: every promise of ``EpisodicLog``, told in five stories."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from agentmem.testing.suites.log_forgetting import ForgettingPromises
 from agentmem.testing.suites.log_indexing import IndexingPromises
 from agentmem.testing.suites.log_layers import LayerPromises
 from agentmem.testing.suites.log_memories import MemoryPromises
+from agentmem.testing.suites.log_time import TimePromises
 
 
-class EpisodicLogTests(MemoryPromises, LayerPromises, ForgettingPromises, IndexingPromises):
+class EpisodicLogTests(MemoryPromises, LayerPromises, ForgettingPromises, IndexingPromises, TimePromises):
     """The promises of ``EpisodicLog``.
 
     Fixtures:

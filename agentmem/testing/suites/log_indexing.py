@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -11,8 +13,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agentmem.clock import to_micros
-from agentmem.interfaces import Embedded, EpisodicLog, IndexBatch, IndexQuery, IndexRow, LogQuery, Revision
-from agentmem.records import Memory, Scope, Source
+from agentmem.interfaces import (
+    Embedded,
+    EpisodicLog,
+    IndexBatch,
+    IndexQuery,
+    IndexRow,
+    LogQuery,
+    Revision,
+    Standing,
+    Use,
+)
+from agentmem.records import Fact, Memory, Scope, Source
 from agentmem.testing.fakes import A_MONDAY, draft
 from agentmem.testing.suites.log_base import (
     ANA,
@@ -34,6 +46,7 @@ Steps = st.lists(
     st.one_of(
         st.tuples(st.just("append"), st.integers(1, 3), st.booleans()),
         st.tuples(st.sampled_from(["revise", "touch", "erase", "retire", "embed"]), st.integers(0, 20), st.booleans()),
+        st.tuples(st.sampled_from(["use", "restore", "facts", "settle"]), st.integers(0, 20), st.booleans()),
         st.tuples(st.sampled_from(["catch up", "replace document"]), st.integers(0, 3), st.booleans()),
         st.tuples(st.just("new generation"), st.just(0), st.just(False)),
     ),
@@ -318,6 +331,7 @@ class _Writer:
         self.log = log
         self.scope = scope
         self.ids: list[str] = []
+        self.retired: list[str] = []
         current = log.generation()
         self.generation = current.number if current else self._start_generation()
 
@@ -331,6 +345,14 @@ class _Writer:
                 self._replace_document(number)
             case "embed":
                 self._embed(number, has_vector=flag)
+            case "facts":
+                self._tell_facts(number)
+            case "settle":
+                self.log.settle(_values_in_turn, limit=1_000)
+            case "restore":
+                if self.retired:
+                    self.ids.append(self.retired.pop())
+                    self.log.restore(self.scope, self.ids[-1], version=1 if flag else None, reason=None)
             case _ if self.ids:
                 self._change(step, self.ids[number % len(self.ids)], flag)
 
@@ -349,6 +371,11 @@ class _Writer:
         ]
         self.log.append(self.scope, drafts, generation=self.generation, replacing=frozenset({"a.md"}))
 
+    def _tell_facts(self, number: int) -> None:
+        facts = [Fact("user", "home", f"city {(number + place) % 3}") for place in range(2)]
+        drafts = [draft(fact.value, kind="fact", fact=fact) for fact in facts]
+        self.ids += [memory.id for memory in self.log.append(self.scope, drafts, generation=self.generation)]
+
     def _embed(self, limit: int, *, has_vector: bool) -> None:
         waiting = _waiting(self.log, self.scope, self.generation)[: limit + 1]
         partition = own_partition(self.log, self.scope)
@@ -359,6 +386,11 @@ class _Writer:
         if step in ("erase", "retire"):
             self.log.erase(self.scope, [id], mode="erase" if step == "erase" else "retire")
             self.ids.remove(id)
+            if step == "retire":
+                self.retired.append(id)
+            return
+        if step == "use":
+            self.log.note_uses([Use(own_partition(self.log, self.scope), id, 1, 1.0 if flag else None)])
             return
         new_words = Revision(content=f"new {id}", terms=draft("new").terms, length=1, vector=blob(5) if flag else None)
         revision = new_words if step == "revise" else Revision(metadata={"touched": flag})
@@ -383,16 +415,41 @@ class _Follower:
         for row, (generation, vector) in batch.vectors.items():
             if row in self.rows:
                 self.rows[row] = self.rows[row]._replace(generation=generation, vector=vector)
+        for row, (accesses, outcome) in batch.uses.items():
+            if row in self.rows:
+                self.rows[row] = self.rows[row]._replace(accesses=accesses, outcome=outcome)
         self.seq = batch.seq
 
     def comparable(self) -> list[IndexRow]:
-        """The rows in order, without vectors of older generations: those may not be compared with anything."""
+        """The rows in order, without vectors of older generations, which may not be compared with anything.
+
+        And without ``times`` of a fact: those change in place, and are for the log to tell.
+        """
         current = self.log.generation()
         number = current.number if current else None
+        rows = [row._replace(fact=_without_times(row.fact)) for _, row in sorted(self.rows.items())]
         return [
             row if row.vector is not None and row.generation == number else row._replace(generation=None, vector=None)
-            for _, row in sorted(self.rows.items())
+            for row in rows
         ]
+
+
+def _without_times(fact: str | None) -> str | None:
+    return None if fact is None else json.dumps({**json.loads(fact), "times": None})
+
+
+def _values_in_turn(facts: Sequence[Memory]) -> dict[str, Standing]:
+    """Each fact closes the one stored before it, or restates it if it says the same."""
+    standings: dict[str, Standing] = {}
+    for before, fact in zip([None, *facts], facts, strict=False):
+        if before is not None and before.fact and fact.fact and before.fact.value == fact.fact.value:
+            standings[before.id] = replace(standings[before.id], times=2)
+            standings[fact.id] = Standing(None, restates=before.id)
+        else:
+            if before is not None:
+                standings[before.id] = Standing(fact.valid_from, superseded_by=fact.id)
+            standings[fact.id] = Standing(None)
+    return standings
 
 
 def _waiting(log: EpisodicLog, scope: Scope, generation: int) -> list[tuple[int, Memory]]:
