@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -25,6 +26,8 @@ Store = Callable[[Sequence[Draft], Scope], object]
 """Stores drafts, which have no token bag yet, in a scope: all or none."""
 
 _TURNS_AT_ONCE: Final = 50
+_UNSETTLED_S: Final = 1.0
+"""How long new facts may wait to be settled: a key that many of them share is better settled once."""
 _GENERATION: Final = 0
 """Extraction has no generations: its cursor stands under this number."""
 _PREFIX: Final = "fact:"
@@ -95,6 +98,7 @@ class Extraction:
         except ScopeError:
             return  # forgotten as a whole meanwhile
         rows = [row.row for row in batch.rows if row.kind == "turn" and row.integrity in TRUSTED]
+        settled_at = time.monotonic()
         for start in range(0, len(rows), _TURNS_AT_ONCE):
             chunk = rows[start : start + _TURNS_AT_ONCE]
             turns = self._log.read(LogQuery(scope=scope, rows=tuple((head.partition, row) for row in chunk)))
@@ -102,9 +106,13 @@ class Extraction:
             # Only now: a crash in between extracts the same again, which stores nothing new. And each time: what an
             # extractor has read at a cost is not read again because it fails later.
             self._log.move_cursor(name, _GENERATION, head.partition, chunk[-1])
-            self._log.settle(decide)
+            if time.monotonic() > settled_at + _UNSETTLED_S:
+                self._log.settle(decide)
+                settled_at = time.monotonic()
             if pause(0):
                 raise Stopped
+        if rows:
+            self._log.settle(decide)
         self._log.move_cursor(name, _GENERATION, head.partition, batch.seq)
         self._reached[head.partition] = batch.seq
 

@@ -18,6 +18,8 @@ T = TypeVar("T")
 Pause = Callable[[float], bool]
 """Waits that many seconds; True as soon as the work must stop."""
 
+_CALM_S: Final = 0.05
+_PATIENCE_S: Final = 1.0
 _LINGER_S: Final = 1.0
 _RETRY_S: Final = 30.0
 _GLANCE_S: Final = 0.2
@@ -98,6 +100,8 @@ def retried(call: Callable[[], T], *, backoff: Backoff, pause: Pause) -> T:
 class Worker:
     """Runs a job in one thread, started by the first ``wake`` and gone after a second without work.
 
+    It gives way to those who wake it: it begins when they have been calm for a moment, or after a second, and while
+    they are not, every ``pause`` of the job lasts that moment. Nobody waits for it but ``flush``, for which it hurries.
     The thread is not a daemon, so no write is ever cut in half, and it watches for the end of the program, so a
     manager that nobody closed does not keep the program alive. A job that could not finish is run again later.
     A forked child starts without a thread.
@@ -106,6 +110,9 @@ class Worker:
     _thread: threading.Thread | None
     _asked: int
     _answered: int
+    _woken_at: float
+    _hurried: int
+    _is_idle: bool
 
     def __init__(self, job: Job) -> None:
         self._job = job
@@ -121,10 +128,14 @@ class Worker:
         """Wait until all that was asked for before is done; False if time ran out or some of it could not be done."""
         if not self._job.is_needed:
             return True
-        asked = self._ask()
         with self._changed:
-            self._changed.wait_for(lambda: self._answered >= asked or self._thread is None, timeout_s)
-            return self._answered >= asked and self._finished
+            self._hurried += 1
+            try:
+                asked = self._ask()
+                self._changed.wait_for(lambda: self._answered >= asked or self._thread is None, timeout_s)
+                return self._answered >= asked and self._finished
+            finally:
+                self._hurried -= 1
 
     def close(self, timeout_s: float = 10.0) -> None:
         """Finish what was begun, within the timeout, and end the thread. Closing twice is fine."""
@@ -141,15 +152,18 @@ class Worker:
     def _ask(self) -> int:
         with self._changed:
             self._asked += 1
+            self._woken_at = time.monotonic()
             if self._thread is None and not self._closed:
                 self._thread = threading.Thread(target=self._run, name="agentmem-worker")
                 self._thread.start()
-            self._changed.notify_all()
+            if self._is_idle or self._hurried:
+                self._changed.notify_all()
             return self._asked
 
     def _run(self) -> None:
         try:
             while self._has_work():
+                self._give_way(_PATIENCE_S)
                 asked = self._asked
                 finished = False
                 try:
@@ -171,8 +185,10 @@ class Worker:
         """Wait for something to do; False when the thread is to end."""
         with self._changed:
             retry_at = time.monotonic() + (_LINGER_S if self._finished else _RETRY_S)
+            self._is_idle = True
             while self._asked == self._answered and not self._stopping() and time.monotonic() < retry_at:
                 self._changed.wait(_GLANCE_S)
+            self._is_idle = False
             if self._stopping() or (self._asked == self._answered and self._finished):
                 # Still under the lock: the next ``wake`` either comes before and is seen, or starts a new thread.
                 self._leave()
@@ -185,7 +201,18 @@ class Worker:
                 self._thread = None
                 self._changed.notify_all()
 
+    def _give_way(self, longest_s: float) -> None:
+        """Wait until nobody has woken it for a moment."""
+        deadline = time.monotonic() + longest_s
+        with self._changed:
+            while not (self._hurried or self._stopping()):
+                left = min(deadline, self._woken_at + _CALM_S) - time.monotonic()
+                if left <= 0:
+                    return
+                self._changed.wait(left)
+
     def _pause(self, seconds: float) -> bool:
+        self._give_way(_CALM_S)
         deadline = time.monotonic() + seconds
         with self._changed:
             while not self._stopping() and (left := deadline - time.monotonic()) > 0:
@@ -200,6 +227,9 @@ class Worker:
         self._thread = None
         self._asked = 0
         self._answered = 0
+        self._woken_at = 0.0
+        self._hurried = 0
+        self._is_idle = False
         self._finished = True
         self._closed = False
 

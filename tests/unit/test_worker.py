@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import sys
@@ -40,6 +41,7 @@ def workers() -> list[threading.Thread]:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(jobs, "_CALM_S", 0.01)
     monkeypatch.setattr(jobs, "_LINGER_S", 0.05)
     monkeypatch.setattr(jobs, "_RETRY_S", 0.05)
     monkeypatch.setattr(jobs, "_GLANCE_S", 0.01)
@@ -68,6 +70,59 @@ def test_no_thread_for_a_job_that_is_never_needed() -> None:
     assert worker.flush(0)
     assert not workers()
     assert job.runs == 0
+    worker.close()
+
+
+def test_it_begins_when_those_who_wake_it_are_calm(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "_CALM_S", 0.1)
+    job = Counting()
+    worker = Worker(job)
+    for _ in range(20):
+        worker.wake()
+        time.sleep(0.01)
+        assert job.runs == 0
+    assert soon(lambda: job.runs == 1)
+    worker.close()
+
+
+def test_it_begins_in_the_end_where_nobody_is_ever_calm(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "_CALM_S", 5)
+    monkeypatch.setattr(jobs, "_PATIENCE_S", 0.05)
+    job = Counting()
+    worker = Worker(job)
+    worker.wake()
+    assert soon(lambda: job.runs == 1)
+    worker.close()
+
+
+def test_it_hurries_for_whoever_waits_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "_CALM_S", 60)
+    monkeypatch.setattr(jobs, "_PATIENCE_S", 60)
+    job = Counting(lambda pause: not pause(0))
+    worker = Worker(job)
+    worker.wake()
+    time.sleep(0.02)
+    assert worker.flush(5)
+    assert job.runs == 1
+    worker.wake()
+    worker.close(5)
+    assert job.runs == 2
+
+
+def test_a_job_gives_way_between_its_steps_to_those_who_are_not_calm() -> None:
+    times: list[float] = []
+
+    def step_by_step(pause: Pause) -> bool:
+        for _ in range(5):
+            worker.wake()
+            times.append(time.monotonic())
+            pause(0)
+        return True
+
+    worker = Worker(Counting(step_by_step))
+    worker.wake()
+    assert soon(lambda: len(times) >= 5)
+    assert all(after - before >= 0.009 for before, after in itertools.pairwise(times[:5]))
     worker.close()
 
 
