@@ -265,7 +265,8 @@ def _subject(said: str, piece: Piece, everything: frozenset[int]) -> str:
     # A pronoun has no words of its own, and of somebody never mentioned nothing can have been said.
     if not words or not words <= everything:
         raise _Dropped("bad_subject")
-    return bare
+    # Two people in one conversation may each have a sister.
+    return f"{speaker}'s {bare}" if speaker and bare.islower() else bare
 
 
 def _topic(said: str | None, attribute: Attribute) -> str | None:

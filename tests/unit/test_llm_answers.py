@@ -195,6 +195,8 @@ def test_numbers_as_text_and_words_in_other_case_are_understood() -> None:
         ({"subject": "my sister"}, "sister"),
         ({**MEAT, "subject": "user"}, "Mel"),
         ({**MEAT, "subject": "mel"}, "Mel"),
+        ({**MEAT, "subject": "my sons"}, "Mel's sons"),
+        ({**MEAT, "subject": "Mel's sons"}, "Mel's sons"),
     ],
 )
 def test_a_subject_is_the_speaker_or_somebody_who_was_mentioned(change: dict[str, Any], subject: str) -> None:
