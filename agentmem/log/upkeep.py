@@ -13,21 +13,16 @@ from sqlalchemy import Connection, Float, and_, bindparam, delete, exists, func,
 
 from agentmem.clock import Clock, to_micros
 from agentmem.interfaces import Embedded, Generation, Head, Outlived, Use
-from agentmem.log import reading, tasks, writing
+from agentmem.log import holds, reading, tasks, writing
 from agentmem.log.engine import Database
 from agentmem.log.rows import MEMORY_COLUMNS, Row, load_fact, memory_of
-from agentmem.log.schema import cursor, generation, hold, lineage, partition, task, version
+from agentmem.log.schema import cursor, generation, lineage, partition, task, version
 from agentmem.log.scoping import STANDS
 from agentmem.records import Finding, Memory
 
 SAFE_SQLITE: Final = (3, 51, 3)
 """The first SQLite without the bug that lets a checkpoint beside a writer corrupt the file."""
 
-_is_held: Final = exists().where(
-    hold.c.tenant == partition.c.tenant,
-    hold.c.user_id == partition.c.user_id,
-    or_(hold.c.agent_id == partition.c.agent_id, and_(hold.c.user_id != "", hold.c.agent_id == "")),
-)
 _current: Final = version.c.closed_seq.is_(None)
 # Usually none are doomed: this asks nothing of each row.
 _stands: Final = version.c.partition_id.not_in(select(partition.c.id).where(~STANDS))
@@ -187,7 +182,7 @@ def overdue(
 ) -> list[str]:
     """Ids of memories of the partition that had expired then, retired ones too; none while a hold covers it."""
     columns = select(version.c.id).select_from(version.join(partition, version.c.partition_id == partition.c.id))
-    of_this = columns.where(version.c.partition_id == partition_id, STANDS, ~_is_held, reading.is_last)
+    of_this = columns.where(version.c.partition_id == partition_id, STANDS, ~holds.is_held(), reading.is_last)
     # Apart, because only one of the two has an index.
     expired = of_this.where(version.c.expires_at <= to_micros(at)).order_by(version.c.seq).limit(limit)
     found = list(connection.execute(expired).scalars())
