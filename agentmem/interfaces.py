@@ -458,7 +458,7 @@ class EpisodicLog(ABC):
 
     @abstractmethod
     def copies(self, contents: Sequence[str]) -> Mapping[str, int]:
-        """How many rows of anybody hold exactly this content, by content; counts only."""
+        """How often rows of anybody hold these words, alone or among others, by content; counts only."""
 
     @abstractmethod
     def tombstoned(self, scope: Scope, ids: Sequence[str]) -> frozenset[str]:
@@ -628,6 +628,9 @@ class VectorStore(ABC):
     a row that is gone is never returned; ``apply`` is idempotent; ids and scores only, never text.
     """
 
+    purges_slowly: bool = False
+    """True if ``purge_traces`` takes seconds: a single forget then leaves it to flush() and close()."""
+
     @abstractmethod
     def apply(self, change: VectorChange, *, connection: Any = None) -> None:
         """Apply a change; ``connection`` is the log's own transaction where the store lives in the same database."""
@@ -775,6 +778,8 @@ class Extractor(ABC):
 
     name: str = "extractor"
     """Says in a fact's history who read it: ``extractor:rules``."""
+    waits_s: float = 0.0
+    """How long new turns may wait for others to be read with, in seconds, where a call costs more than a turn."""
 
     @abstractmethod
     def extract(self, request: ExtractionRequest) -> Sequence[ExtractedFact]: ...

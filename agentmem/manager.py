@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
 import os
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
@@ -30,24 +28,31 @@ from agentmem.interfaces import (
     Reranker,
     Revision,
     TokenCounter,
+    Use,
     VectorStore,
 )
-from agentmem.lifecycle.compressing import Summaries, by_session
-from agentmem.lifecycle.drafting import embed_one, index_terms, prepare, require_content
+from agentmem.lifecycle.changes import difference
+from agentmem.lifecycle.compressing import SUMMARY_TOKENS, Resummarising, Summarising
+from agentmem.lifecycle.drafting import embed_one
 from agentmem.lifecycle.extraction import Extraction
 from agentmem.lifecycle.forgetting import Forgetter
 from agentmem.lifecycle.indexing import Indexer
 from agentmem.lifecycle.jobs import Jobs, Worker
+from agentmem.lifecycle.retention import Retention, RetentionRule, Sweeper
+from agentmem.lifecycle.revising import checked_reason, revision_of
 from agentmem.lifecycle.settling import Settling
 from agentmem.lifecycle.storing import Storing
 from agentmem.records import (
     UNSET,
     Affect,
+    Diff,
     Document,
     Draft,
     Finding,
     ForgetMode,
     Health,
+    Hit,
+    Hold,
     Integrity,
     Kind,
     Memory,
@@ -59,14 +64,16 @@ from agentmem.records import (
     Stats,
     Turn,
     Unset,
-    require_metadata,
     require_number,
+    require_text,
     require_time,
 )
 from agentmem.registry import build
+from agentmem.retrieval.listing import matching, page_of
 from agentmem.retrieval.pipeline import RetrievalOptions, Retriever
 from agentmem.retrieval.question import Question, checked_conversation, checked_kinds
-from agentmem.where import memory_columns, parse_where
+from agentmem.retrieval.uses import Uses
+from agentmem.vectors.exact import ExactVectors
 
 if TYPE_CHECKING:
     from agentmem.bound import BoundMemory
@@ -77,11 +84,6 @@ if TYPE_CHECKING:
 Client = TypeVar("Client")
 Spec = str | Mapping[str, Any]
 """A backend by name, or ``{"type": name, **its options}``."""
-Place = tuple[int, int]
-"""Where a memory stands in a listing: its partition and its position."""
-
-MAX_PAGE: Final = 10_000
-_READ_AT_ONCE: Final = 1_000
 
 
 class MemoryManager:
@@ -94,12 +96,13 @@ class MemoryManager:
         log: The truth; ``SQLLog`` for SQLite and PostgreSQL.
         vectors: Where nearest vectors are found; unset = ``exact``, in this process.
         embedder: Text to vectors; None searches by words only.
-        extractor: Turns to facts, behind the log; None extracts nothing.
+        extractor: Turns to facts, behind the log; unset = ``rules``, which need no model; None extracts nothing.
         compressor: For ``compress``.
         llm: For what is optional; nothing on the write path ever calls it.
         reranker: A second look at the best hits, blended in.
         tokens: Counts tokens; unset = tiktoken where its encoding is at hand, else an estimate.
         retrieval: Weights and switches of the ranking.
+        retention: How long memories are kept; of several rules the first that matches decides.
         wrapping: How much a wrapped client may take of a call.
         required_ids: Of ``user``, ``agent`` and ``session``, those that every scope must name.
         clock: Gives the present; for tests.
@@ -111,12 +114,13 @@ class MemoryManager:
         *,
         vectors: VectorStore | Spec | None = None,
         embedder: Embedder | Spec | None = "static",
-        extractor: Extractor | Spec | None = None,
+        extractor: Extractor | Spec | None = "rules",
         compressor: Compressor | Spec = "extractive",
         llm: LLM | Spec | None = None,
         reranker: Reranker | Spec | None = None,
         tokens: TokenCounter | Spec | None = None,
         retrieval: RetrievalOptions | None = None,
+        retention: Sequence[RetentionRule] = (),
         wrapping: WrapOptions | None = None,
         required_ids: frozenset[str] = frozenset(),
         clock: Clock = utc_now,
@@ -129,36 +133,64 @@ class MemoryManager:
         try:
             self._log: EpisodicLog = self._backend("log", log)
             self._vectors: VectorStore = self._backend("vectors", "exact" if vectors is None else vectors)
+            if self._log.is_sealed and not isinstance(self._vectors, ExactVectors):
+                raise ConfigError(
+                    "A sealed log goes with exact vectors only: another store would keep them in the clear.",
+                    hint="Leave `vectors` out.",
+                )
             self._embedder: Embedder | None = self._backend("embedder", embedder)
             self._llm: LLM | None = self._backend("llm", llm)
             self._extractor: Extractor | None = self._backend("extractor", extractor, llm=self._llm)
-            self._compressor: Any = compressor
             self._tokens: TokenCounter = self._backend("tokens", tokens) or _default_counter()
             self._generations = Generations(self._log, self._embedder)
+            self._retention = Retention(tuple(retention), clock)
+            options = retrieval or RetrievalOptions()
+            self._uses = Uses(self._log) if options.count_accesses else None
             self._retriever = Retriever(
                 self._log,
                 embedder=self._embedder,
                 vectors=self._vectors,
                 tokens=self._tokens,
                 reranker=self._backend("reranker", reranker),
-                options=retrieval or RetrievalOptions(),
+                options=options,
                 clock=clock,
                 generations=self._generations,
+                outlived=self._retention.outlived,
+                uses=self._uses,
             )
         except BaseException:
             self._close_owned()
             self._closed = True
             raise
+        # The jobs know the log and each other, not the manager, which nobody else may keep alive.
+        self._storing = Storing(
+            self._log, embedder=self._embedder, generations=self._generations, tokens=self._tokens, clock=clock
+        )
+        self._forgetter = Forgetter(self._log, vectors=self._vectors, clock=clock)
+        self._summarising = Summarising(
+            self._log,
+            compressor=partial(_built, "compressor", compressor, clock=clock, owned=self._owned),
+            store=self._storing.store_turn,
+            readable=self._retention.readable,
+        )
         self._indexer = Indexer(
             self._log, embedder=self._embedder, vectors=self._vectors, clock=clock, generations=self._generations
         )
-        self._storing = Storing(self._log, embedder=self._embedder, generations=self._generations)
-        # The jobs know the log and not the manager, which nobody else may keep alive.
         self._extraction = Extraction(self._log, extractor=self._extractor, store=self._storing.store)
         self._settling = Settling(self._log)
-        self._worker = Worker(Jobs(self._extraction, self._settling, self._indexer))
+        self._resummarising = Resummarising(
+            self._log, summaries=self._summarising.summaries, readable=self._retention.readable
+        )
+        self._sweeper = Sweeper(
+            self._log,
+            rules=self._retention.rules,
+            erase=self._forgetter.expire,
+            compress=self._summarising.of_scope,
+            clock=clock,
+        )
+        jobs = (self._extraction, self._sweeper, self._settling, self._resummarising, self._indexer)
+        self._worker = Worker(Jobs(*jobs, *([self._uses] if self._uses else [])))
         self._bridges: WeakSet[Bridge] = WeakSet()
-        self._forgetter = Forgetter(self._log, vectors=self._vectors, clock=clock)
 
     @classmethod
     def open(cls, place: str | os.PathLike[str] = "./memory", **backends: Any) -> Self:
@@ -172,6 +204,23 @@ class MemoryManager:
             return cls({"type": "sql", "url": str(place)}, **backends)
         folder = _made_folder(place)
         return cls({"type": "sql", "url": f"sqlite:///{quote(str(folder.absolute() / 'agentmem.db'))}"}, **backends)
+
+    @classmethod
+    def restore_from(
+        cls, backup: str | os.PathLike[str], place: str | os.PathLike[str] = "./memory", **backends: Any
+    ) -> Self:
+        """The memory of a ``backup``, put in the place of the one in a folder, without what was forgotten since.
+
+        What was stored since the backup is lost. Close every manager of that folder before.
+
+        Raises:
+            ConfigError: the journal of what was forgotten is missing beside the database: nothing was restored.
+            StoreBusy: somebody has the memory open. BackendError: the backup is damaged.
+        """
+        from agentmem.log.backup import restore_backup
+
+        restore_backup(_require_path(backup), _made_folder(place) / "agentmem.db")
+        return cls.open(place, **backends)
 
     @classmethod
     def from_yaml(cls, path: str | os.PathLike[str] | None = None) -> Self:
@@ -269,7 +318,7 @@ class MemoryManager:
     def drafts(self, items: Iterable[Turn | Document], /, *, scope: Scope) -> Sequence[Draft]:
         """The drafts that ``store_many`` would store, checked, for an import to give them ids of its own."""
         self._require(scope)
-        return prepare(items, scope=scope, counter=self._tokens, clock=self._clock).drafts
+        return self._storing.prepare(items, scope).drafts
 
     def store_drafts(self, drafts: Sequence[Draft], /, *, scope: Scope) -> Sequence[Memory]:
         """The memories of drafts that keep their ids and times: the door of imports and copies.
@@ -334,17 +383,12 @@ class MemoryManager:
     ) -> Memory:
         """The memory: its current version, or the one of ``as_of`` and ``known_at``.
 
+        A fact that no longer holds is there too, unless ``as_of`` asks for a time when it did not.
+
         Raises:
             MemoryNotFound: unknown, another scope's, forgotten or expired.
         """
-        self._require(scope)
-        query = LogQuery(
-            scope=scope,
-            ids=(_require_id(id),),
-            as_of=None if as_of is None else require_time(as_of, "as_of"),
-            known_at=None if known_at is None else require_time(known_at, "known_at"),
-            unexpired_at=self._clock(),
-        )
+        query = replace(self._current(scope, as_of, known_at), ids=(_require_id(id),), ended_at=None)
         found = self._log.read(query)
         if not found:
             raise unknown_memory(id)
@@ -356,36 +400,50 @@ class MemoryManager:
         scope: Scope,
         kinds: Iterable[str] | None = None,
         where: Mapping[str, Any] | None = None,
+        as_of: datetime | None = None,
+        known_at: datetime | None = None,
         limit: int = 100,
         cursor: str | None = None,
     ) -> Page:
         """A page of the scope's memories in the order they were stored; every kind unless ``kinds`` narrows it.
 
+        What is no longer true and what only restates a fact is left out, as in ``retrieve``.
+
         Args:
+            as_of: What was true in the world then; unset = now, and what is yet to come.
+            known_at: What the log held then.
             limit: 1 to 10,000.
             cursor: ``Page.cursor`` of the page before; stays good while memories are added, changed and forgotten.
         """
-        self._require(scope)
-        if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= MAX_PAGE:
-            raise InvalidInput(f"limit must be a whole number from 1 to {MAX_PAGE:,}, not {limit!r}.")
-        query = LogQuery(
-            scope=scope,
-            kinds=checked_kinds(kinds),
-            unexpired_at=self._clock(),
-        )
-        found: list[Memory] = []
-        reached: Place | None = None
-        for place, memory in self._placed(query, where, after=_after(cursor)):
-            if len(found) == limit:
-                return Page(tuple(found), _cursor(reached))
-            found.append(memory)
-            reached = place
-        return Page(tuple(found))
+        query = replace(self._current(scope, as_of, known_at), kinds=checked_kinds(kinds), folded=True)
+        return page_of(self._log, query, where, limit=limit, cursor=cursor)
 
     def history(self, id: str, /, *, scope: Scope) -> Sequence[Memory]:
-        """Every version of the memory, oldest first; also of a retired one. Raises MemoryNotFound."""
+        """Every version of the memory, oldest first: who wrote it and why; also of a retired one.
+
+        Raises:
+            MemoryNotFound
+        """
         self._require(scope)
         return self._log.history(scope, _require_id(id))
+
+    def why(self, id: str, /, *, scope: Scope) -> Sequence[Memory]:
+        """The memories that this one was derived from, oldest first: of a fact the turn it was read from.
+
+        Raises:
+            MemoryNotFound
+        """
+        derived = self.get(id, scope=scope)
+        return self._log.read(LogQuery(scope=scope, ids=derived.derived_from)) if derived.derived_from else ()
+
+    def diff(self, *, scope: Scope, start: datetime, end: datetime) -> Diff:
+        """What the log learned about the scope in [start, end): added, changed, no longer true, retired, erased."""
+        self._require(scope)
+        window = {"start": require_time(start, "start"), "end": require_time(end, "end")}
+        if window["start"] > window["end"]:
+            raise InvalidInput(f"start is later than end: {start} > {end}.")
+        versions = self._log.changes(scope, window["start"], window["end"])
+        return difference(versions, **window, receipts=self._log.receipts(scope))
 
     # --- update -----------------------------------------------------------------------------------
 
@@ -398,37 +456,90 @@ class MemoryManager:
         content: str | Unset = UNSET,
         metadata: Mapping[str, Any] | Unset | None = UNSET,
         importance: float | Unset | None = UNSET,
+        affect: Affect | Unset | None = UNSET,
+        valid_from: datetime | Unset = UNSET,
+        valid_to: datetime | Unset | None = UNSET,
+        expires_at: datetime | Unset | None = UNSET,
         expected_version: int | None = None,
+        reason: str | None = None,
     ) -> Memory:
         """The memory's new version; the one before stays in its history.
 
         Args:
+            content: Of a fact: a sentence of the same form, such as "The user lives in Porto."; its value is taken
+                from there.
             metadata: Replaces the whole metadata.
+            importance, affect: None = as the rule gives them for the words.
+            valid_from, valid_to: When it is true in the world; ``valid_to=None`` leaves it open.
+            expires_at: From then on it is hidden and purged; None = never.
             expected_version: The version the change was made from; if another one came between, nothing is
                 written.
+            reason: Kept in the history.
 
         Raises:
             MemoryNotFound, ScopeError (visible to this scope, but another layer's), VersionConflict.
         """
         self._require(scope)
-        if content is UNSET and metadata is UNSET and importance is UNSET:
-            raise InvalidInput("update() was given nothing to change.", hint="Pass content, metadata or importance.")
         if expected_version is not None and type(expected_version) is not int:
             raise InvalidInput(f"expected_version must be a whole number, not {expected_version!r}.")
-        revision = Revision(
-            metadata=UNSET if isinstance(metadata, Unset) else require_metadata(metadata),
-            importance=importance
-            if isinstance(importance, Unset) or importance is None
-            else require_number(importance, "importance", 0.0, 1.0),
+        revision = revision_of(
+            self.get(id, scope=scope),
+            content=content,
+            metadata=metadata,
+            importance=importance,
+            affect=affect,
+            valid_from=valid_from,
+            valid_to=valid_to,
+            expires_at=expires_at,
+            reason=reason,
         )
-        generation = None
-        if not isinstance(content, Unset):
-            revision, generation = self._revised_content(id, scope, revision, require_content(content))
+        revision, generation = self._embedded(revision)
         memory = self._log.revise(
             scope, _require_id(id), revision, expected_version=expected_version, generation=generation
         )
+        if memory.fact is not None:
+            self._settling.drain()
         self._worker.wake()
         return memory
+
+    def restore(self, id: str, /, *, scope: Scope, version: int | None = None, reason: str | None = None) -> Memory:
+        """The memory as it was: a new version like ``version``, or, of a retired one, like its last.
+
+        What was derived from a retired memory and went with it comes back with it.
+
+        Raises:
+            MemoryNotFound: unknown, foreign or erased; or it never had that version.
+            InvalidInput: it is there, and no version was named.
+        """
+        self._require(scope)
+        if version is not None and type(version) is not int:
+            raise InvalidInput(f"version must be a whole number, not {version!r}.")
+        memory = self._log.restore(scope, _require_id(id), version=version, reason=checked_reason(reason))
+        self._settling.drain()
+        self._worker.wake()
+        return memory
+
+    def feedback(
+        self, target: str | Memory | Hit | Retrieval | Iterable[str | Memory | Hit], /, *, scope: Scope, outcome: float
+    ) -> None:
+        """Say how it went with memories that were used: -1 (they misled) to 1 (they helped).
+
+        Moves each one's ``outcome`` a third of the way there, and with it, within a tenth, its rank.
+
+        Args:
+            target: Ids, memories or hits, one or many; a whole Retrieval means its hits.
+
+        Raises:
+            MemoryNotFound: one of them is unknown or foreign; nothing was noted.
+        """
+        self._require(scope)
+        require_number(outcome, "outcome", -1.0, 1.0)
+        ids = [_require_id(id) for id in _ids_of(target)]
+        partitions = self._log.partitions_of(scope, ids)
+        for id in ids:
+            if id not in partitions:
+                raise unknown_memory(id)
+        self._log.note_uses([Use(partitions[id], id, outcome=float(outcome)) for id in dict.fromkeys(ids)])
 
     # --- forget -----------------------------------------------------------------------------------
 
@@ -444,22 +555,27 @@ class MemoryManager:
         dry_run: bool = False,
         verify: bool = False,
         reason: str | None = None,
+        requested_by: str | None = None,
     ) -> Receipt:
         """A receipt for what was forgotten, without the content.
 
-        Exactly one selector: ids, ``where``, or ``everything`` (of one user, or of one agent's layer).
+        Exactly one selector: ids, ``where``, or ``everything`` (of one user, or of one agent's layer). To take back all
+        that came from one document, tool or import: ``where={"origin": "notes.md"}``. What the forgotten had
+        superseded holds again, and summaries that quoted it are made anew without it.
 
         Args:
-            mode: ``erase`` removes every version, what was derived from it, and its traces in indexes and
-                files; ``retire`` only hides it, history and ``known_at`` keep it.
+            mode: ``erase`` removes every version, retired ones too, what was derived from it, and its traces in indexes
+                and files; ``retire`` only hides it: history and ``known_at`` keep it, ``restore`` brings it back.
             dry_run: Count only.
-            verify: Look for the memories afterwards, and say so in the receipt.
-            reason: Kept in the receipt.
+            verify: Look for the memories and for traces of them in every file afterwards, and for memories that still
+                say nearly the same; the receipt tells.
+            reason, requested_by: Kept in the receipt.
 
         Raises:
             InvalidInput: none or several selectors.
             MemoryNotFound: one of the ids is unknown or foreign; nothing was touched.
             ScopeError: ``everything`` of a scope that names both user and agent.
+            UnderHold: a hold forbids erasing some of it; nothing was touched.
         """
         self._require(scope)
         if sum((ids is not None, where is not None, everything is not False)) != 1:
@@ -471,7 +587,12 @@ class MemoryManager:
             raise InvalidInput(f"mode cannot be {mode!r}.", hint="It takes 'erase' or 'retire'.")
         if everything is not False and everything is not True:
             raise InvalidInput(f"everything must be True or False, not {everything!r}.")
-        how: dict[str, Any] = {"dry_run": dry_run, "verify": verify, "reason": reason}
+        how: dict[str, Any] = {
+            "dry_run": dry_run,
+            "verify": verify,
+            "reason": checked_reason(reason),
+            "requested_by": None if requested_by is None else require_text(requested_by, "requested_by"),
+        }
         if everything and mode == "erase":
             receipt = self._forgetter.everything(scope, **how)
         elif ids is not None:
@@ -481,13 +602,42 @@ class MemoryManager:
                 self._log.erase_everything(scope, dry_run=True)  # refuses the scopes that erasing refuses
             receipt = self._forget_matching(scope, where, mode=mode, **how)
         if not dry_run:
+            self._settling.drain()
             self._retriever.drop_gone(scope)
             self._worker.wake()
         return receipt
 
+    def receipts(self, *, scope: Scope) -> Sequence[Receipt]:
+        """What was ever erased of this user (or of this agent's layer), oldest first; no content.
+
+        ``verify()`` tells whether the chain of receipts is whole.
+        """
+        self._require(scope)
+        return self._log.receipts(scope)
+
+    def hold(self, *, scope: Scope, reason: str) -> Hold:
+        """A legal hold: nothing of the scope is erased, by anybody or by retention, until ``release``.
+
+        It freezes and shows nothing: what has expired stays hidden. The scope of a user covers every agent.
+        """
+        self._require(scope)
+        if not require_text(reason, "reason").strip():
+            raise InvalidInput("A hold needs a reason.", hint='Write reason="case 4711".')
+        return self._log.hold(scope, reason=reason)
+
+    def release(self, *, scope: Scope) -> bool:
+        """End the hold of exactly this scope; False if there was none."""
+        self._require(scope)
+        return self._log.release(scope)
+
+    def holds(self, *, scope: Scope) -> Sequence[Hold]:
+        """The holds that forbid erasing something of this scope."""
+        self._require(scope)
+        return self._log.holds(scope)
+
     # --- compress ---------------------------------------------------------------------------------
 
-    def compress(self, *, scope: Scope, max_tokens: int = 200) -> Sequence[Memory]:
+    def compress(self, *, scope: Scope, max_tokens: int = SUMMARY_TOKENS) -> Sequence[Memory]:
         """One ``summary`` memory per session, its lines citing the turns they stand on; the turns stay.
 
         With a session in the scope only that one, else every session of the scope. A summary that is there
@@ -499,19 +649,7 @@ class MemoryManager:
         self._require(scope)
         if isinstance(max_tokens, bool) or not isinstance(max_tokens, int) or max_tokens < 1:
             raise InvalidInput(f"max_tokens must be a whole number of at least 1, not {max_tokens!r}.")
-        if isinstance(self._compressor, str | Mapping):
-            # Built when first needed: most programs never compress.
-            self._compressor = self._backend("compressor", self._compressor)
-        query = LogQuery(
-            scope=scope,
-            writable=True,
-            kinds=frozenset({"turn"}),
-            session=scope.session,
-            unexpired_at=self._clock(),
-        )
-        summaries = Summaries(self._log, compressor=self._compressor, store=self.store)
-        made = (summaries.of_session(turns, max_tokens=max_tokens) for turns in by_session(self._matching(query, None)))
-        return [summary for summary in made if summary is not None]
+        return self._summarising.of_scope(scope, max_tokens)
 
     # --- wrap and bind ----------------------------------------------------------------------------
 
@@ -537,12 +675,25 @@ class MemoryManager:
 
     # --- in and out -------------------------------------------------------------------------------
 
-    def export_to(self, path: str | os.PathLike[str], /, *, scope: Scope) -> int:
-        """How many memories were written to the file: what the scope may change, with history, as JSON lines."""
+    def export_to(
+        self,
+        path: str | os.PathLike[str],
+        /,
+        *,
+        scope: Scope,
+        as_of: datetime | None = None,
+        known_at: datetime | None = None,
+    ) -> int:
+        """How many memories were written to the file, as JSON lines: what the scope may change, with its history.
+
+        Args:
+            as_of, known_at: Only what was true, or what the log held, then; without history.
+        """
         from agentmem.portability import export_to
 
-        self._require(scope)
-        query = LogQuery(scope=scope, writable=True, unexpired_at=self._clock())
+        query = replace(self._current(scope, as_of, known_at), writable=True)
+        if as_of is None and known_at is None:
+            query = replace(query, ended_at=None)  # what no longer holds is a part of the whole
         return export_to(self._log, _require_path(path), query)
 
     def import_from(
@@ -573,6 +724,21 @@ class MemoryManager:
 
     # --- upkeep -----------------------------------------------------------------------------------
 
+    def backup(self, path: str | os.PathLike[str], /) -> Path:
+        """The file that the whole store was written to, while it is in use; ``restore_from`` takes it.
+
+        Neither the key nor the journal of tombstones is in it: keep those apart, and what is forgotten from now on
+        stays forgotten even when this backup comes back.
+
+        Raises:
+            InvalidInput: the file is there, or its folder is not.
+            BackendError: the log has tools of its own for that (PostgreSQL: pg_dump).
+        """
+        self._require_open()
+        file = _require_path(path)
+        self._log.backup(file)
+        return file
+
     def stats(self) -> Stats:
         """Counts over the whole store."""
         self._require_open()
@@ -599,7 +765,8 @@ class MemoryManager:
             mismatch or "its vectors are the log's",
             "agentmem reembed" if mismatch else "",
         )
-        behind = (*self._indexer.check(deep=deep), *self._extraction.check())
+        jobs = (self._extraction, self._settling, self._resummarising, self._sweeper)
+        behind = (*self._indexer.check(deep=deep), *(finding for job in jobs for finding in job.check()))
         return Health((*self._log.check(deep=deep), embedder, *behind))
 
     def repair(self) -> Health:
@@ -662,12 +829,7 @@ class MemoryManager:
         return cls(**config.backends())
 
     def _backend(self, role: str, spec: Any, **given: Any) -> Any:
-        if spec is None and role != "log":
-            return None
-        made = build(role, spec, given={"clock": self._clock, **given})
-        if made is not spec:
-            self._owned.append(made)
-        return made
+        return _built(role, spec, clock=self._clock, owned=self._owned, **given)
 
     def _close_owned(self) -> None:
         while self._owned:
@@ -693,7 +855,7 @@ class MemoryManager:
 
     def _append(self, items: Iterable[object], scope: Scope) -> Sequence[Memory]:
         self._require(scope)
-        prepared = prepare(items, scope=scope, counter=self._tokens, clock=self._clock)
+        prepared = self._storing.prepare(items, scope)
         return self._write(scope, prepared.drafts, prepared.replacing)
 
     def _write(self, scope: Scope, drafts: Sequence[Draft], replacing: frozenset[str]) -> Sequence[Memory]:
@@ -701,47 +863,33 @@ class MemoryManager:
         self._worker.wake()
         return memories
 
-    def _revised_content(self, id: str, scope: Scope, revision: Revision, content: str) -> tuple[Revision, int | None]:
-        old = self.get(id, scope=scope)
-        terms, length = index_terms(content, speaker=old.speaker, occurred_at=old.occurred_at, source=old.source)
-        revision = replace(revision, content=content, terms=terms, length=length)
-        if self._embedder is None or not self._embedder.is_local:
+    def _embedded(self, revision: Revision) -> tuple[Revision, int | None]:
+        """The revision with the vector of its new words, and the vector's generation."""
+        if isinstance(revision.content, Unset) or self._embedder is None or not self._embedder.is_local:
             return revision, None
         generation = self._generations.number_for_writes()
         if generation is None:
             return revision, None
-        return replace(revision, vector=embed_one(content, self._embedder)), generation
+        return replace(revision, vector=embed_one(revision.content, self._embedder)), generation
 
-    def _forget_matching(self, scope: Scope, where: Mapping[str, Any] | None, **how: Any) -> Receipt:
+    def _current(self, scope: Scope, as_of: datetime | None, known_at: datetime | None) -> LogQuery:
+        """What a read may see: as the world and the log were then, and nothing that has expired by now."""
+        self._require(scope)
+        as_of = None if as_of is None else require_time(as_of, "as_of")
+        known_at = None if known_at is None else require_time(known_at, "known_at")
+        query = LogQuery(scope=scope, as_of=as_of, known_at=known_at, ended_at=as_of or known_at or self._clock())
+        return self._retention.readable(query)
+
+    def _forget_matching(
+        self, scope: Scope, where: Mapping[str, Any] | None, *, mode: ForgetMode, **how: Any
+    ) -> Receipt:
+        query = LogQuery(scope=scope, writable=True, retired=mode == "erase")
         while True:
-            chosen = [memory.id for memory in self._matching(LogQuery(scope=scope, writable=True), where)]
+            chosen = list(dict.fromkeys(memory.id for memory in matching(self._log, query, where)))
             try:
-                return self._forgetter.memories(scope, chosen, **how)
+                return self._forgetter.memories(scope, chosen, mode=mode, **how)
             except MemoryNotFound:
                 continue  # another one forgot some of them meanwhile
-
-    def _matching(self, query: LogQuery, where: Mapping[str, Any] | None) -> Iterator[Memory]:
-        return (memory for _, memory in self._placed(query, where, after=None))
-
-    def _placed(
-        self, query: LogQuery, where: Mapping[str, Any] | None, *, after: Place | None
-    ) -> Iterator[tuple[Place, Memory]]:
-        """The memories that match, each with the place behind which a listing goes on."""
-        predicate = parse_where(where)
-        if where and query.session is None and isinstance(where.get("session"), str):
-            query = replace(query, session=where["session"])  # read one session instead of looking through all
-        while True:
-            page = self._log.read(replace(query, after=after, limit=_READ_AT_ONCE))
-            partitions = {(head.user, head.agent): head.partition for head in self._log.heads(query.scope)}
-            for memory in page:
-                partition = partitions.get((memory.scope.user, memory.scope.agent))
-                if partition is None:
-                    continue  # forgotten meanwhile, with its whole layer
-                after = partition, memory.position
-                if predicate is None or predicate(memory_columns(memory)):
-                    yield after, memory
-            if len(page) < _READ_AT_ONCE:
-                return
 
 
 _TURN_DEFAULTS: Final[dict[str, Any]] = {
@@ -756,6 +904,16 @@ _TURN_DEFAULTS: Final[dict[str, Any]] = {
     "expires_at": None,
     "idempotency_key": None,
 }
+
+
+def _built(role: str, spec: Any, *, owned: list[Any], **given: Any) -> Any:
+    """The backend that is meant; what is built here joins what is owned, and closed with it."""
+    if spec is None and role != "log":
+        return None
+    made = build(role, spec, given=given)
+    if made is not spec:
+        owned.append(made)
+    return made
 
 
 def _default_counter() -> TokenCounter:
@@ -784,23 +942,6 @@ def _require_id(id: object) -> str:
     return id
 
 
-def _cursor(place: Place | None) -> str:
-    return base64.urlsafe_b64encode(json.dumps(place).encode()).decode().rstrip("=")
-
-
-def _after(cursor: str | None) -> Place | None:
-    if cursor is None:
-        return None
-    try:
-        padded = cursor + "=" * (-len(cursor) % 4)
-        place = json.loads(base64.urlsafe_b64decode(padded.encode("ascii")))
-    except (ValueError, TypeError, AttributeError, RecursionError, binascii.Error):
-        place = None
-    if not isinstance(place, list) or [type(number) for number in place] != [int, int] or max(place) >= 1 << 63:
-        raise InvalidInput("The cursor is none that a page gave.", hint="Pass it on as it stood there.")
-    return place[0], place[1]
-
-
 def _require_path(path: object) -> Path:
     if not isinstance(path, str | os.PathLike) or not str(path):
         raise InvalidInput(f"path must name a file or folder, not {path!r}.", hint='Write "conversations.json".')
@@ -818,3 +959,10 @@ def _made_folder(place: object) -> Path:
             f"The folder {str(folder)!r} cannot be made: {error}.", hint="Name another folder."
         ) from error
     return folder
+
+
+def _ids_of(target: str | Memory | Hit | Retrieval | Iterable[str | Memory | Hit]) -> list[str]:
+    each = [target] if isinstance(target, str | Memory | Hit) else list(target)
+    if not each:
+        raise InvalidInput("feedback() was given nothing to judge.", hint="Pass an id, a Hit or a Retrieval.")
+    return [one if isinstance(one, str) else getattr(one, "id", "") for one in each]

@@ -63,6 +63,7 @@ class LLMExtractor(Extractor):
     Args:
         llm: The model, or its spec; in a manager unset = the manager's ``llm``.
         batch_tokens: Turns that are asked about at once, in tokens; a longer turn is cut.
+        waits_s: How long a turn may wait for others to be asked about with it, in seconds; ``flush`` does not wait.
         answer_tokens: Longest answer. timeout_s: Longest wait for one, in seconds.
         budget: What may be spent; once it is, extraction waits.
         spent_file: Keeps what was spent between runs, of one process at a time; unset = each run counts for itself.
@@ -82,6 +83,7 @@ class LLMExtractor(Extractor):
         llm: LLM | str | Mapping[str, Any] | None = None,
         *,
         batch_tokens: int = 2_000,
+        waits_s: float = 30.0,
         answer_tokens: int = 4_000,
         timeout_s: float = 60.0,
         budget: Budget = _DEFAULT_BUDGET,
@@ -101,6 +103,7 @@ class LLMExtractor(Extractor):
         self._spending = Spending(_WHO, budget, clock=clock, file=spent_file)
         self._llm: LLM = build("llm", llm, place="extractor: llm", given={"clock": clock})
         self._owned = self._llm if self._llm is not llm else None
+        self.waits_s = waits_s
         self._batch_tokens = batch_tokens
         self._answer_tokens = answer_tokens
         self._timeout_s = timeout_s

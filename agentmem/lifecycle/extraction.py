@@ -10,8 +10,8 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Final
 
@@ -50,7 +50,10 @@ class Extraction:
         self._store = store
         self._backoff = backoff or Backoff()
         self._working = threading.Lock()
+        self._counting = threading.Lock()
         self._reached: dict[int, int] = {}
+        self._waiting: dict[int, float] = {}
+        self._hurries = 0
         self._dropped = 0
         self._trouble = ""
 
@@ -64,14 +67,30 @@ class Extraction:
             return True
         with self._working:
             self._trouble = ""
-            for head in self._log.all_heads():
+            heads = self._log.all_heads()
+            # A partition that was forgotten as a whole waits for nothing.
+            self._waiting = {
+                head.partition: self._waiting[head.partition] for head in heads if head.partition in self._waiting
+            }
+            for head in heads:
                 try:
                     self._follow(self._extractor, head, pause)
                 except AgentMemError as error:
                     self._trouble = error.message
                 if pause(0):
                     raise Stopped
-            return not self._trouble
+            return not self._trouble and not self._waiting
+
+    @contextmanager
+    def hurried(self) -> Iterator[None]:
+        """Meanwhile no turn waits for others to be read with."""
+        with self._counting:
+            self._hurries += 1
+        try:
+            yield
+        finally:
+            with self._counting:
+                self._hurries -= 1
 
     def check(self) -> list[Finding]:
         """What ``verify`` reports: trouble, and facts dropped because they cited no turn or no span of it."""
@@ -86,6 +105,7 @@ class Extraction:
 
     def after_fork(self) -> None:
         self._working = threading.Lock()
+        self._counting = threading.Lock()
 
     def _follow(self, extractor: Extractor, head: Head, pause: Pause) -> None:
         if self._reached.get(head.partition, -1) >= head.seq:
@@ -98,6 +118,8 @@ class Extraction:
         except ScopeError:
             return  # forgotten as a whole meanwhile
         rows = [row.row for row in batch.rows if row.kind == "turn" and row.integrity in TRUSTED]
+        if not self._is_due(extractor, head.partition, len(rows)):
+            return
         settled_at = time.monotonic()
         for start in range(0, len(rows), _TURNS_AT_ONCE):
             chunk = rows[start : start + _TURNS_AT_ONCE]
@@ -115,6 +137,15 @@ class Extraction:
             self._log.settle(decide)
         self._log.move_cursor(name, _GENERATION, head.partition, batch.seq)
         self._reached[head.partition] = batch.seq
+
+    def _is_due(self, extractor: Extractor, partition: int, turns: int) -> bool:
+        """Whether the turns are many or none, or have waited long enough for others to be read with."""
+        since = self._waiting.setdefault(partition, time.monotonic())
+        is_full = turns == 0 or turns >= _TURNS_AT_ONCE
+        is_due = is_full or bool(self._hurries) or time.monotonic() - since >= extractor.waits_s
+        if is_due:
+            del self._waiting[partition]
+        return is_due
 
     def _drafts(self, extractor: Extractor, turns: Sequence[Memory], pause: Pause) -> dict[str, Draft]:
         """The facts of the turns, by id."""

@@ -19,6 +19,7 @@ from agentmem import MemoryManager, Scope
 from agentmem.errors import BackendError
 from agentmem.extractors.llm import LLMExtractor
 from agentmem.interfaces import ExtractionRequest
+from agentmem.lifecycle import jobs
 from agentmem.llms.openai import OpenAILLM
 from agentmem.testing import FrozenClock, memory
 
@@ -373,6 +374,36 @@ def test_what_was_read_at_a_cost_is_not_read_again_after_a_restart(
     assert again.flush(10)
     assert read.isdisjoint(text for body in server.requests for text in texts(body))
     assert len(read) >= 50
+
+
+def test_turns_wait_for_others_to_be_asked_about_with(
+    server: OpenAIServer, opened: Callable[..., MemoryManager], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "_RETRY_S", 0.05)
+    manager = opened(waits_s=0.4)
+    for number in range(3):
+        manager.store(f"I like Town{number}.", scope=ANA)
+        time.sleep(0.05)
+    assert server.requests == []
+    deadline = time.monotonic() + 10
+    while not facts(manager) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    (request,) = server.requests
+    assert texts(request) == ["I like Town0.", "I like Town1.", "I like Town2."]
+
+
+def test_fifty_turns_wait_for_no_other_and_closing_does_not_wait(
+    server: OpenAIServer, opened: Callable[..., MemoryManager]
+) -> None:
+    manager = opened(waits_s=3600)
+    manager.store_many([{"content": f"I like Town{n}."} for n in range(50)], scope=ANA)
+    deadline = time.monotonic() + 10
+    while len(facts(manager)) < 50 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert len(facts(manager)) == 50
+    manager.store("I like Lisbon.", scope=ANA)
+    manager.close()
+    assert texts(server.requests[-1]) == ["I like Lisbon."]
 
 
 def test_nothing_waits_for_the_model_on_the_way_in(server: OpenAIServer, opened: Callable[..., MemoryManager]) -> None:
