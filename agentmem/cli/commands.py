@@ -14,8 +14,9 @@ import typer
 
 from agentmem.cli import arguments, output
 from agentmem.cli.options import Answer, Group, Setup, Store, Target, command
+from agentmem.clock import utc_now
 from agentmem.errors import InvalidInput
-from agentmem.records import UNSET, ForgetMode, as_json
+from agentmem.records import UNSET, Diff, ForgetMode, as_json
 
 _MEMORIES: Final = "Memories"
 _FILES: Final = "In and out"
@@ -51,6 +52,9 @@ def _agentmem(
 
 Id = Annotated[str, typer.Argument(help="The memory's id, or its end: 8 digits or more, as citations have them.")]
 Where = Annotated[str | None, typer.Option(metavar="<json>", help='A filter, such as {"session": "monday"}.')]
+AsOf = Annotated[str | None, typer.Option(metavar="<time>", help="What was true then.")]
+KnownAt = Annotated[str | None, typer.Option(metavar="<time>", help="What the memory held then.")]
+Reason = Annotated[str | None, typer.Option(help="Kept in the history.")]
 Kinds = Annotated[list[str] | None, typer.Option("--kind", metavar="<kind>", help="Only this kind; may be repeated.")]
 
 
@@ -153,8 +157,8 @@ def search(
     min_confidence: Annotated[float | None, typer.Option(help="0 to 1.")] = None,
     kinds: Kinds = None,
     where: Where = None,
-    as_of: Annotated[str | None, typer.Option(metavar="<time>", help="What was true then.")] = None,
-    known_at: Annotated[str | None, typer.Option(metavar="<time>", help="What the memory held then.")] = None,
+    as_of: AsOf = None,
+    known_at: KnownAt = None,
     include_untrusted: Annotated[
         bool, typer.Option("--include-untrusted", help="Also the words of tools and web pages.")
     ] = False,
@@ -197,6 +201,8 @@ def list_(
     at: Target,
     kinds: Kinds = None,
     where: Where = None,
+    as_of: AsOf = None,
+    known_at: KnownAt = None,
     limit: Annotated[int, typer.Option(help="1 to 10,000.")] = 100,
     cursor: Annotated[str | None, typer.Option(help="Continue behind an earlier page.")] = None,
 ) -> int:
@@ -206,6 +212,8 @@ def list_(
             scope=at.scope,
             kinds=kinds or None,
             where=arguments.json_object(where, "--where"),
+            as_of=arguments.time(as_of, "--as-of"),
+            known_at=arguments.time(known_at, "--known-at"),
             limit=limit,
             cursor=cursor,
         )
@@ -237,7 +245,7 @@ def show(at: Target, id: Id) -> None:
 
 @command(app, "history", panel=_MEMORIES)
 def history(at: Target, id: Id) -> None:
-    """Show every version of a memory, oldest first."""
+    """Show every version of a memory, oldest first: who wrote it, and why."""
     with at.open() as memory:
         versions = memory.history(arguments.full_id(memory, at.scope, id), scope=at.scope)
     if at.json:
@@ -248,11 +256,62 @@ def history(at: Target, id: Id) -> None:
             f"v{version.version}",
             output.day(version.recorded_from),
             output.day(version.recorded_to) if version.recorded_to else "now",
-            version.content,
+            version.written_by,
+            f"{version.content}\n({version.reason})" if version.reason else version.content,
         ]
         for version in versions
     ]
-    output.show(output.table("", "from", "to", "content", rows=rows))
+    output.show(output.table("", "from", "to", "by", "content", rows=rows))
+
+
+@command(app, "why", panel=_MEMORIES)
+def why(at: Target, id: Id) -> int:
+    """Show what a memory was derived from: of a fact the turn that it was read from."""
+    with at.open() as memory:
+        sources = memory.why(arguments.full_id(memory, at.scope, id), scope=at.scope)
+    if at.json:
+        output.print_json([source.to_dict() for source in sources])
+    elif sources:
+        output.show(output.memories(sources))
+    else:
+        _aside("it was derived from nothing")
+    return 0 if sources else 1
+
+
+@command(app, "diff", panel=_MEMORIES)
+def diff(
+    at: Target,
+    start: Annotated[str, typer.Argument(metavar="<time>", help="From when, such as 2026-11-01T00:00:00Z.")],
+    end: Annotated[str | None, typer.Argument(metavar="<time>", help="Until when; unset: now.")] = None,
+) -> int:
+    """Show what the memory learned between two times."""
+    begins, ends = arguments.time(start, "start"), arguments.time(end, "end")
+    assert begins is not None
+    with at.open() as memory:
+        found = memory.diff(scope=at.scope, start=begins, end=ends or utc_now())
+    if at.json:
+        output.print_json(found.to_dict())
+    else:
+        output.show(output.difference(found))
+    return 0 if found != Diff() else 1
+
+
+@command(app, "restore", panel=_MEMORIES)
+def restore(
+    at: Target,
+    id: Id,
+    version: Annotated[int | None, typer.Option(help="As it was in this version; unset: its last.")] = None,
+    reason: Reason = None,
+) -> None:
+    """Bring back a memory that was hidden, or an earlier version of one."""
+    with at.open() as memory:
+        restored = memory.restore(
+            arguments.full_id(memory, at.scope, id), scope=at.scope, version=version, reason=reason
+        )
+    if at.json:
+        output.print_json(restored.to_dict())
+    else:
+        output.print_text(f"{restored.id} v{restored.version}")
 
 
 @command(app, "update", panel=_MEMORIES)
@@ -262,11 +321,13 @@ def update(
     content: Annotated[str | None, typer.Argument(help="The new words; - reads them from standard input.")] = None,
     metadata: Annotated[str | None, typer.Option(metavar="<json>", help="Replaces the whole metadata.")] = None,
     importance: Annotated[float | None, typer.Option(help="0 to 1.")] = None,
+    valid_to: Annotated[str | None, typer.Option(metavar="<time>", help="Until when it was true.")] = None,
     expected_version: Annotated[int | None, typer.Option(help="Refuse if it has changed since.")] = None,
+    reason: Reason = None,
 ) -> None:
     """Change a memory; the version before stays in its history."""
-    if content is None and metadata is None and importance is None:
-        raise InvalidInput("There is nothing to change.", hint="Give new words, --metadata or --importance.")
+    if content is None and metadata is None and importance is None and valid_to is None:
+        raise InvalidInput("There is nothing to change.", hint="Give new words, --metadata, --importance, --valid-to.")
     new_words = UNSET if content is None else arguments.words(content)
     with at.open() as memory:
         changed = memory.update(
@@ -275,7 +336,9 @@ def update(
             content=new_words,
             metadata=UNSET if metadata is None else arguments.json_object(metadata, "--metadata"),
             importance=UNSET if importance is None else importance,
+            valid_to=UNSET if valid_to is None else arguments.time(valid_to, "--valid-to"),
             expected_version=expected_version,
+            reason=reason,
         )
     if at.json:
         output.print_json(changed.to_dict())
@@ -291,8 +354,9 @@ def forget(
     everything: Annotated[bool, typer.Option("--everything", help="All that one user has, or one agent.")] = False,
     mode: Annotated[ForgetMode, typer.Option(help="retire only hides.")] = "erase",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count.")] = False,
-    verify: Annotated[bool, typer.Option("--verify", help="Look afterwards whether it is gone.")] = False,
+    verify: Annotated[bool, typer.Option("--verify", help="Look afterwards whether it is gone, in files too.")] = False,
     reason: Annotated[str | None, typer.Option(help="Kept in the receipt.")] = None,
+    requested_by: Annotated[str | None, typer.Option("--by", help="Who asked; kept in the receipt.")] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
     """Forget memories, with a receipt."""
@@ -313,6 +377,7 @@ def forget(
         "mode": mode,
         "verify": verify,
         "reason": reason,
+        "requested_by": requested_by,
     }
     with at.open() as memory:
         if everything and not dry_run and not yes:
@@ -326,6 +391,52 @@ def forget(
         output.print_text(f"would forget {output.memories_in_words(receipt.memories)}; nothing was touched")
     else:
         output.show(output.receipt(receipt))
+
+
+@command(app, "receipts", panel=_MEMORIES)
+def receipts(at: Target) -> int:
+    """List what was erased of one user or agent: when, by whom, why; no content."""
+    with at.open() as memory:
+        found = memory.receipts(scope=at.scope)
+    if at.json:
+        output.print_json([each.to_dict() for each in found])
+    elif found:
+        rows = [
+            [
+                each.id,
+                output.day(each.requested_at),
+                each.status,
+                each.memories,
+                each.requested_by or "",
+                each.reason or "",
+            ]
+            for each in found
+        ]
+        output.show(output.table("receipt", "asked", "status", "memories", "by", "reason", rows=rows))
+    return 0 if found else 1
+
+
+@command(app, "hold", panel=_MEMORIES)
+def hold(at: Target, reason: Annotated[str, typer.Argument(help="Such as a case number.")]) -> None:
+    """Let nothing of a user or agent be erased until the hold is released."""
+    with at.open() as memory:
+        placed = memory.hold(scope=at.scope, reason=reason)
+    if at.json:
+        output.print_json(placed.to_dict())
+    else:
+        output.print_text(f"held: {placed.reason}")
+
+
+@command(app, "release", panel=_MEMORIES)
+def release(at: Target) -> int:
+    """End a hold."""
+    with at.open() as memory:
+        is_released = memory.release(scope=at.scope)
+    if at.json:
+        output.print_json({"released": is_released})
+    else:
+        output.print_text("released" if is_released else "there was no hold")
+    return 0 if is_released else 1
 
 
 @command(app, "compress", panel=_MEMORIES)
@@ -399,6 +510,35 @@ def _export_to_standard_output(at: Target) -> None:
         memory.export_to(whole, scope=at.scope)
         with whole.open("rb") as file:
             shutil.copyfileobj(file, sys.stdout.buffer)
+
+
+@command(app, "backup", panel=_FILES)
+def backup(at: Store, file: Annotated[Path, typer.Argument(help="The file to write.")]) -> None:
+    """Write the whole store to one file, while it is in use."""
+    with at.open() as memory:
+        written = memory.backup(file)
+    if at.json:
+        output.print_json({"path": str(written)})
+    else:
+        output.print_text(f"wrote {written}")
+
+
+@command(app, "restore-backup", panel=_FILES)
+def restore_backup(
+    at: Store,
+    file: Annotated[Path, typer.Argument(help="What `agentmem backup` wrote.")],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Replace the store by a backup; what was forgotten since stays forgotten."""
+    from agentmem.log.backup import restore_backup
+
+    if not yes:
+        _confirm(f"Replace {at.database_url} by {file}? What was stored since is lost.")
+    forgotten = restore_backup(file, at.database_url)
+    if at.json:
+        output.print_json({"restored": str(file), "forgotten": forgotten})
+    else:
+        output.print_text(f"restored; {output.memories_in_words(forgotten)} forgotten since stayed out")
 
 
 # --- upkeep ---------------------------------------------------------------------------------------

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from functools import cache
 from typing import Final, Protocol
 
 from agentmem.errors import AgentMemError, MemoryNotFound
 from agentmem.interfaces import CompressedLine, CompressionRequest, Compressor, EpisodicLog, LogQuery, Task
 from agentmem.lifecycle.jobs import Pause, Stopped
 from agentmem.records import Finding, Memory, Scope, Turn
+from agentmem.retrieval.listing import matching
 
 SUMMARY_TOKENS: Final = 200
 """Longest summary of a session where nobody says otherwise."""
@@ -73,6 +75,40 @@ class Summaries:
         query = LogQuery(scope=turns[0].scope, ids=tuple(turn.id for turn in turns))
         there = {memory.id for memory in self._log.read(query)}
         return (turn for turn in turns if turn.id in there)
+
+
+class Summarising:
+    """Summarises the sessions of a scope, with a compressor that is made when it is first needed.
+
+    Args:
+        compressor: Makes it: most programs never compress.
+        readable: The query without what has expired.
+    """
+
+    def __init__(
+        self,
+        log: EpisodicLog,
+        *,
+        compressor: Callable[[], Compressor],
+        store: Store,
+        readable: Callable[[LogQuery], LogQuery],
+    ) -> None:
+        self._log = log
+        self._compressor = cache(compressor)
+        self._store = store
+        self._readable = readable
+
+    def summaries(self) -> Summaries:
+        """What keeps the summary of one session."""
+        return Summaries(self._log, compressor=self._compressor(), store=self._store)
+
+    def of_scope(self, scope: Scope, max_tokens: int = SUMMARY_TOKENS) -> list[Memory]:
+        """The summaries of the scope's session, or of all its sessions if it names none."""
+        query = LogQuery(scope=scope, writable=True, kinds=frozenset({"turn"}), session=scope.session)
+        sessions = by_session(matching(self._log, self._readable(query), None))
+        summaries = self.summaries()
+        made = (summaries.of_session(turns, max_tokens=max_tokens) for turns in sessions)
+        return [summary for summary in made if summary is not None]
 
 
 class Resummarising:

@@ -14,6 +14,8 @@ from agentmem.embedders import to_blob
 from agentmem.errors import InvalidInput
 from agentmem.extractors.sentences import search_words
 from agentmem.interfaces import Embedder, EmbedRequest, TokenCounter
+from agentmem.lifecycle.affect import affect_of
+from agentmem.lifecycle.importance import importance_of
 from agentmem.records import (
     INTEGRITIES,
     KINDS,
@@ -194,6 +196,12 @@ def _draft_of_turn(turn: Turn, scope: Scope, now: datetime) -> Draft:
     speaker = _optional_text(turn.speaker, "speaker")
     occurred_at = now if turn.occurred_at is None else require_time(turn.occurred_at, "occurred_at")
     fact = _fact(turn)
+    affect = checked_affect(turn.affect)
+    if affect is None and turn.kind != "summary":
+        affect = affect_of(content)
+    importance = _optional_share(turn.importance, "importance")
+    if importance is None:
+        importance = importance_of(content, kind=turn.kind, role=turn.role, affect=affect)
     terms, length = index_terms(content, speaker=speaker, occurred_at=occurred_at, fact=fact)
     return Draft(
         content=content,
@@ -203,8 +211,8 @@ def _draft_of_turn(turn: Turn, scope: Scope, now: datetime) -> Draft:
         session=_optional_text(turn.session, "session") or scope.session,
         occurred_at=occurred_at,
         metadata=require_metadata(turn.metadata),
-        importance=_optional_share(turn.importance, "importance"),
-        affect=_affect(turn.affect),
+        importance=importance,
+        affect=affect,
         integrity=_integrity(turn.integrity, INTEGRITY_OF_ROLE[turn.role]),
         expires_at=_optional_time(turn.expires_at, "expires_at"),
         idempotency_key=_optional_text(turn.idempotency_key, "idempotency_key"),
@@ -287,7 +295,12 @@ def _sources(ids: object) -> tuple[str, ...]:
     return tuple(require_text(id, "derived_from") for id in ids)
 
 
-def _affect(affect: object) -> Affect | None:
+def checked_affect(affect: object) -> Affect | None:
+    """The affect, made from a mapping where it is one.
+
+    Raises:
+        InvalidInput: it is neither.
+    """
     if affect is None or isinstance(affect, Affect):
         return affect
     if isinstance(affect, Mapping):

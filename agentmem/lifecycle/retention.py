@@ -95,6 +95,23 @@ def outlived(rules: Iterable[RetentionRule], now: datetime) -> tuple[Outlived, .
     return tuple(_as_of(rule, now, rule.expire_after) for rule in rules)
 
 
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """The rules and the present, for whoever reads."""
+
+    rules: tuple[RetentionRule, ...]
+    clock: Clock
+
+    def outlived(self, now: datetime) -> tuple[Outlived, ...]:
+        """What the rules let expire at a moment."""
+        return outlived(self.rules, now)
+
+    def readable(self, query: LogQuery) -> LogQuery:
+        """The query without what has expired by now."""
+        now = self.clock()
+        return replace(query, unexpired_at=now, outlived=self.outlived(now))
+
+
 def _as_of(rule: RetentionRule, now: datetime, after: timedelta | None) -> Outlived:
     before = None if after is None else now - after
     return Outlived(before, rule.kinds, tenant=rule.tenant, user=rule.user, agent=rule.agent)

@@ -2,25 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+from agentmem.clock import Clock
 from agentmem.embedders.generations import Generations
-from agentmem.interfaces import Embedder, EpisodicLog
-from agentmem.lifecycle.drafting import completed, embed_drafts
-from agentmem.records import Draft, Memory, Scope
+from agentmem.interfaces import Embedder, EpisodicLog, TokenCounter
+from agentmem.lifecycle.drafting import Drafts, completed, embed_drafts, prepare
+from agentmem.records import Draft, Memory, Scope, Turn
 
 
 class Storing:
     """Stores drafts as every verb and every job stores them. Thread-safe.
 
     Args:
+        tokens: Counts what the chunks of a document cost.
         embedder: None, or one that is not local, stores without vectors; those follow.
     """
 
-    def __init__(self, log: EpisodicLog, *, embedder: Embedder | None, generations: Generations) -> None:
+    def __init__(
+        self,
+        log: EpisodicLog,
+        *,
+        embedder: Embedder | None,
+        generations: Generations,
+        tokens: TokenCounter,
+        clock: Clock,
+    ) -> None:
         self._log = log
+        self._tokens = tokens
+        self._clock = clock
         self._embedder = embedder if embedder is not None and embedder.is_local else None
         self._generations = generations
+
+    def prepare(self, items: Iterable[object], scope: Scope) -> Drafts:
+        """The drafts of turns, documents and mappings, checked; see ``drafting.prepare``."""
+        return prepare(items, scope=scope, counter=self._tokens, clock=self._clock)
+
+    def store_turn(self, turn: Turn, /, *, scope: Scope) -> Memory:
+        """The memory of one turn."""
+        return self.store(self.prepare([turn], scope).drafts, scope)[0]
 
     def store(
         self, drafts: Sequence[Draft], scope: Scope, *, replacing: frozenset[str] = frozenset()

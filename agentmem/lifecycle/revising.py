@@ -1,0 +1,141 @@
+"""From what ``update`` is asked to change to a revision the log can keep: checked, completed, indexed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, Final
+
+from agentmem.errors import InvalidInput
+from agentmem.extractors.attributes import attribute_of
+from agentmem.interfaces import Revision
+from agentmem.lifecycle.affect import affect_of
+from agentmem.lifecycle.drafting import checked_affect, index_terms, require_content
+from agentmem.lifecycle.importance import importance_of
+from agentmem.records import (
+    UNSET,
+    Affect,
+    Fact,
+    Memory,
+    Polarity,
+    Unset,
+    require_metadata,
+    require_number,
+    require_text,
+    require_time,
+)
+
+MAX_REASON_CHARACTERS: Final = 2_000
+
+
+def revision_of(
+    old: Memory,
+    *,
+    content: str | Unset = UNSET,
+    metadata: Mapping[str, Any] | Unset | None = UNSET,
+    importance: float | Unset | None = UNSET,
+    affect: Affect | Unset | None = UNSET,
+    valid_from: datetime | Unset = UNSET,
+    valid_to: datetime | Unset | None = UNSET,
+    expires_at: datetime | Unset | None = UNSET,
+    reason: str | None = None,
+) -> Revision:
+    """The revision of a memory, with the token bag of new content; without its vector.
+
+    What a rule had said of the old words (importance, affect) it says again of the new ones; what was given stays.
+
+    Raises:
+        InvalidInput: nothing to change, or something no store can hold.
+    """
+    changes = (content, metadata, importance, affect, valid_from, valid_to, expires_at)
+    if all(isinstance(change, Unset) for change in changes):
+        raise InvalidInput("update() was given nothing to change.", hint="Pass content, metadata, importance, ….")
+    revision = Revision(
+        metadata=UNSET if isinstance(metadata, Unset) else require_metadata(metadata),
+        importance=require_number(importance, "importance", 0.0, 1.0) if _is_given(importance) else UNSET,
+        affect=checked_affect(affect) if _is_given(affect) else UNSET,
+        valid_from=UNSET if isinstance(valid_from, Unset) else require_time(valid_from, "valid_from"),
+        valid_to=_time(valid_to, "valid_to"),
+        expires_at=_time(expires_at, "expires_at"),
+        reason=checked_reason(reason),
+    )
+    _require_order(old, revision)
+    words = old.content if isinstance(content, Unset) else require_content(content)
+    revision = _judged(old, revision, words, affect_by_rule=affect is None, importance_by_rule=importance is None)
+    return revision if isinstance(content, Unset) else _reworded(old, revision, words)
+
+
+def checked_reason(reason: str | None) -> str | None:
+    """The reason, if it is a text of bounded length."""
+    if reason is None:
+        return None
+    if len(require_text(reason, "reason")) > MAX_REASON_CHARACTERS:
+        raise InvalidInput(f"reason is longer than {MAX_REASON_CHARACTERS:,} characters.")
+    return reason
+
+
+def _reworded(old: Memory, revision: Revision, words: str) -> Revision:
+    fact = UNSET if old.fact is None else _restated(old.fact, words)
+    terms, length = index_terms(
+        words,
+        speaker=old.speaker,
+        occurred_at=old.occurred_at,
+        source=old.source,
+        fact=None if isinstance(fact, Unset) else fact,
+    )
+    return replace(revision, content=words, fact=fact, terms=terms, length=length)
+
+
+def _judged(old: Memory, revision: Revision, words: str, *, affect_by_rule: bool, importance_by_rule: bool) -> Revision:
+    """With the affect and importance that the rules give, where they had given the old ones or are asked to."""
+    affect_by_rule |= isinstance(revision.affect, Unset) and old.affect == affect_of(old.content)
+    if affect_by_rule:
+        revision = replace(revision, affect=affect_of(words))
+    ruled = importance_of(old.content, kind=old.kind, role=old.role, affect=old.affect)
+    importance_by_rule |= isinstance(revision.importance, Unset) and old.importance == ruled
+    if importance_by_rule:
+        affect = old.affect if isinstance(revision.affect, Unset) else revision.affect
+        revision = replace(revision, importance=importance_of(words, kind=old.kind, role=old.role, affect=affect))
+    return revision
+
+
+def _restated(fact: Fact, words: str) -> Fact:
+    """The fact that the new sentence states.
+
+    Raises:
+        InvalidInput: it is not a sentence of the fact's attribute about its subject.
+    """
+    attribute = attribute_of(fact.attribute)
+    sentences: tuple[tuple[Polarity, str], ...] = (
+        ("ended", attribute.ended),
+        ("denied", attribute.denied),
+        ("affirmed", attribute.affirmed),
+    )
+    subject = "The user" if fact.subject == "user" else fact.subject
+    for polarity, sentence in sentences:
+        filled = sentence.replace("{subject}", subject).replace("{topic}", fact.topic or "")
+        before, _, behind = filled.partition("{value}")
+        found = re.fullmatch(f"{re.escape(before)}(.+?){re.escape(behind)}?", words.strip(), re.DOTALL)
+        if found:
+            return replace(fact, value=found[1].strip(), polarity=polarity, span=None)
+    form = attribute.affirmed.replace("{subject}", subject).replace("{topic}", fact.topic or "").format(value="…")
+    raise InvalidInput(
+        f"The new content does not say what the fact's {fact.attribute} is.",
+        hint=f"Write {form!r}; or forget() the fact and store another.",
+    )
+
+
+def _require_order(old: Memory, revision: Revision) -> None:
+    begins = old.valid_from if isinstance(revision.valid_from, Unset) else revision.valid_from
+    if isinstance(revision.valid_to, datetime) and revision.valid_to < begins:
+        raise InvalidInput(f"valid_to {revision.valid_to.isoformat()} is before valid_from {begins.isoformat()}.")
+
+
+def _is_given(value: object) -> bool:
+    return value is not None and not isinstance(value, Unset)
+
+
+def _time(value: datetime | Unset | None, name: str) -> datetime | Unset | None:
+    return value if value is None or isinstance(value, Unset) else require_time(value, name)
