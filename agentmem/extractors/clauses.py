@@ -17,6 +17,8 @@ _END: Final = re.compile(r"(?:[.!?…]+[\"')\]”]*(?=\s|$)|[!?]+|\n+|\x00+|[\U0
 _ABBREVIATED: Final = re.compile(
     r"\b(?:dr|mr|mrs|ms|st|prof|jr|sr|vs|e\.g|i\.e|approx|dept|u\.s|u\.k|ph\.d|a\.m|p\.m|[a-z])\.$"
 )
+_NO_BREAKS: Final = " \t%$€£#*_~"
+_TITLES: Final = frozenset(("dr", "mr", "mrs", "ms", "st", "prof", "jr", "sr"))
 _WORD: Final = re.compile(r"\w+(?:['’&+@/.-]\w+|-)*")
 
 _BLOCKERS: Final = re.compile(
@@ -137,7 +139,9 @@ def read_sentence(text: str, low: str, start: int, end: int, *, plain: bool) -> 
     for match in _WORD.finditer(low, start, end):
         begin, finish = match.span()
         word = match[0]
-        gap = low[last:begin].strip()
+        gap = low[last:begin].strip(_NO_BREAKS)
+        if gap == "." and len(words) and (len(words[-1]) == 1 or words[-1][-2:-1] == "." or words[-1] in _TITLES):
+            gap = ""
         last = finish
         parts = v.CONTRACTIONS.get(word)
         if parts is None:

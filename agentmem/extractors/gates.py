@@ -95,7 +95,7 @@ def _is_a_persons(memory: Memory) -> bool:
 def _without_pasted(text: str, low: str, *, is_long: bool) -> str:
     """Without what follows a request to work on a text, lists and transcripts; of long turns the first lines."""
     pasted = _PASTED.search(low)
-    if pasted is not None and len(text) - pasted.end() > 80:
+    if pasted is not None and (pasted[0][-1] == ":" or len(text) - pasted.end() > 80):
         text = text[: pasted.end()]
     if is_long:
         end = text.find("\n\n")

@@ -47,6 +47,8 @@ def items(sentence: Sentence, place: int, *, stops: frozenset[str] = v.STOPS, mo
         if not joined and breaks[at] != ",":
             closed = len(found) if breaks[at] else closed
             break
+        if words[at + joined : at + joined + 1] == ["the"]:
+            break
         following = phrase(sentence, at + joined, stops=stops, most=most)
         if following is None or following[0] > at + joined + 1 or not is_thing(sentence, following):
             closed = max(closed, len(found) if not joined and len(found) == 1 else closed)
@@ -92,7 +94,9 @@ def place_at(sentence: Sentence, place: int) -> Span | None:
         end -= 1
     if end == place:
         return _known_place(sentence, start)
-    if words[place] in v.NOT_PLACES or _names_no_place(sentence, place, end):
+    if (words[place] in v.NOT_PLACES and not (words[place] == "new" and end - place > 1)) or _names_no_place(
+        sentence, place, end
+    ):
         return None
     if (
         end < len(words)

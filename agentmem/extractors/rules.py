@@ -19,7 +19,7 @@ from agentmem.records import Memory, Polarity
 
 if TYPE_CHECKING:
     from agentmem.extractors.clauses import Clause, Sentence
-    from agentmem.extractors.patterns import Found
+    from agentmem.extractors.findings import Found
     from agentmem.extractors.phrases import Span
     from agentmem.retrieval.dates import TimeSpan
 
@@ -73,8 +73,13 @@ def _facts(turn: Memory) -> list[ExtractedFact]:
 
 
 def _read(turn: Memory, text: str, low: str) -> Iterator[ExtractedFact]:
+    from agentmem.extractors.about_people import mentions
+    from agentmem.extractors.about_plans import wishes
+    from agentmem.extractors.about_self import call_me
+    from agentmem.extractors.about_tastes import is_favourite
     from agentmem.extractors.clauses import clauses, read_sentence, sentences
-    from agentmem.extractors.patterns import call_me, facts_of, is_favourite, mentions, polarity_of, wishes
+    from agentmem.extractors.findings import polarity_of
+    from agentmem.extractors.patterns import facts_of
 
     plain = text.islower() or not any(map(str.isupper, text))
     for start, end in sentences(text, low):

@@ -33,7 +33,7 @@ email's email is;number's number is;i'ma i will""".replace("\n", ";").split(";")
 
 DETERMINERS: Final = words("a an the my our some his her their")
 FILLERS: Final = words(
-    "hi hey hello well so oh yeah yes yep yup ok okay actually btw also and but plus honestly anyway anyways fyi "
+    "turns out hi hey hello well so oh yeah yes yep yup ok okay actually btw also and but plus honestly anyway anyways fyi "
     "haha lol hmm no nope thanks wow currently today now recently nowadays lately originally personally sure cool "
     "great nice ah aw aww omg ugh like still unfortunately luckily finally sadly apart besides additionally oops heh "
     "right please because cause cuz since though although yet then just basically speaking yea oof um uh too or guess"
@@ -247,7 +247,7 @@ NOT_TASTES: Final = words(
     "talk post photo photos pic pics picture pictures message word words thought thoughts feeling feelings view name "
     "design color colors colour colours option options plan approach concept theme quote quotes response explanation "
     "being seeing hearing knowing having getting thinking talking chatting reading. working-with knowing seeing "
-    "helping sharing watching them moment moments time times day days part parts process result results part "
+    "helping them moment moments time times day days part parts process result results part "
     "kids daughter son wife husband mom dad family friend friends mother father people person guy girl man woman "
     "bits bit kind sort dearly forward back more both recommendation recommendations title input feedback"
 )

@@ -1,0 +1,150 @@
+"""Rules for health, medicines, allergies and diets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from agentmem.extractors import vocabulary as v
+from agentmem.extractors.clauses import Clause
+from agentmem.extractors.findings import Found, follows, polarity_of
+from agentmem.extractors.phrases import Span, is_thing, items, phrase
+
+
+def condition(clause: Clause, place: int) -> Iterator[Found]:
+    """ "asthma", "a peanut allergy", "an allergy to nuts", "type 2 diabetes"."""
+    sentence = clause.sentence
+    words = sentence.words
+    if words[place : place + 1] == ["been"]:
+        return
+    found = phrase(sentence, place, most=6)
+    if found is None:
+        return
+    head = words[found[1] - 1]
+    if head in ("allergy", "allergies") and found[1] - found[0] > 1:
+        start = found[0]
+        while words[start] in _SEVERITIES:
+            start += 1
+        if start < found[1] - 1:
+            yield Found("allergy", (start, found[1] - 1))
+    elif head in ("allergy", "allergies") and words[found[1] : found[1] + 1] == ["to"]:
+        for item in items(sentence, found[1] + 1):
+            yield Found("allergy", item)
+    elif head in ("intolerance",) and found[1] - found[0] > 1:
+        yield Found("allergy", (found[1] - 2, found[1] - 1))
+    else:
+        for item in items(sentence, place):
+            start = item[0]
+            while start < item[1] - 1 and words[start] in _SEVERITIES:
+                start += 1
+            if (
+                words[item[1] - 1] in v.CONDITIONS
+                or (words[start : start + 1] == ["type"] and "diabetes" in words[start : item[1]])
+            ) and is_thing(sentence, (start, item[1])):
+                yield Found("health", (start, item[1]))
+
+
+_SEVERITIES: Final = v.words(
+    "severe mild bad terrible serious chronic slight really very any nasty deadly major minor no strong"
+) - {("chronic")}
+
+
+def diagnosed(clause: Clause) -> Iterator[Found]:
+    place = follows(clause, "with", "as having")
+    for found in items(clause.sentence, place) if place else []:
+        if is_thing(clause.sentence, found):
+            yield Found("health", found)
+
+
+def suffers(clause: Clause) -> Iterator[Found]:
+    place = follows(clause, "from", "with")
+    for found in items(clause.sentence, place) if place else []:
+        words = clause.sentence.words
+        if is_thing(clause.sentence, found) and words[found[1] - 1] in v.CONDITIONS:
+            yield Found("health", found)
+
+
+def health_word(clause: Clause) -> Iterator[Found]:
+    if clause.who != "we":
+        yield Found(
+            "health", (clause.verb, clause.verb + 1), value=v.HEALTH_ADJECTIVES[clause.sentence.words[clause.verb]]
+        )
+
+
+def takes(clause: Clause) -> Iterator[Found]:
+    """A medicine that is known, or one with its dose."""
+    if clause.who == "we":
+        return
+    for found in items(clause.sentence, clause.verb + 1):
+        if at := drug_in(clause.sentence.words, found):
+            yield Found("medication", at)
+
+
+def drug_in(words: list[str], span: Span) -> Span | None:
+    """The medicine in "20 mg of lisinopril"."""
+    return next(((at, at + 1) for at in range(*span) if words[at] in v.DRUGS), None)
+
+
+def allergic(clause: Clause) -> Iterator[Found]:
+    if place := follows(clause, "to"):
+        while clause.sentence.words[place : place + 1] and clause.sentence.words[place] in ("most", "all", "certain"):
+            place += 1
+        for found in items(clause.sentence, place, stops=_WITH_STOPS):
+            if is_thing(clause.sentence, found):
+                yield Found("allergy", found)
+
+
+_WITH_STOPS: Final = v.STOPS - {"with"}
+
+
+def intolerant(clause: Clause) -> Iterator[Found]:
+    words = clause.sentence.words
+    if words[clause.verb + 1 : clause.verb + 2] in (["intolerant"], ["-intolerant"]):
+        yield Found("allergy", (clause.verb, clause.verb + 1))
+
+
+def intolerant_word(clause: Clause) -> Iterator[Found]:
+    yield Found(
+        "allergy", (clause.verb, clause.verb + 1), value=clause.sentence.words[clause.verb].removesuffix("-intolerant")
+    )
+
+
+def diet(clause: Clause) -> Iterator[Found]:
+    following = clause.sentence.words[clause.verb + 1 : clause.verb + 2]
+    if following and not clause.sentence.breaks[clause.verb + 1] and following[0] not in v.STOPS | {"diet"}:
+        return
+    yield Found("diet", (clause.verb, clause.verb + 1))
+
+
+def went(clause: Clause) -> Iterator[Found]:
+    words = clause.sentence.words
+    following = words[clause.verb + 1 : clause.verb + 2]
+    if following and following[0] in v.DIETS and not clause.negated:
+        yield Found("diet", (clause.verb + 1, clause.verb + 2), polarity="affirmed")
+
+
+def eats(clause: Clause) -> Iterator[Found]:
+    sentence = clause.sentence
+    words = sentence.words
+    place = clause.verb + 1
+    if words[place : place + 1] and words[place] in v.DIETS:
+        after = words[place + 1 : place + 2]
+        if not after or sentence.breaks[place + 1] or after[0] in v.STOPS:
+            yield Found("diet", (place, place + 1))
+    elif polarity_of(clause) in ("denied", "ended"):
+        for found in items(sentence, place):
+            if words[found[1] - 1] in v.MEATS and found[1] - found[0] <= 2:
+                yield Found("diet", (found[1] - 1, found[1]))
+
+
+def on_a_diet(clause: Clause) -> Iterator[Found]:
+    """ "on a keto diet", "on metformin"."""
+    sentence = clause.sentence
+    found = phrase(sentence, clause.verb + 1, most=4)
+    if found is None or clause.who == "we":
+        return
+    words = sentence.words
+    if words[found[1] - 1] == "diet" and words[found[1] - 2] in v.DIETS:
+        yield Found("diet", (found[1] - 2, found[1] - 1))
+    elif at := drug_in(words, found):
+        yield Found("medication", at)

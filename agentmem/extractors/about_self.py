@@ -1,0 +1,207 @@
+"""Rules for who somebody is, where they come from and live, and how to reach them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from agentmem.extractors import vocabulary as v
+from agentmem.extractors.about_people import relation
+from agentmem.extractors.clauses import Clause, Sentence
+from agentmem.extractors.findings import Found, follows
+from agentmem.extractors.phrases import named, place_at
+
+
+def called(clause: Clause) -> Iterator[Found]:
+    found, _ = named(clause.sentence, clause.verb + 1)
+    if found is None:
+        return
+    if clause.who == "i":
+        yield Found("name", found)
+    elif clause.who == "they" and clause.name is None:
+        yield relation(clause.subject, clause.sentence.said(*found), found)
+
+
+def goes_by(clause: Clause) -> Iterator[Found]:
+    place = follows(clause, "by the name of", "by the name", "by")
+    found, _ = named(clause.sentence, place) if place else (None, 0)
+    if found:
+        yield Found("name", found)
+
+
+def age(clause: Clause) -> Iterator[Found]:
+    sentence, place = clause.sentence, clause.verb
+    words = sentence.words
+    if words[place] == "turned":
+        place += 1
+    if (
+        place >= len(words)
+        or sentence.breaks[place] not in ("", ",")
+        or not words[place].isdigit()
+        or not 4 < int(words[place]) < 111
+    ):
+        return
+    after = " ".join(words[place + 1 : place + 4])
+    tail = sentence.rest(place)
+    plain = not tail.strip(" .!,;)") or (tail.lstrip()[:1] in (",", ";", ".", "!", ")", "—", "–") and tail[:1] != ".")
+    joined = re.match(r" (?:and|but|so|now|today|btw|with|years? young)\b", tail)
+    if (
+        re.match(r"(?:years? old|yrs? old|yo\b|y o\b|years? of age)", after)
+        or (words[place] != "turned" and (plain or joined))
+        or (words[clause.verb] == "turned")
+    ):
+        yield Found("age", (place, place + 1))
+
+
+def turned(clause: Clause) -> Iterator[Found]:
+    words = clause.sentence.words
+    if clause.verb + 1 < len(words) and words[clause.verb + 1].isdigit():
+        yield from age(clause)
+
+
+def short_age(clause: Clause) -> Iterator[Found]:
+    found = re.match(r"(\d{1,3})(?:yo|y/o|yrs?)$", clause.sentence.words[clause.verb])
+    if found and 4 < int(found[1]) < 111:
+        yield Found("age", (clause.verb, clause.verb + 1), value=found[1])
+
+
+_DAY: Final = re.compile(
+    rf"(?:the )?(?:(?P<day>\d{{1,2}})(?:st|nd|rd|th)?(?: of)? (?P<month>{'|'.join(v.MONTHS)})\b"
+    rf"|(?P<month2>{'|'.join(v.MONTHS)})\.? (?:the )?(?P<day2>\d{{1,2}})(?:st|nd|rd|th)?\b)"
+    r"(?:,? (?:of |in )?(?P<year>(?:19|20)\d\d)\b)?"
+)
+
+
+def birthday_at(sentence: Sentence, place: int) -> Iterator[Found]:
+    if place >= len(sentence.words):
+        return
+    found = _DAY.match(sentence.low, sentence.starts[place])
+    if found is None:
+        return
+    day, month = int(found["day"] or found["day2"]), v.MONTHS[found["month"] or found["month2"]]
+    if not 1 <= day <= (29 if month == 2 else 30 if month in (4, 6, 9, 11) else 31):
+        return
+    written = f"{day} {v.MONTH_NAMES[month - 1]}" + (f" {found['year']}" if found["year"] else "")
+    end = next((at for at in range(place, len(sentence.words)) if sentence.ends[at] >= found.end()), place)
+    yield Found("birthday", (place, end + 1), value=written)
+
+
+def lives(clause: Clause) -> Iterator[Found]:
+    sentence = clause.sentence
+    place = follows(
+        clause, "in", "out in", "over in", "near", "back in", "here in", "down in", "up in", "alone in", (
+            "with my family in"
+        ),
+        "with my parents in", "together in",
+    )  # fmt: skip
+    if clause.past or not place:
+        return
+    found = place_at(sentence, place)
+    if found is None:
+        return
+    if (
+        clause.have
+        and sentence.words[clause.verb] == "lived"
+        and not re.search(r"\b(?:for|since|all my life)\b", sentence.rest(found[1] - 1))
+    ):
+        return
+    if clause.used_to or sentence.words[clause.verb] != "lived" or clause.have:
+        yield Found("home", found)
+
+
+def moved(clause: Clause) -> Iterator[Found]:
+    sentence = clause.sentence
+    if clause.negated:
+        return
+    place = follows(
+        clause, "to", "back to", "over to", "out to", "down to", "up to", "here to", "away to", "into", "in to"
+    )
+    if not place:
+        out = follows(clause, "out of", "away from")
+        source = follows(clause, "from", "here from", "back from")
+        left = place_at(sentence, out) if out else None
+        if left:
+            yield Found("home", left, polarity="ended")
+        start = place_at(sentence, source) if source else None
+        to = start[1] if start else 0
+        if start and sentence.words[to : to + 1] == ["to"] and (found := place_at(sentence, to + 1)):
+            yield Found("home", found, polarity="affirmed")
+        return
+    found = place_at(sentence, place)
+    if found and not re.search(
+        r"\bwhen i was\b|\bas a (?:kid|child|baby|teen)|\bfor (?:a|an|one|two|three|six|the) (?:summer|month|months"
+        r"|year|years|semester)",
+        sentence.rest(found[1] - 1),
+    ):
+        yield Found("home", found, polarity="affirmed")
+
+
+def based(clause: Clause) -> Iterator[Found]:
+    place = follows(clause, "in", "out of")
+    found = place_at(clause.sentence, place) if place else None
+    if found:
+        yield Found("home", found)
+
+
+def comes_from(clause: Clause) -> Iterator[Found]:
+    found = place_at(clause.sentence, clause.verb + 1)
+    if found:
+        yield Found("origin", found)
+
+
+def born(clause: Clause) -> Iterator[Found]:
+    sentence = clause.sentence
+    place = follows(clause, "and raised in", "in")
+    found = place_at(sentence, place) if place and not clause.negated else None
+    if found and sentence.words[found[0]] not in v.MONTHS:
+        yield Found("origin", found, polarity="affirmed")
+    if on := follows(clause, "on"):
+        yield from birthday_at(sentence, on)
+
+
+def grew(clause: Clause) -> Iterator[Found]:
+    place = follows(clause, "up in", "up near")
+    found = place_at(clause.sentence, place) if place and not clause.negated else None
+    if found:
+        yield Found("origin", found, polarity="affirmed")
+
+
+_EMAIL: Final = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,4}")
+
+
+_PHONE: Final = re.compile(r"\+?\(?\d[\d ()./-]{4,20}\d")
+
+
+def contact(sentence: Sentence, place: int, attribute: str) -> Iterator[Found]:
+    """An address or a number that stands at a place."""
+    if place >= len(sentence.words):
+        return
+    pattern = _EMAIL if attribute == "email" else _PHONE
+    start = sentence.starts[place] - (sentence.low[sentence.starts[place] - 1 : sentence.starts[place]] in ("+", "("))
+    found = pattern.match(sentence.low, max(start, 0), sentence.end)
+    if found is None or (attribute == "phone" and sum(map(str.isdigit, found[0])) < 6):
+        return
+    end = next((at for at in range(place, len(sentence.words)) if sentence.ends[at] >= found.end()), place)
+    yield Found(attribute, (place, end + 1), value=sentence.text[found.start() : found.end()])
+
+
+_CALL_ME: Final = re.compile(
+    r"(?:(?:hi|hey|hello|please|just|you can|everyone calls|everybody calls|people call|friends call|my friends call"
+    r"|so|but|and)[, ]+)*(?P<not>(?:don't|do not|never|stop) )?call(?:ing)? me (?P<name>\w)"
+)
+
+
+def call_me(sentence: Sentence) -> Iterator[Found]:
+    """ "Call me Ana"."""
+    found = _CALL_ME.match(sentence.low, sentence.starts[0], sentence.end)
+    if found is None:
+        return
+    place = next((at for at, start in enumerate(sentence.starts) if start >= found.start("name")), 0)
+    name, end = named(sentence, place)
+    if name and (
+        end >= len(sentence.words)
+        or sentence.breaks[end]
+        or sentence.words[end] in ("and", "please", "instead", "btw", "from")
+    ):
+        yield Found("name", name, polarity="denied" if found["not"] else "affirmed")
