@@ -796,7 +796,8 @@ class MemoryManager:
         self._require_open()
         self._forgetter.purge_rest()
         is_recorded = all(bridge.flush(timeout_s) for bridge in tuple(self._bridges))
-        return self._worker.flush(timeout_s) and is_recorded
+        with self._extraction.hurried():
+            return self._worker.flush(timeout_s) and is_recorded
 
     def close(self) -> None:
         """Finish the jobs behind the log and close what this manager opened. Closing twice is fine."""
@@ -805,7 +806,8 @@ class MemoryManager:
         for bridge in tuple(self._bridges):
             bridge.flush()  # turns of wrapped clients that are still being stored
         self._closed = True
-        self._worker.close()
+        with self._extraction.hurried():
+            self._worker.close()
         self._forgetter.purge_rest()
         self._close_owned()
 
