@@ -72,6 +72,7 @@ def without_vector(
         select(version.c.seq, *MEMORY_COLUMNS)
         .join(partition, version.c.partition_id == partition.c.id)
         .where(
+            STANDS,
             version.c.partition_id == partition_id,
             version.c.seq > after,
             _current,

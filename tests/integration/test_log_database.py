@@ -18,12 +18,14 @@ from sqlalchemy import text
 
 import agentmem
 from agentmem import MemoryManager
-from agentmem.errors import AgentMemError, BackendError, MemoryNotFound
-from agentmem.interfaces import EmbedRequest, LogQuery, Revision
+from agentmem.clock import utc_now
+from agentmem.errors import AgentMemError, BackendError, MemoryNotFound, ScopeError, StoreBusy
+from agentmem.interfaces import EmbedRequest, IndexQuery, LogQuery, Revision, Use
+from agentmem.lifecycle.supersession import decide
 from agentmem.log import erasing, upkeep
 from agentmem.log.engine import Database
 from agentmem.log.sql import SQLLog
-from agentmem.records import Scope
+from agentmem.records import Fact, Finding, Scope
 from agentmem.testing import WordHashEmbedder, draft
 
 ANA = Scope(user="ana")
@@ -270,3 +272,80 @@ def test_verify_names_an_embedder_that_does_not_answer(tmp_path: Path) -> None:
         assert not finding.ok
         assert "failed" in finding.detail
         assert "failed" in (memory.stats().degraded or "")
+
+
+# --- a partition that is to be erased as a whole --------------------------------------------------
+
+
+def test_what_is_to_be_erased_as_a_whole_is_nobodys_from_then_on(any_log: SQLLog) -> None:
+    """However long the erasing itself takes."""
+    [memory] = any_log.append(ANA, [draft(SAID, id="m1", expires_at=utc_now())], generation=None)
+    fact = draft(SAID, kind="fact", fact=Fact("user", "health", "migraine"), derived_from=("m1",))
+    any_log.append(ANA, [fact], generation=None)
+    [head] = any_log.all_heads()
+    with _database(any_log).writing() as connection:
+        connection.execute(text("UPDATE agentmem_partition SET doomed_by = 'somebody'"))
+    for scope in (ANA, Scope(user="ana", agent="coach")):
+        assert any_log.heads(scope) == []
+        for query in (LogQuery(scope), LogQuery(scope, retired=True), LogQuery(scope, rows=((head.partition, 1),))):
+            assert any_log.read(query) == []
+        assert any_log.partitions_of(scope, ["m1"]) == {}
+        assert any_log.changes(scope, memory.recorded_from, utc_now()) == []
+        assert any_log.vectors(scope, [(head.partition, 1)]) == {}
+        for refused in (
+            lambda scope=scope: any_log.history(scope, "m1"),
+            lambda scope=scope: any_log.restore(scope, "m1", version=1, reason=None),
+            lambda scope=scope: any_log.revise(scope, "m1", Revision(), expected_version=None, generation=None),
+            lambda scope=scope: any_log.erase(scope, ["m1"], mode="erase"),
+        ):
+            with pytest.raises(MemoryNotFound):
+                refused()
+        with pytest.raises(ScopeError):
+            any_log.index_rows(IndexQuery(scope, head.partition))
+    with pytest.raises(StoreBusy, match="being forgotten"):
+        any_log.append(ANA, [draft("Later.")], generation=None)
+    assert any_log.append(Scope(user="ben"), [draft("Ben is not Ana.")], generation=None)
+    assert any_log.overdue(head, at=utc_now(), outlived=(), limit=9) == []
+    assert any_log.without_vector(head, 1, after=0, limit=9) == []
+    assert any_log.tasks("settle") == []
+    any_log.note_uses([Use(head.partition, "m1", 1)])
+    counts = any_log.counts()
+    assert (counts["memories"], counts["versions"], counts["partitions"]) == ({"turn": 1}, 1, 1)
+    with _database(any_log).reading() as connection:
+        head_now = connection.execute(text("SELECT head FROM agentmem_partition WHERE doomed_by IS NOT NULL")).scalar()
+    assert head_now == head.seq
+
+
+# --- facts that were left behind ------------------------------------------------------------------
+
+
+def test_a_fact_settled_by_one_that_is_gone_is_noticed_and_settled_again(any_log: SQLLog) -> None:
+    cities = [draft(city, kind="fact", fact=Fact("user", "home", city), valid_from=utc_now()) for city in ("A", "B")]
+    first, second = any_log.append(ANA, cities, generation=None)
+    assert _finding(any_log, "facts").detail.startswith("1 keys wait")
+    any_log.settle(decide)
+    assert _finding(any_log, "facts").ok
+    with _database(any_log).writing() as connection:
+        connection.execute(text("DELETE FROM agentmem_version WHERE id = :id"), {"id": second.id})
+    assert not _finding(any_log, "facts").ok
+    assert any_log.repair() == ["1 facts' keys left to be settled again"]
+    assert _finding(any_log, "facts").ok
+    any_log.settle(decide)
+    [stands] = any_log.read(LogQuery(ANA))
+    assert (stands.id, stands.valid_to, stands.fact) == (first.id, None, first.fact)
+    assert any_log.repair() == []
+
+
+def test_what_outlived_the_erased_memory_it_came_from_is_noticed(any_log: SQLLog) -> None:
+    [source] = any_log.append(ANA, [draft(SAID)], generation=None)
+    any_log.append(ANA, [draft("from afar", derived_from=("never here",))], generation=None)
+    any_log.erase(ANA, [source.id], mode="erase")
+    assert _finding(any_log, "derived").ok
+    with _database(any_log).writing() as connection:
+        connection.execute(text("UPDATE agentmem_lineage SET source_id = :id"), {"id": source.id})
+    assert not _finding(any_log, "derived").ok
+
+
+def _finding(log: SQLLog, name: str) -> Finding:
+    [finding] = [finding for finding in log.check() if finding.name == name]
+    return finding
