@@ -1,18 +1,27 @@
-"""Forgetting: the log first, then every index, then the traces in files; and a receipt of what was done."""
+"""Forgetting: the log first, then every index, then the traces in files; and a receipt of what was done.
+
+The receipt is written in the transaction that erases, ``pending``, and closed when the rest is done. Whatever comes
+in between (a crash, a reader, a store that is down), the receipt is found again and finished.
+"""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any, Final
 
 import numpy as np
 
 from agentmem.clock import Clock
 from agentmem.errors import AgentMemError
-from agentmem.interfaces import EpisodicLog, Erasure, LogQuery, VectorChange, VectorStore
+from agentmem.interfaces import EpisodicLog, Erasure, ErasureRequest, LogQuery, VectorChange, VectorStore
+from agentmem.lifecycle import residue
+from agentmem.lifecycle.residue import Evidence
 from agentmem.log.rows import new_id
 from agentmem.records import ForgetMode, Receipt, Scope
+
+_LATER: Final = "the vector store's files: flush() or close() empties them"
 
 
 class Forgetter:
@@ -22,60 +31,128 @@ class Forgetter:
         self._log = log
         self._vectors = vectors
         self._clock = clock
-        self._undropped: list[Erasure] = []
-        self._traces_left = False
+        self._may_be_unfinished = True
+        self._dropped: set[str] = set()
+        """Receipts whose vectors are dropped, though something else of them is left."""
 
     def purge_rest(self) -> None:
-        """Try again to remove what an earlier ``forget`` had to leave."""
-        left, self._undropped = self._undropped, []
-        for erasure in left:
-            self._drop_vectors(erasure)
-        if self._traces_left:
-            self._purge_log()
+        """Carry out what a crash cut short, and try again to remove what an earlier ``forget`` had to leave."""
+        if not self._may_be_unfinished:
+            return
+        try:
+            resumed = self._log.resume()
+            pending = self._log.unfinished_receipts()
+        except AgentMemError:
+            return  # a log that cannot be written to now keeps it for the next time
+        known = {receipt.id for receipt, _ in pending}
+        left = [self._drop_vectors(erasure) for erasure in resumed if erasure.receipt not in known]
+        if pending or resumed:
+            files = self._purged_files()
+            left += [self._finish(receipt, erasure, files).remaining for receipt, erasure in pending]
+        self._may_be_unfinished = any(left)
 
     def memories(
-        self, scope: Scope, ids: Sequence[str], *, mode: ForgetMode, dry_run: bool, verify: bool, reason: str | None
+        self,
+        scope: Scope,
+        ids: Sequence[str],
+        *,
+        mode: ForgetMode,
+        dry_run: bool,
+        verify: bool,
+        reason: str | None,
+        requested_by: str | None = None,
     ) -> Receipt:
         """Forget these memories of the scope."""
-        receipt = self._receipt(mode, reason)
         wanted = list(dict.fromkeys(ids))
-        if not wanted and not dry_run:
-            return replace(receipt, status="done", done_at=self._clock(), verified=True if verify else None)
-        erasure = self._log.erase(scope, wanted, mode=mode, dry_run=dry_run)
+        request = self._request(reason, requested_by)
         if dry_run:
-            return replace(receipt, status="dry_run", memories=erasure.memories, rows=erasure.rows)
-        return self._finished(receipt, erasure, scope, wanted if verify else None)
+            return self._receipt(request, mode, self._log.erase(scope, wanted, mode=mode, dry_run=True))
+        evidence = residue.evidence(self._log, scope, wanted) if verify and mode == "erase" else Evidence()
+        erasure = self._log.erase(scope, wanted, mode=mode, request=request)
+        return self._finished(request, mode, erasure, scope, (wanted, evidence) if verify else None)
 
-    def everything(self, scope: Scope, *, dry_run: bool, verify: bool, reason: str | None) -> Receipt:
+    def expire(self, scope: Scope, ids: Sequence[str]) -> Receipt:
+        """Erase what retention does not let stay."""
+        how: dict[str, Any] = {"dry_run": False, "verify": False, "reason": "expired", "requested_by": "retention"}
+        return self.memories(scope, ids, mode="erase", **how)
+
+    def everything(
+        self, scope: Scope, *, dry_run: bool, verify: bool, reason: str | None, requested_by: str | None = None
+    ) -> Receipt:
         """Erase every memory of one user, or of one agent's layer."""
-        receipt = self._receipt("erase", reason)
-        erasure = self._log.erase_everything(scope, dry_run=dry_run)
+        request = self._request(reason, requested_by)
         if dry_run:
-            return replace(receipt, status="dry_run", memories=erasure.memories, rows=erasure.rows)
-        return self._finished(receipt, erasure, scope, () if verify else None)
+            return self._receipt(request, "erase", self._log.erase_everything(scope, dry_run=True))
+        evidence = residue.evidence(self._log, scope, None) if verify else Evidence()
+        erasure = self._log.erase_everything(scope, request=request)
+        return self._finished(request, "erase", erasure, scope, (None, evidence) if verify else None)
 
-    def _finished(self, receipt: Receipt, erasure: Erasure, scope: Scope, looked_for: Sequence[str] | None) -> Receipt:
-        remaining = self._drop_vectors(erasure)
+    # --- after the log
+
+    def _finished(
+        self,
+        request: ErasureRequest,
+        mode: ForgetMode,
+        erasure: Erasure,
+        scope: Scope,
+        looked_for: tuple[Sequence[str] | None, Evidence] | None,
+    ) -> Receipt:
+        left = self._drop_vectors(erasure)
+        if not left:
+            self._dropped.add(request.id)
+        if mode == "erase":
+            later = self._vectors.purges_slowly and looked_for is None
+            left += self._purged_files(vectors=not later)
+            left += (_LATER,) if later and erasure.memories else ()
+        receipt = replace(self._receipt(request, mode, erasure), status="pending", remaining=left)
+        if looked_for is not None:
+            receipt = self._verified(receipt, scope, *looked_for)
+        return self._kept(receipt)
+
+    def _verified(self, receipt: Receipt, scope: Scope, ids: Sequence[str] | None, evidence: Evidence) -> Receipt:
+        """The receipt with what was seen when the erased was looked for."""
+        gone = self._is_gone(scope, ids, receipt.mode)
+        checks = ["read back: nothing is there" if gone else "read back: it is still there"]
+        if receipt.mode == "retire":
+            return replace(receipt, verified=gone, checks=tuple(checks))
+        if receipt.remaining:
+            checks.append("files were not searched: what they hold is still to be removed")
+        else:
+            seen = residue.search(self._log, (*self._log.files(), *self._vectors.files()), evidence)
+            checks += seen.checks
+            gone = gone and not seen.found
+        similar = residue.similar(self._log, scope, evidence)
+        return replace(receipt, verified=gone, checks=tuple(checks), similar=similar)
+
+    def _finish(self, receipt: Receipt, erasure: Erasure, files: tuple[str, ...]) -> Receipt:
+        """Do what is left of an erasure."""
+        left = () if receipt.id in self._dropped else self._drop_vectors(erasure)
+        if not left:
+            self._dropped.add(receipt.id)
         if receipt.mode == "erase":
-            remaining += self._purge_log() + _left("the vector store's files", self._vectors.purge_traces)
-        verified = None if looked_for is None else self._is_gone(scope, looked_for, receipt.mode)
-        done = not remaining and verified is not False
-        return replace(
-            receipt,
-            status="done" if done else "pending",
-            done_at=self._clock() if done else None,
-            memories=erasure.memories,
-            rows={name: count for name, count in erasure.rows.items() if count},
-            remaining=remaining,
-            verified=verified,
+            left += files
+        return self._kept(replace(receipt, remaining=left))
+
+    def _kept(self, receipt: Receipt) -> Receipt:
+        """Close the receipt, or keep what is left of it."""
+        done = not receipt.remaining and receipt.verified is not False
+        receipt = replace(
+            receipt, status="done" if done else "pending", done_at=self._clock() if done else None, hash=None
         )
+        try:
+            kept = self._log.close_receipt(receipt)
+        except AgentMemError as error:
+            # What it tells of is done; that is all that a later try has to write down.
+            kept = replace(receipt, status="pending", done_at=None, remaining=(*receipt.remaining, _again(error)))
+        if kept.status == "done":
+            self._dropped.discard(kept.id)
+        else:
+            self._may_be_unfinished = True
+        return kept
 
     def _drop_vectors(self, erasure: Erasure) -> tuple[str, ...]:
-        """Drop the vectors of what was erased; what is left to do, in words, and kept for the next try."""
-        left = _left("the vector store", lambda: self._vectors_dropped(erasure))
-        if left:
-            self._undropped.append(erasure)
-        return left
+        """Drop the vectors of what was erased; what is left to do, in words."""
+        return _left("the vector store", lambda: self._vectors_dropped(erasure))
 
     def _vectors_dropped(self, erasure: Erasure) -> tuple[str, ...]:
         # Whatever embedder made them: one that is no longer configured must not keep them.
@@ -97,27 +174,31 @@ class Forgetter:
             )
         return ()
 
-    def _purge_log(self) -> tuple[str, ...]:
+    def _purged_files(self, *, vectors: bool = True) -> tuple[str, ...]:
         left = _left("the log's files", self._log.purge_traces)
-        self._traces_left = bool(left)
-        return left
+        return left + (_left("the vector store's files", self._vectors.purge_traces) if vectors else ())
 
-    def _is_gone(self, scope: Scope, ids: Sequence[str], mode: ForgetMode) -> bool:
-        if not ids:
+    def _is_gone(self, scope: Scope, ids: Sequence[str] | None, mode: ForgetMode) -> bool:
+        if ids is None:
             return self._log.erase_everything(scope, dry_run=True).memories == 0
         if self._log.read(LogQuery(scope=scope, ids=tuple(ids))):
             return False
         return mode == "retire" or self._log.tombstoned(scope, ids) == frozenset(ids)
 
-    def _receipt(self, mode: ForgetMode, reason: str | None) -> Receipt:
+    def _request(self, reason: str | None, requested_by: str | None) -> ErasureRequest:
+        return ErasureRequest(new_id(), self._clock(), requested_by=requested_by, reason=reason)
+
+    def _receipt(self, request: ErasureRequest, mode: ForgetMode, erasure: Erasure) -> Receipt:
         return Receipt(
-            id=new_id(),
-            status="pending",
+            id=request.id,
+            status="dry_run",
             mode=mode,
-            requested_at=self._clock(),
+            requested_at=request.requested_at,
             done_at=None,
-            memories=0,
-            reason=reason,
+            memories=erasure.memories,
+            rows={name: count for name, count in erasure.rows.items() if count},
+            reason=request.reason,
+            requested_by=request.requested_by,
         )
 
 
@@ -126,4 +207,8 @@ def _left(what: str, step: Callable[[], tuple[str, ...]]) -> tuple[str, ...]:
     try:
         return step()
     except AgentMemError as error:
-        return (f"{what}: {error.message} flush() or close() tries again.",)
+        return (f"{what}: {_again(error)}",)
+
+
+def _again(error: AgentMemError) -> str:
+    return f"{error.message} flush() or close() tries again."

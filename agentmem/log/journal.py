@@ -4,7 +4,8 @@ Each line is ``<kind> <payload> <CRC-32>``; the first names the log. The databas
 its journal. What comes after that it has not seen: it is an older backup (or a process died between journal and
 commit), and ``replaying`` carries it out before anything is served.
 
-    J <id>        whose journal this is
+    J <id>        which journal this is
+    F <id>        one that was lost, and that this one takes the place of
     T <hashes>    tombstones, 32 hexadecimal digits each
     S <subject>   all of a subject, recorded before any of it is erased
     R <receipt>   an entry of a tenant's chain of receipts, as JSON
@@ -124,8 +125,11 @@ class Journal:
                     file.truncate(min(before, file.seek(0, os.SEEK_END)))
                 raise
 
-    def create(self) -> None:
+    def create(self, *, instead_of: bytes | None = None) -> None:
         """Begin a new file, readable by its owner only; one that another process began meanwhile stays."""
+        beginning = [Line("J", os.urandom(_ID_BYTES).hex())]
+        if instead_of is not None:
+            beginning.append(Line("F", instead_of.hex()))
         assert self.path is not None
         new = self.path.with_name(self.path.name + ".new")
         with self._lock.hold():
@@ -133,7 +137,7 @@ class Journal:
                 return
             try:
                 os.close(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
-                _write_at_end(new, [Line("J", os.urandom(_ID_BYTES).hex())])
+                _write_at_end(new, beginning)
                 new.replace(self.path)
             except OSError as error:
                 raise BackendError(f"{self.path}: the journal cannot be begun: {error.strerror}.") from error
@@ -143,6 +147,9 @@ class Journal:
         if first is None or first.kind != "J":
             raise ConfigError(f"{self.path} is no journal of agentmem.", hint="Name another file: journal_file=…")
         return bytes.fromhex(first.payload)
+
+    def takes_the_place_of(self, id: bytes) -> bool:
+        return any(line == Line("F", id.hex()) for line in self.lines())
 
     def append(self, lines: Sequence[Line]) -> int:
         """Write the lines and wait for the disk; the file's size then."""

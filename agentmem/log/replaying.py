@@ -35,25 +35,22 @@ def follow(database: Database, journal: Journal, desk_of: Callable[[Connection, 
     with database.reading() as connection:
         known = journals.followed(connection)
     if known is not None and not journal.exists:
-        _require_accepted(database, journal, known, anew=anew)
-        known = None
+        _require_accepted(database, journal, anew=anew)
     if journal.path is None:
-        if known is None and anew:
+        if known is not None:
             with database.writing() as connection:
                 journals.follow(connection, None)
         return 0
     if not journal.exists:
-        journal.create()
+        journal.create(instead_of=known.id if known else None)
     id = journal.id()
-    if known is not None and known.id != id:
-        if not anew:
-            raise ConfigError(
-                f"{journal.path} is the journal of another log than {database.place}.",
-                hint="Put its own back, or name it: journal_file=…",
-            )
-        known = None
-    if known is not None and known.offset >= journal.size():
+    if known is not None and known.id == id and known.offset >= journal.size():
         return 0
+    if known is not None and known.id != id and not anew and not journal.takes_the_place_of(known.id):
+        raise ConfigError(
+            f"{journal.path} is the journal of another log than {database.place}.",
+            hint="Put its own back, or name it: journal_file=…",
+        )
     with journal.writing() as page, database.writing() as connection:
         known = journals.followed(connection)
         if known is None or known.id != id:
@@ -76,7 +73,7 @@ def check(connection: Connection, journal: Journal) -> Finding:
     return Finding("journal", True, f"{journal.path}, {journal.size():,} bytes")
 
 
-def _require_accepted(database: Database, journal: Journal, known: Followed, *, anew: bool) -> None:
+def _require_accepted(database: Database, journal: Journal, *, anew: bool) -> None:
     if anew:
         return
     what = f"{database.place} keeps a journal of what was forgotten"

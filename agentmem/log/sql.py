@@ -257,8 +257,8 @@ class SQLLog(EpisodicLog):
         with self._reading() as connection:
             return {content: erasing.copies(connection, content) for content in contents}
 
-    def backup(self, path: str | Path) -> Path:
-        """Write a copy of a SQLite log to a new file (0600), checked; where it is.
+    def backup(self, path: str | Path) -> None:
+        """Write a copy of a SQLite log to a new file (0600), checked.
 
         Without the key and the journal, which ``restore_backup`` needs: keep those apart from the backups.
 
@@ -267,9 +267,7 @@ class SQLLog(EpisodicLog):
             BackendError: it cannot be written, or the log is no file (the hint says what else to use).
         """
         self._require_open()
-        target = Path(path).absolute()
-        back_up(self._database, target)
-        return target
+        back_up(self._database, Path(path).absolute())
 
     def partitions_of(self, scope: Scope, ids: Sequence[str]) -> dict[str, int]:
         with self._reading() as connection:
