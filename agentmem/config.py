@@ -186,8 +186,8 @@ class Config(_Strict):
     embedder: Backend | None = Backend(type="static")
     """What turns text into vectors; null searches by words alone."""
     retrieval: RetrievalRules = Field(default_factory=RetrievalRules)  # type: ignore[valid-type]  # made by create_model
-    extractor: Backend | None = None
-    """What takes facts from turns."""
+    extractor: Backend | None = Backend(type="rules")
+    """What takes facts from turns; null takes none."""
     compressor: Backend = Backend(type="extractive")
     """What turns many turns into few lines."""
     llm: Backend | None = None
@@ -679,10 +679,14 @@ embedder: static                                # in process: no key, no network
 # embedder: {{type: openai, model: text-embedding-3-small, api_key: "${{OPENAI_API_KEY}}"}}
 # embedder: {{type: "my_app.vectors:MyEmbedder"}}
 
+# What takes facts from turns, behind the log: by rules, without a model; null takes none.
+extractor: rules
+# extractor: {{type: llm, budget: {{calls_per_day: 1000}}}}   # asks the llm below
+
 # What turns many turns into few lines that cite them.
 compressor: extractive
 
-# A language model. Nothing needs one; `agentmem demo` talks to it if it is there.
+# A language model. Nothing needs one; `agentmem demo` talks to it if it is there, and the extractor llm asks it.
 # llm: {{type: openai, model: gpt-5-mini, api_key: "${{OPENAI_API_KEY}}"}}
 
 # How memories are ranked. These are the defaults; leave out what you do not change.

@@ -76,6 +76,7 @@ def test_every_commented_line_that_init_writes_is_accepted_once_it_is_no_comment
         'embedder: {type: openai, model: text-embedding-3-small, api_key: "${OPENAI_API_KEY}"}',
         "vectors: {type: chroma, path: ./chroma}",
         'llm: {type: openai, model: gpt-5-mini, api_key: "${OPENAI_API_KEY}"}',
+        "extractor: {type: llm, budget: {calls_per_day: 1000}}",
         "plugins: {allow: [agentmem-hashing]}",
     ):
         assert f"# {line}" in uncommented
