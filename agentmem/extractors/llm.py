@@ -21,7 +21,7 @@ from typing import Any, Final
 from agentmem.clock import Clock, utc_now
 from agentmem.context.rendering import encode
 from agentmem.errors import BackendError, ConfigError, RequestRejected
-from agentmem.extractors.answers import Piece, UnusableAnswer, answer_schema, read_answer
+from agentmem.extractors.answers import Piece, Reading, UnusableAnswer, answer_schema, read_answer
 from agentmem.extractors.attributes import ATTRIBUTES
 from agentmem.interfaces import (
     LLM,
@@ -183,7 +183,7 @@ class LLMExtractor(Extractor):
     def _read(self, batch: list[Piece]) -> Iterator[tuple[Key, list[ExtractedFact]]]:
         """The facts of each piece; a batch that cannot be read is read in halves, a piece that cannot is given up."""
         try:
-            facts = self._asked(batch)
+            reading = self._asked(batch)
         except (UnusableAnswer, RequestRejected) as error:
             self._require_sense(batch[0], error)
             parts = _halves(batch, error)
@@ -195,8 +195,9 @@ class LLMExtractor(Extractor):
                 self._is_proven = False
                 yield batch[0].key, []
         else:
+            self._count({"answers": 1, "nothing_found": int(not reading.outcomes), **reading.outcomes})
             for place, piece in enumerate(batch):
-                yield piece.key, [fact for of, fact in facts if of == place]
+                yield piece.key, [fact for of, fact in reading.facts if of == place]
 
     def _require_sense(self, piece: Piece, unusable: BackendError) -> None:
         """Pass if the model can read a plain sentence, so that it is these turns that it cannot read.
@@ -217,8 +218,8 @@ class LLMExtractor(Extractor):
                 retry_after_s=_REST_S,
             ) from unusable
 
-    def _asked(self, batch: Sequence[Piece]) -> list[tuple[int, ExtractedFact]]:
-        """The facts of the batch, each with the place of its piece.
+    def _asked(self, batch: Sequence[Piece]) -> Reading:
+        """What the model says of the batch.
 
         Raises:
             UnusableAnswer: nor was the second answer, where a second was worth asking for.
@@ -232,7 +233,7 @@ class LLMExtractor(Extractor):
                 raise
         return self._answered(batch)
 
-    def _answered(self, batch: Sequence[Piece]) -> list[tuple[int, ExtractedFact]]:
+    def _answered(self, batch: Sequence[Piece]) -> Reading:
         fence = secrets.token_hex(16)
         completion = self._completed(self._messages(batch, fence))
         try:
@@ -241,9 +242,7 @@ class LLMExtractor(Extractor):
             self._count({error.reason: 1})
             raise
         self._is_proven = True
-        if batch[0].text != _PROBE:
-            self._count({"answers": 1, "nothing_found": not reading.outcomes, **reading.outcomes})
-        return reading.facts
+        return reading
 
     def _completed(self, messages: Sequence[Message]) -> Completion:
         request = CompletionRequest(
@@ -288,7 +287,7 @@ class LLMExtractor(Extractor):
 
     def _count(self, outcomes: Mapping[str, int]) -> None:
         with self._lock:
-            self._outcomes = +(self._outcomes + Counter(outcomes))
+            self._outcomes += Counter(outcomes)
 
     def _remember(self, found: Mapping[Key, list[ExtractedFact]]) -> None:
         with self._lock:
@@ -303,11 +302,6 @@ class LLMExtractor(Extractor):
 
 
 # --- what is sent ---------------------------------------------------------------------------------
-
-
-def fixed_prompt(prompt: Path | None = None) -> str:
-    """The part of every request that is not turns."""
-    return _read_prompt(prompt).substitute(attributes=_attributes())
 
 
 def _read_prompt(file: Path | None) -> Template:

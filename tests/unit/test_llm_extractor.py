@@ -14,7 +14,7 @@ import pytest
 from agentmem.errors import BackendError, ConfigError, RequestRejected
 from agentmem.extractors.answers import answer_schema
 from agentmem.extractors.attributes import Attribute
-from agentmem.extractors.llm import LLMExtractor, fixed_prompt
+from agentmem.extractors.llm import LLMExtractor
 from agentmem.interfaces import Completion, CompletionRequest, ExtractedFact, ExtractionRequest, Extractor
 from agentmem.lifecycle.breaker import Breaker
 from agentmem.lifecycle.budget import Budget
@@ -76,8 +76,10 @@ class TestLLMExtractor(ExtractorTests):
 
 
 def test_the_fixed_part_of_a_request_takes_no_more_than_1500_tokens() -> None:
+    llm = ScriptedLLM(reader)
+    extracted(LLMExtractor(llm), "I moved to Lisbon.")
     count = default_counter().count
-    assert count(fixed_prompt()) + count(json.dumps(answer_schema())) <= 1_500
+    assert count(llm.requests[0].messages[0].content) + count(json.dumps(llm.requests[0].schema)) <= 1_500
 
 
 def test_many_turns_are_one_request_with_a_schema_and_a_limit() -> None:
@@ -148,7 +150,8 @@ def test_what_a_turn_says_stays_on_its_line(hostile: str) -> None:
     assert closing == opening.replace("<", "</")
     assert not set("<>&\u2028\u202e") & set(line)
     assert shown(llm.requests[0]) == [turn.content]
-    assert system == fixed_prompt()
+    extracted(LLMExtractor(llm), "I moved to Porto.")
+    assert system == llm.requests[1].messages[0].content
 
 
 def test_every_request_has_a_fence_of_its_own() -> None:
