@@ -13,7 +13,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Bytes = NDArray[np.uint8]
+    Floats = NDArray[np.float32]
 
 MAX_MEMORIES: Final = 500
 """So many erased memories are searched for."""
@@ -37,6 +38,10 @@ MAX_SIMILAR: Final = 20
 _SHORTEST_BYTES: Final = 16
 _PIECE_CHARACTERS: Final = 48
 _PIECE_BYTES: Final = 64
+_LAST_BITS: Final = 8
+_ROUNDING: Final = 1e-6
+_COMPARED: Final = 64
+"""Of so many places of a vector; what may follow them in a file is a page's end."""
 _SHARED_TERMS: Final = 2 / 3
 _FEWEST_TERMS: Final = 3
 _NEAR: Final = 0.9
@@ -111,6 +116,7 @@ def search(log: EpisodicLog, files: Sequence[Path], evidence: Evidence) -> Resid
     named = [(text, piece.encode("utf-8")) for text in texts for piece in _pieces_of(text)]
     vectors = {text: vector for text, vector in evidence.vectors.items() if text in texts}
     named += [(text, piece) for text, vector in vectors.items() for piece in _vector_pieces(vector)]
+    near = [(text, wide) for text, vector in vectors.items() for wide in _wide(vector)]
     checks = list(evidence.limits)
     if short := len(evidence.texts) - len(texts):
         checks.append(f"{short} texts are too short to be told from others, and were not searched for")
@@ -118,14 +124,15 @@ def search(log: EpisodicLog, files: Sequence[Path], evidence: Evidence) -> Resid
         return Residue((*checks, "cannot tell what files hold: there are none here to search"), False)
     plain, unknown = _by_format(files)
     checks += [f"cannot tell what {file.name} holds: it is in no format that can be searched" for file in unknown]
-    finder = Finder([needle for _, needle in named])
+    finder = Finder([needle for _, needle in named], [wide for _, wide in near])
+    texts_found = [text for text, _ in (*named, *near)]
     if not _finds_what_is_planted():
         return Residue((*checks, "cannot tell what files hold: the search did not find what was planted"), False)
     checks.append("the search found what was planted")
     places: defaultdict[str, set[str]] = defaultdict(set)
     for file in plain:
         for number in finder.count(file):
-            places[named[number][0]].add(file.name)
+            places[texts_found[number]].add(file.name)
     # Somebody else's memory may say the same words; which of the two the bytes belong to cannot be seen.
     shared = {text for text in places if any(log.copies([piece])[piece] for piece in _pieces_of(text))}
     found = sorted({name for text, names in places.items() if text not in shared for name in names})
@@ -138,45 +145,49 @@ def search(log: EpisodicLog, files: Sequence[Path], evidence: Evidence) -> Resid
 
 
 class Finder:
-    """Finds any number of byte strings, of at least 8 bytes each, in one pass over a file."""
+    """Finds byte strings, of at least 8 bytes each, and float32 vectors, in one pass over a file.
+
+    Vectors are found whatever their last bits are: an index may have made their length 1 once more. Their numbers
+    follow those of the byte strings.
+    """
 
     _BITS: Final = 20
     _CHUNK: Final = 1 << 22
 
-    def __init__(self, needles: Sequence[bytes]) -> None:
+    def __init__(self, needles: Sequence[bytes], near: Sequence[Floats] = ()) -> None:
         self._needles = needles
-        self._by_word: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
+        self._near = near
+        exact: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
         for number, needle in enumerate(needles):
             offset = len(needle) // 2 & ~3
-            self._by_word[int.from_bytes(needle[offset : offset + 4], "little")].append((number, offset))
-        self._words = np.array(sorted(self._by_word), np.uint32)
-        self._table = np.zeros(1 << self._BITS, np.bool_)
-        self._table[self._slots(self._words)] = True
+            exact[int.from_bytes(needle[offset : offset + 4], "little")].append((number, offset))
+        rough: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
+        for number, vector in enumerate(near, len(needles)):
+            words = vector.astype("<f4").view("<u4") >> _LAST_BITS
+            # Two places: the rough words of one may differ where the last bits carry over.
+            for place in np.argsort(-np.abs(vector))[:2].tolist():
+                rough[int(words[place])].append((number, 4 * place))
+        self._filed = [_Filed(exact, 0, self._BITS), _Filed(rough, _LAST_BITS, self._BITS)]
 
     def count(self, file: Path) -> Counter[int]:
         """Number of the needle to how often the file holds it; a file that has gone holds none."""
-        if not self._needles or not file.exists() or not file.stat().st_size:
+        if not file.exists() or not file.stat().st_size:
             return Counter()
         data: Bytes = np.memmap(file, np.uint8, "r")
         found: Counter[int] = Counter()
         for start in range(0, len(data), self._CHUNK):
-            for place, word in self._candidates(data[start : start + self._CHUNK + 3]):
-                for number, offset in self._by_word[word]:
-                    found[number] += self._matches(data, place + start - offset, self._needles[number])
+            chunk = data[start : start + self._CHUNK + 3]
+            for shift in range(min(4, len(chunk))):
+                words = chunk[shift : shift + (len(chunk) - shift) // 4 * 4].view("<u4")
+                for filed in self._filed:
+                    for number, offset, places in filed.candidates(words):
+                        found[number] += self._matches(data, start + shift + places - offset, number)
         return +found
 
-    def _candidates(self, chunk: Bytes) -> Iterator[tuple[Any, int]]:
-        """(places, word) of every word that a needle was filed under; each place once."""
-        for shift in range(4):
-            end = shift + (len(chunk) - shift) // 4 * 4
-            words = chunk[shift:end].view("<u4") if end > shift else np.empty(0, np.uint32)
-            likely = np.flatnonzero(self._table[self._slots(words)])
-            exact = likely[np.isin(words[likely], self._words)]
-            for word in np.unique(words[exact]).tolist():
-                yield exact[words[exact] == word] * 4 + shift, word
-
-    @staticmethod
-    def _matches(data: Bytes, places: NDArray[np.int64], needle: bytes) -> int:
+    def _matches(self, data: Bytes, places: NDArray[np.int64], number: int) -> int:
+        if number >= len(self._needles):
+            return _near_matches(data, places, self._near[number - len(self._needles)])
+        needle = self._needles[number]
         places = places[(places >= 0) & (places + len(needle) <= len(data))]
         for offset, byte in enumerate(needle):
             if not len(places):
@@ -184,8 +195,41 @@ class Finder:
             places = places[data[places + offset] == byte]
         return len(places)
 
+
+class _Filed:
+    """Needles by one of their words, without its last bits."""
+
+    def __init__(self, by_word: Mapping[int, Sequence[tuple[int, int]]], last_bits: int, table_bits: int) -> None:
+        self._by_word = by_word
+        self._last_bits = np.uint32(last_bits)
+        self._shift = np.uint32(32 - table_bits)
+        self._words = np.array(sorted(by_word), np.uint32)
+        self._table = np.zeros(1 << table_bits, np.bool_)
+        self._table[self._slots(self._words)] = True
+
+    def candidates(self, words: NDArray[np.uint32]) -> Iterator[tuple[int, int, NDArray[np.int64]]]:
+        """(number, offset, bytes from the first of the words) of every word that a needle was filed under."""
+        if not len(self._words):
+            return
+        rough = words >> self._last_bits
+        likely = np.flatnonzero(self._table[self._slots(rough)])
+        likely = likely[np.isin(rough[likely], self._words)]
+        for word in np.unique(rough[likely]).tolist():
+            places = likely[rough[likely] == word] * 4
+            for number, offset in self._by_word[word]:
+                yield number, offset, places
+
     def _slots(self, words: NDArray[np.uint32]) -> NDArray[np.uint32]:
-        return (words * np.uint32(2654435761)) >> np.uint32(32 - self._BITS)
+        return (words * np.uint32(2654435761)) >> self._shift
+
+
+def _near_matches(data: Bytes, places: NDArray[np.int64], vector: Floats) -> int:
+    """At how many of the places (each once) a vector stands that differs by less than a rounding."""
+    size = 4 * min(len(vector), _COMPARED)
+    places = np.unique(places[(places >= 0) & (places + size <= len(data))])
+    read = data[places[:, None] + np.arange(size)].view("<f4") if len(places) else np.empty((0, size // 4), np.float32)
+    with np.errstate(invalid="ignore"):
+        return int((np.abs(read - vector[: size // 4]) < _ROUNDING).all(axis=1).sum())
 
 
 def _pieces_of(text: str) -> list[str]:
@@ -197,10 +241,16 @@ def _pieces_of(text: str) -> list[str]:
 
 
 def _vector_pieces(vector: bytes) -> list[bytes]:
-    """Beginning and end of the vector as float16 and as float32; none that says nothing (zeros)."""
-    wide = np.frombuffer(vector, np.float16).astype(np.float32).tobytes()
-    pieces = (each for whole in (vector, wide) for each in (whole[:_PIECE_BYTES], whole[-_PIECE_BYTES:]))
+    """Beginning and end of the vector as the log has it; none that says nothing (zeros)."""
+    pieces = (vector[:_PIECE_BYTES], vector[-_PIECE_BYTES:])
     return [piece for piece in pieces if len(set(piece)) >= 8 and len(piece) >= _SHORTEST_BYTES]
+
+
+def _wide(vector: bytes) -> list[Floats]:
+    """The vector as an index may have it: in float32, and that again of length 1."""
+    wide = np.frombuffer(vector, np.float16).astype(np.float32)
+    length = float(np.linalg.norm(wide))
+    return [wide, wide / np.float32(length)] if length else []
 
 
 def _by_format(files: Sequence[Path]) -> tuple[list[Path], list[Path]]:

@@ -27,8 +27,17 @@ _HNSW: Final = {"space": "cosine", "ef_construction": 200, "ef_search": 200}
 _SEGMENTS: Final = """
 import pathlib, sqlite3, sys
 database = sqlite3.connect(pathlib.Path(sys.argv[1]).as_uri() + "?mode=ro", uri=True)
-print(*(id for [id] in database.execute("SELECT id FROM segments WHERE collection = ?", [sys.argv[2]])))
+for pair in database.execute("SELECT collection, id FROM segments"):
+    print(*pair)
 """
+_VACUUM: Final = """
+import sqlite3, sys
+database = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=20)
+database.execute("PRAGMA temp_store=2")
+database.execute("VACUUM")
+"""
+_UNTIDY: Final = "untidy"
+"""A file in Chroma's folder that names the collections which had rows dropped; kept until their bytes are gone."""
 
 
 class ChromaVectors(VectorStore):
@@ -41,7 +50,8 @@ class ChromaVectors(VectorStore):
     What it cannot promise: Chroma's folder does not survive a kill or a power cut under load for certain, and a
     damaged one can crash the process that opens it. Nothing is lost then, since the log has every vector: delete
     the folder, and it is filled again. The graph is approximate: of a large partition it may miss a near row.
-    Rows that were dropped leave traces in free pages of Chroma's files; deleting the folder removes those too.
+    Chroma keeps the bytes of rows that were dropped; ``purge_traces`` builds their collections anew, half a
+    millisecond a row. A server's files are out of reach: there they stay until its operator removes them.
 
     Args:
         path: A folder of its own.
@@ -58,6 +68,8 @@ class ChromaVectors(VectorStore):
         StoreBusy: at any use, another process owns the folder.
         BackendError: at any use, Chroma failed.
     """
+
+    purges_slowly = True
 
     def __init__(
         self,
@@ -78,13 +90,18 @@ class ChromaVectors(VectorStore):
         place = f"{self._place}\n{collection_prefix}".encode()
         self.name = f"chroma:{hashlib.blake2b(place, digest_size=8).hexdigest()}"
         self._opening = threading.Lock()
+        self._changing = threading.RLock()
+        self._untidy: set[str] | None = None
+        self._segments: dict[str, list[str]] = {}
         self._opened = ExitStack()
         self._client: Any = None
         self._pid = -1
         self._collections: dict[str, Collection] = {}
 
     def apply(self, change: VectorChange, *, connection: Any = None) -> None:
-        with self._chroma() as client:
+        with self._chroma() as client, self._changing:
+            if change.gone:
+                self._note_untidy(self._name(change.generation, change.partition))
             collection = self._collection(client, change.generation, change.partition, create=True)
             assert collection is not None
             size = client.get_max_batch_size()
@@ -111,21 +128,30 @@ class ChromaVectors(VectorStore):
             return set() if collection is None else {int(id) for id in collection.get(include=[])["ids"]}
 
     def drop(self, generation: Generation, partition: int) -> None:
-        with self._chroma() as client:
+        with self._chroma() as client, self._changing:
             collection = self._collection(client, generation, partition)
-            if collection is None:
-                return
-            # Chroma leaves the folder of a deleted collection, with every vector in it.
-            folders = [] if self._path is None else _segment_folders(self._path, str(collection.id))
-            client.delete_collection(collection.name)
-            self._collections.pop(collection.name, None)
-            for folder in folders:
-                shutil.rmtree(folder)
+            if collection is not None:
+                self._note_untidy(collection.name)
+                self._delete(client, collection)
 
     def purge_traces(self) -> tuple[str, ...]:
-        # Chroma marks rows as deleted and keeps their bytes; a receipt must not say otherwise.
-        place = self._path or "the Chroma server"
-        return (f"vectors of forgotten memories in {place}, which Chroma keeps: delete it, it is filled again",)
+        if self._path is None:
+            # A receipt must not say otherwise.
+            return (f"vectors of forgotten memories on the Chroma server {self._place}, which keeps them",)
+        if not (self._path / _UNTIDY).exists():
+            return ()
+        with self._chroma() as client, self._changing:
+            for name in sorted(self._untidy_names()):
+                self._build_anew(client, name)
+            _in_child(_VACUUM, str(self._path / "chroma.sqlite3"))
+            (self._path / _UNTIDY).unlink()
+            self._untidy = None
+        return ()
+
+    def files(self) -> Sequence[Path]:
+        own = (_UNTIDY, "owner", "owner.lock")
+        found = sorted(self._path.rglob("*")) if self._path is not None else []
+        return [file for file in found if file.is_file() and file.name not in own]
 
     def close(self) -> None:
         with self._opening:
@@ -196,7 +222,7 @@ class ChromaVectors(VectorStore):
     ) -> Collection | None:
         from chromadb.errors import NotFoundError
 
-        name = f"{self._prefix}-g{generation.number}-p{partition}"
+        name = self._name(generation, partition)
         if name not in self._collections:
             try:
                 # No embedding function: Chroma's default one would download a model.
@@ -208,6 +234,66 @@ class ChromaVectors(VectorStore):
             except NotFoundError:
                 return None
         return self._collections[name]
+
+    def _name(self, generation: Generation, partition: int) -> str:
+        return f"{self._prefix}-g{generation.number}-p{partition}"
+
+    def _delete(self, client: Any, collection: Any) -> None:
+        # Chroma leaves the folder of a deleted collection, with every vector in it.
+        folders = self._segment_folders(str(collection.id))
+        client.delete_collection(collection.name)
+        self._collections.pop(collection.name, None)
+        for folder in folders:
+            shutil.rmtree(folder)
+
+    def _build_anew(self, client: Any, name: str) -> None:
+        """Replace a collection by one that never had the rows which were dropped from it."""
+        there = {each.name: each for each in client.list_collections()}
+        for rest in (f"{name}-new", f"{name}-old"):
+            if rest in there:
+                self._delete(client, there[rest])  # a crash left it
+        old = there.get(name)
+        if old is None:
+            return
+        kept = old.get(include=["embeddings"])
+        made = client.create_collection(f"{name}-new", embedding_function=None, configuration={"hnsw": _HNSW})
+        size = client.get_max_batch_size()
+        for start, ids in enumerate(_batches(kept["ids"], size)):
+            made.upsert(ids=ids, embeddings=kept["embeddings"][start * size : start * size + len(ids)])
+        # A crash in between leaves no collection of this name, which is then filled from the log.
+        old.modify(name=f"{name}-old")
+        made.modify(name=name)
+        self._collections[name] = made
+        self._delete(client, old)
+
+    def _note_untidy(self, name: str) -> None:
+        if self._path is not None and name not in self._untidy_names():
+            with open(self._path / _UNTIDY, "a", encoding="utf-8") as file:
+                file.write(f"{name}\n")
+                file.flush()
+                os.fsync(file.fileno())
+            self._untidy_names().add(name)
+
+    def _untidy_names(self) -> set[str]:
+        assert self._path is not None
+        if self._untidy is None:
+            file = self._path / _UNTIDY
+            self._untidy = set(file.read_text("utf-8").split()) if file.exists() else set()
+        return self._untidy
+
+    def _segment_folders(self, collection: str) -> list[Path]:
+        """Where Chroma keeps the vectors of a collection.
+
+        Asked in a child process: closing Chroma's database in this one would release Chroma's own locks on it.
+        """
+        if self._path is None:
+            return []
+        if collection not in self._segments:
+            self._segments = {}
+            for pair in _in_child(_SEGMENTS, str(self._path / "chroma.sqlite3")).splitlines():
+                owner, segment = pair.split()
+                self._segments.setdefault(owner, []).append(segment)
+        return [folder for name in self._segments.get(collection, ()) if (folder := self._path / name).is_dir()]
 
 
 @contextmanager
@@ -230,14 +316,10 @@ def _owned(folder: Path) -> Iterator[None]:
         yield
 
 
-def _segment_folders(path: Path, collection: str) -> list[Path]:
-    """Where Chroma keeps the vectors of a collection.
-
-    Asked in a child process: closing Chroma's database in this one would release Chroma's own locks on it.
-    """
-    command = [sys.executable, "-I", "-c", _SEGMENTS, str(path / "chroma.sqlite3"), collection]
-    found = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)  # noqa: S603  # our own words
-    return [folder for name in found.stdout.split() if (folder := path / name).is_dir()]
+def _in_child(program: str, *arguments: str) -> str:
+    """What a small program of ours printed, run by this Python in a process of its own."""
+    command = [sys.executable, "-I", "-c", program, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout  # noqa: S603
 
 
 def _ids(rows: Sequence[int]) -> list[str]:
