@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import sqlite3
 import subprocess
@@ -26,7 +27,7 @@ from agentmem.log import erasing, upkeep
 from agentmem.log.engine import Database
 from agentmem.log.sql import SQLLog
 from agentmem.records import Fact, Finding, Scope
-from agentmem.testing import WordHashEmbedder, draft
+from agentmem.testing import FrozenClock, WordHashEmbedder, draft
 
 ANA = Scope(user="ana")
 SAID = "My doctor says migraine."
@@ -349,3 +350,26 @@ def test_what_outlived_the_erased_memory_it_came_from_is_noticed(any_log: SQLLog
 def _finding(log: SQLLog, name: str) -> Finding:
     [finding] = [finding for finding in log.check() if finding.name == name]
     return finding
+
+
+# --- a clock that jumps ---------------------------------------------------------------------------
+
+
+def test_no_two_versions_are_known_at_once_whatever_the_clock_does(tmp_path: Path) -> None:
+    clock = FrozenClock()
+    log = SQLLog(f"sqlite:///{tmp_path}/agentmem.db", clock=clock)
+    [memory] = log.append(ANA, [draft("one")], generation=None)
+    for number in range(8):
+        clock.advance(hours=(-3, 2, 0, -1)[number % 4])
+        if number % 3 == 2:
+            log.erase(ANA, [memory.id], mode="retire")
+            clock.advance(hours=-1)
+            log.restore(ANA, memory.id, version=None, reason=None)
+        else:
+            log.revise(ANA, memory.id, Revision(metadata={"n": number}), expected_version=None, generation=None)
+    versions = log.history(ANA, memory.id)
+    assert len(versions) == 9
+    for earlier, later in itertools.pairwise(versions):
+        assert earlier.recorded_to is not None
+        assert earlier.recorded_from < earlier.recorded_to <= later.recorded_from
+    log.close()

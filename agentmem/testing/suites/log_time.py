@@ -94,7 +94,7 @@ class TimePromises(LogSuite):
         assert log.tasks("settle") == []
 
     def test_a_new_value_closes_the_old_one_in_a_version_of_its_own(self, log: EpisodicLog) -> None:
-        rome, oslo = log.append(ANA, [home("Rome"), home("Oslo", day=9)], generation=None)
+        rome, oslo = log.append(ANA, [home("Rome", reason="dictated"), home("Oslo", day=9)], generation=None)
         settle(log)
         first, second = log.history(ANA, rome.id)
         assert replace(first, recorded_to=None) == rome
@@ -199,6 +199,11 @@ class TimePromises(LogSuite):
         assert (revised.fact, revised.reason) == (Fact("user", "color", "green"), "misread")
         assert settle(log) == 2
         assert ends(log) == {"Rome": None, "blue": A_MONDAY + 9 * DAY, "green": None}
+        red = Revision(fact=Fact("user", "eyes", "red"))
+        revised = log.revise(ANA, blue.id, red, expected_version=None, generation=None)
+        assert (revised.fact, revised.valid_to) == (red.fact, None), "what closed it was another key's"
+        log.revise(ANA, blue.id, Revision(fact=Fact("user", "color", "blue")), expected_version=None, generation=None)
+        settle(log)
         assert one_by_id(log, blue.id).fact == Fact("user", "color", "blue", superseded_by=oslo.id)
         assert one_by_id(log, rome.id).fact == Fact("user", "home", "Rome")
 
@@ -431,6 +436,9 @@ class TimePromises(LogSuite):
         assert contents(log.read(LogQuery(ANA, retired=True, known_at=one.recorded_from))) == ["one", "two"]
         assert contents(log.read(LogQuery(ANA, retired=True, known_at=between))) == ["uno", "two"]
         assert log.read(LogQuery(BEN, retired=True)) == []
+        restored = log.restore(ANA, one.id, version=1, reason=None)
+        assert log.read(LogQuery(ANA, retired=True, ids=(one.id,))) == [restored]
+        assert log.read(LogQuery(ANA, retired=True, ids=(one.id,), known_at=found[0].recorded_to)) == found[:1]
 
     def test_the_first_rule_that_matches_decides_what_has_outlived_its_day(self, log: EpisodicLog) -> None:
         agents_own = Scope(agent="coach")
@@ -458,6 +466,7 @@ class TimePromises(LogSuite):
         assert left(ANA, Outlived(old, turns), Outlived(FAR_OFF, turns | rules)) == ["turn 5", "lesson 0", "lesson 5"]
         assert left(ANA, Outlived(old, user="ana")) == ["turn 5", "lesson 5", "rule 5"]
         assert left(BEN, Outlived(FAR_OFF, user="ana")) == left(BEN)
+        assert left(ANA, Outlived(FAR_OFF, agent="tutor")) == left(ANA)
         assert left(ANA, Outlived(None, agent="coach"), Outlived(FAR_OFF)) == left(ANA)
         assert left(agents_own, Outlived(FAR_OFF, agent="coach")) == []
         assert left(agents_own, Outlived(FAR_OFF, tenant="elsewhere"), Outlived(FAR_OFF, user="ana")) == left(
@@ -605,6 +614,29 @@ class TimePromises(LogSuite):
         log.restore(ANA, rome.id, version=1, reason=None)
         settle(log)
         assert ends(log) == {"Rome": A_MONDAY + 9 * DAY, "Oslo": None}, "an old version does not undo the others"
+
+    def test_a_restored_fact_stands_as_it_did_until_it_is_settled(self, log: EpisodicLog) -> None:
+        rome, again, _ = log.append(ANA, [home("Rome"), home("Rome", day=1), home("Oslo", day=9)], generation=None)
+        settle(log)
+        log.erase(ANA, [rome.id, again.id], mode="retire")
+        settle(log)
+        before = log.history(ANA, again.id)[-1]
+        restored = log.restore(ANA, again.id, version=1, reason=None)
+        assert (restored.fact, restored.valid_to) == (before.fact, before.valid_to)
+        assert index_rows(log, ANA)[again.id].restates == rome.id
+        log.restore(ANA, rome.id, version=None, reason=None)
+        settle(log)
+        assert [len(log.history(ANA, each.id)) for each in (rome, again)] == [3, 3], "nothing was found otherwise"
+        log.revise(ANA, again.id, Revision(valid_to=FAR_OFF), expected_version=None, generation=None)
+        assert log.restore(ANA, again.id, version=1, reason=None).valid_to is None, "as it was said then"
+
+    def test_memories_that_were_made_from_each_other_come_back_once(self, log: EpisodicLog) -> None:
+        log.append(
+            ANA, [draft("a", id="a", derived_from=("b",)), draft("b", id="b", derived_from=("a",))], generation=None
+        )
+        log.erase(ANA, ["a"], mode="retire")
+        log.restore(ANA, "a", version=None, reason=None)
+        assert [(each.id, each.version) for each in log.read(LogQuery(ANA))] == [("a", 2), ("b", 2)]
 
     def test_an_old_version_of_a_fact_is_settled_where_it_was_and_where_it_is(self, log: EpisodicLog) -> None:
         rome = append_one(log, ANA, home("Rome"))
