@@ -639,11 +639,16 @@ class TimePromises(LogSuite):
         assert [(each.id, each.version) for each in log.read(LogQuery(ANA))] == [("a", 2), ("b", 2)]
 
     def test_an_old_version_of_a_fact_is_settled_where_it_was_and_where_it_is(self, log: EpisodicLog) -> None:
-        rome = append_one(log, ANA, home("Rome"))
-        log.revise(ANA, rome.id, Revision(fact=Fact("user", "work", "Rome")), expected_version=None, generation=None)
+        _, again, _ = log.append(ANA, [home("Rome"), home("Rome", day=1), home("Oslo", day=9)], generation=None)
         settle(log)
-        assert log.restore(ANA, rome.id, version=1, reason=None).fact == rome.fact
+        work = Revision(fact=Fact("user", "work", "Rome"))
+        log.revise(ANA, again.id, work, expected_version=None, generation=None)
+        settle(log)
+        restored = log.restore(ANA, again.id, version=2, reason=None)
+        assert (restored.fact, restored.valid_to) == (again.fact, None), "how it stood then is for settling to find"
+        assert index_rows(log, ANA)[again.id].restates is None
         assert settle(log) == 2
+        assert one_by_id(log, again.id).valid_to == A_MONDAY + 9 * DAY
 
     def test_there_may_be_nothing_to_restore(self, log: EpisodicLog) -> None:
         [one] = append(log, ANA, "one")
