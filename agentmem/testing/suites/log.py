@@ -1,4 +1,4 @@
-"""The suite of the episodic log: every promise of ``EpisodicLog``, told in five stories."""
+"""The suite of the episodic log: every promise of ``EpisodicLog``, told in six stories."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ from agentmem.testing.suites.log_forgetting import ForgettingPromises
 from agentmem.testing.suites.log_indexing import IndexingPromises
 from agentmem.testing.suites.log_layers import LayerPromises
 from agentmem.testing.suites.log_memories import MemoryPromises
+from agentmem.testing.suites.log_receipts import ReceiptPromises
 from agentmem.testing.suites.log_time import TimePromises
 
 
-class EpisodicLogTests(MemoryPromises, LayerPromises, ForgettingPromises, IndexingPromises, TimePromises):
+class EpisodicLogTests(
+    MemoryPromises, LayerPromises, ForgettingPromises, ReceiptPromises, IndexingPromises, TimePromises
+):
     """The promises of ``EpisodicLog``.
 
     Fixtures:
