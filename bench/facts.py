@@ -2,8 +2,9 @@
 
 Labelled sentences, one JSON object a line: `text`, `role`, `speaker`, `said_at` and the `facts` that it states. A fact
 found is right if a labelled one has the same subject, attribute, polarity and value, and the same topic where one is
-labelled; articles, endings and the word chosen for a relative ("mom", "mother") make no difference. Precision is the
-share of the facts found that are right, recall the share of the labelled ones that were found.
+labelled; articles, endings and the word chosen for a relative ("mom", "mother") make no difference. A plan, a promise
+or an instruction is a sentence more than a value: there the same verb is enough if one says all that the other says.
+Precision is the share of the facts found that are right, recall the share of the labelled ones that were found.
 
 Conversations (LoCoMo, LongMemEval) have no labels. What was read by hand there is kept in `facts_by_hand.json` without
 any of the text: a hash of turn, span, attribute and value stands for a fact. On a machine that has the data this says
@@ -36,6 +37,7 @@ from agentmem.testing.fakes import A_MONDAY, memory
 ROOT: Final = Path(__file__).parents[1]
 LABELLED: Final = tuple(ROOT / "tests" / "unit" / "data" / name for name in ("facts_dev.jsonl", "facts_frozen.jsonl"))
 VERDICTS: Final = Path(__file__).with_name("facts_by_hand.json")
+IN_OTHER_WORDS: Final = frozenset({"plan", "commitment", "instruction"})
 _ARTICLES: Final = frozenset("a an the my our to some".split())
 _SAME: Final = {"colour": "color", "favourite": "favorite", "mum": "mother", "film": "movie"}
 
@@ -130,7 +132,12 @@ def _told(subject: str, attribute: str, topic: str | None, value: str, polarity:
 
 
 def _same(found: Told, labelled: Told) -> bool:
-    return found == labelled or (labelled.topic is None and found._replace(topic=None) == labelled)
+    if labelled.topic is None:
+        found = found._replace(topic=None)
+    if found.attribute in IN_OTHER_WORDS and found._replace(value="") == labelled._replace(value=""):
+        one, other = found.value.split(), labelled.value.split()
+        return one[:1] == other[:1] and (set(one) <= set(other) or set(other) <= set(one))
+    return found == labelled
 
 
 @lru_cache(maxsize=1)

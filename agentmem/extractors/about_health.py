@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Final
 
 from agentmem.extractors import vocabulary as v
-from agentmem.extractors.clauses import Clause
+from agentmem.extractors.clauses import Clause, Sentence
 from agentmem.extractors.findings import Found, follows, polarity_of
 from agentmem.extractors.phrases import Span, is_thing, items, phrase
 
@@ -33,17 +34,35 @@ def condition(clause: Clause, place: int) -> Iterator[Found]:
     elif head in ("intolerance",) and found[1] - found[0] > 1:
         yield Found("allergy", (found[1] - 2, found[1] - 1))
     else:
-        for item in items(sentence, place):
-            start = item[0]
-            while start < item[1] - 1 and words[start] in _SEVERITIES:
-                start += 1
-            if (
-                words[item[1] - 1] in v.CONDITIONS
-                or (words[start : start + 1] == ["type"] and "diabetes" in words[start : item[1]])
-            ) and is_thing(sentence, (start, item[1])):
-                yield Found("health", (start, item[1]))
+        while words[place : place + 1] and words[place] in ("a", "an", "the", "really", "very"):
+            place += 1
+        yield from _illnesses(sentence, place)
 
 
+def _illnesses(sentence: Sentence, place: int) -> Iterator[Found]:
+    """The conditions in a list; "anxiety about the exam" is a mood."""
+    words = sentence.words
+    for item in items(sentence, place):
+        start = item[0]
+        while start < item[1] - 1 and words[start] in _SEVERITIES:
+            start += 1
+        while start > 0 and words[start - 1] in _SEVERITIES and sentence.between(start - 1, item[1]) in v.DISEASES:
+            start -= 1
+        said = sentence.between(start, item[1])
+        known = words[item[1] - 1] in v.CONDITIONS or said in v.DISEASES or _DIABETES.fullmatch(said)
+        if (
+            known
+            and is_thing(sentence, (start, item[1]))
+            and words[item[1] : item[1] + 1] not in (["about"], ["over"], ["when"])
+        ):
+            yield Found("health", (start, item[1]))
+
+
+_DIABETES: Final = re.compile(r"type [12] diabetes|diabetes type [12]|type [12] diabetic")
+_DRUG: Final = re.compile(
+    r"\w{3,}(?:pril|sartan|olol|statin|prazole|cillin|mycin|oxetine|triptan|azepam|azolam|gliptin|glutide|dipine"
+    r"|thyroxine|gabalin)"
+)
 _SEVERITIES: Final = v.words(
     "severe mild bad terrible serious chronic slight really very any nasty deadly major minor no strong"
 ) - {("chronic")}
@@ -58,10 +77,8 @@ def diagnosed(clause: Clause) -> Iterator[Found]:
 
 def suffers(clause: Clause) -> Iterator[Found]:
     place = follows(clause, "from", "with")
-    for found in items(clause.sentence, place) if place else []:
-        words = clause.sentence.words
-        if is_thing(clause.sentence, found) and words[found[1] - 1] in v.CONDITIONS:
-            yield Found("health", found)
+    if place:
+        yield from _illnesses(clause.sentence, place)
 
 
 def health_word(clause: Clause) -> Iterator[Found]:
@@ -80,9 +97,15 @@ def takes(clause: Clause) -> Iterator[Found]:
             yield Found("medication", at)
 
 
+def prescribed(clause: Clause) -> Iterator[Found]:
+    for found in items(clause.sentence, clause.verb + 1):
+        if at := drug_in(clause.sentence.words, found):
+            yield Found("medication", at, polarity="affirmed")
+
+
 def drug_in(words: list[str], span: Span) -> Span | None:
     """The medicine in "20 mg of lisinopril"."""
-    return next(((at, at + 1) for at in range(*span) if words[at] in v.DRUGS), None)
+    return next(((at, at + 1) for at in range(*span) if words[at] in v.DRUGS or _DRUG.fullmatch(words[at])), None)
 
 
 def allergic(clause: Clause) -> Iterator[Found]:
@@ -90,7 +113,8 @@ def allergic(clause: Clause) -> Iterator[Found]:
         while clause.sentence.words[place : place + 1] and clause.sentence.words[place] in ("most", "all", "certain"):
             place += 1
         for found in items(clause.sentence, place, stops=_WITH_STOPS):
-            if is_thing(clause.sentence, found):
+            said = clause.sentence.words[found[0] : found[1]]
+            if is_thing(clause.sentence, found) and v.NOT_ALLERGENS.isdisjoint(said):
                 yield Found("allergy", found)
 
 
@@ -127,9 +151,11 @@ def eats(clause: Clause) -> Iterator[Found]:
     sentence = clause.sentence
     words = sentence.words
     place = clause.verb + 1
+    while words[place : place + 1] and words[place] in ("a", "an", "strictly", "only", "mostly"):
+        place += 1
     if words[place : place + 1] and words[place] in v.DIETS:
         after = words[place + 1 : place + 2]
-        if not after or sentence.breaks[place + 1] or after[0] in v.STOPS:
+        if not after or sentence.breaks[place + 1] or after[0] in v.STOPS | {"food", "diet", "meals", "meat"}:
             yield Found("diet", (place, place + 1))
     elif polarity_of(clause) in ("denied", "ended"):
         for found in items(sentence, place):

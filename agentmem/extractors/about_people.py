@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -24,6 +25,8 @@ def relative(clause: Clause) -> Iterator[Found]:
         return
     sentence = clause.sentence
     at = clause.first + 1
+    if clause.subject == clause.name and _PARTED.search(sentence.low, sentence.starts[clause.first], sentence.end):
+        return
     while sentence.words[at] not in v.RELATIONS and sentence.words[at] not in v.PARTNERS:
         at += 1
     yield relation(sentence.words[at], clause.name, (at + 1, at + 1 + len(clause.name.split())))
@@ -44,17 +47,35 @@ def mentions(sentence: Sentence) -> Iterator[tuple[int, Found]]:
         if (said in v.RELATIONS or said in v.PARTNERS) and said not in _PLURAL:
             name, end = name_at(sentence, at + 1)
             if name and _ends_a_mention(sentence, at, end):
-                yield place, relation(said, name, (at + 1, end))
+                if said not in v.PARTNERS or not _PARTED.search(sentence.low, sentence.start, sentence.end):
+                    yield place, relation(said, name, (at + 1, end))
+                elif _LEFT.match(sentence.low, sentence.ends[end - 1], sentence.end):
+                    yield place, relation(said, name, (at + 1, end), "ended")
         elif said in v.ANIMALS and said not in _PLURAL:
             name, end = name_at(sentence, at + 1)
             if name and _ends_a_mention(sentence, at, end):
-                gone: Polarity = "ended" if words[end : end + 1] and words[end] in _GONE else "affirmed"
-                yield place, Found("pet", (at + 1, end), value=name, topic=animal_of(said), polarity=gone)
+                if not _LOST.search(sentence.low, sentence.start, sentence.end):
+                    yield place, Found("pet", (at + 1, end), value=name, topic=animal_of(said), polarity="affirmed")
+                elif _IS_LOST.search(sentence.low, sentence.start, sentence.end):
+                    yield place, Found("pet", (at + 1, end), value=name, topic=animal_of(said), polarity="ended")
             elif words[at + 1 : at + 2] and words[at + 1] in _GONE and not sentence.breaks[at + 1]:
                 topic = animal_of(said)
                 yield place, Found("pet", (at, at + 1), value=topic, topic=topic, polarity="ended", end=at + 2)
 
 
+_PARTED: Final = re.compile(
+    r"\b(?:broke up|split up|breaking up|dumped|left me|divorc\w+|died|passed away|passed|death|widow\w*|late|ex"
+    r"|former|separated|funeral|grave|used to|left|leaving|cheated)\b"
+)
+_LEFT: Final = re.compile(r" (?:has )?(?:just )?(?:dumped|left|broke up with|divorced) me\b| (?:died|passed away)\b")
+_LOST: Final = re.compile(
+    r"\b(?:died|passed|lost|put|sleep|down|gave away|rehomed?|miss|buried|late|ran away|rainbow|euthani[sz]ed|grave"
+    r"|used to|ashes|death)\b"
+)
+_IS_LOST: Final = re.compile(
+    r"\b(?:died|passed(?: away| on)?|(?:we|i) lost (?:my|our)|rehomed|euthani[sz]ed"
+    r"|put (?:my|our) [\w ]{1,30} (?:down|to sleep))\b"
+)
 _GONE: Final = frozenset(("died", "passed"))
 
 
@@ -111,7 +132,7 @@ def kin(sentence: Sentence, place: int) -> Iterator[Found]:
         if names:
             for name in names:
                 yield relation(said, sentence.said(*name), name)
-        elif not (words[at + 1 : at + 2] and words[at + 1] in ("who", "of", "to", "for")):
+        elif not (words[at + 1 : at + 2] and words[at + 1] in ("who", "of", "to", "for", "in", "on")):
             yield Found("family", (place, at + 1), value=str(count), topic=v.RELATIONS[said], subject="")
 
 
@@ -182,11 +203,13 @@ def animal(sentence: Sentence, place: int, *, polarity: Polarity = "affirmed") -
         elif words[at + 1] not in v.STOPS | v.ANSWERS_TO:
             return
     topic = animal_of(words[at])
+    if words[at + 1 : at + 4] in (["in", "this", "fight"], ["in", "the", "race"], ["in", "that", "fight"]):
+        return
     names = _all_called(sentence, at + 1)
     for name in names:
         yield Found("pet", name, topic=topic, polarity=polarity, subject="")
     if not names:
-        yield Found("pet", (at, at + 1), value=topic, topic=topic, polarity=polarity, subject="")
+        yield Found("pet", (at, at + 1), value=v.ANIMALS[words[at]], topic=topic, polarity=polarity, subject="")
 
 
 def adopted(clause: Clause) -> Iterator[Found]:
@@ -199,21 +222,38 @@ def status(clause: Clause, place: int | None = None) -> Iterator[Found]:
     sentence = clause.sentence
     words = sentence.words
     at = clause.verb if place is None else place
-    if clause.who == "they" or (clause.past and place is None):
+    if clause.past and place is None:
         return
     status = words[at]
     tail = words[at + 1 : at + 2]
     if (
         tail
         and not sentence.breaks[at + 1]
-        and (tail[0] in _NOT_A_STATUS or (tail[0] == "in" and status in ("engaged", "single")))
+        and (
+            tail[0] in _NOT_A_STATUS
+            or _is_no_person(sentence, at + 1)
+            or (tail[0] == "in" and status in ("engaged", "single"))
+        )
     ):
         return
     yield Found("relationship", (at, at + 1))
+    if clause.who == "we" and clause.name and clause.subject in ("", *v.PARTNERS) and status in ("married", "engaged"):
+        yield Found("partner", (clause.first, clause.first + 1), value=clause.name)
     if tail == ["to"] and status in ("married", "engaged") and (name := named(sentence, at + 2)[0]):
         yield Found("partner", name)
 
 
+def _is_no_person(sentence: Sentence, place: int) -> bool:
+    """True for "married to my job"."""
+    words = sentence.words
+    if words[place] != "to" or place + 1 >= len(words):
+        return False
+    return words[place + 1] in ("my", "the", "this", "it", "that", "our") and not _MATES.search(
+        sentence.low, sentence.starts[place + 1], sentence.end
+    )
+
+
+_MATES: Final = re.compile(r"(?:my|the) (?:best friend|love|man|woman|high school|college|childhood|most|same)\b")
 _NOT_A_STATUS: Final = v.words("with by out handedly off mom dad all file most biggest")
 
 
@@ -225,6 +265,8 @@ def dates(clause: Clause) -> Iterator[Found]:
         )
         or clause.verb + 1
     )
+    if sentence.words[clause.verb + 1 : clause.verb + 2] in (["someone"], ["somebody"]):
+        yield Found("relationship", (clause.verb, clause.verb + 1), value="dating")
     if place < len(sentence.words) and is_name(sentence, place) and not sentence.plain:
         name, _ = named(sentence, place)
         if name:
@@ -248,19 +290,31 @@ def broke(clause: Clause) -> Iterator[Found]:
 
 
 def parted(clause: Clause) -> Iterator[Found]:
-    """ "my girlfriend and I broke up"."""
+    """That "my girlfriend and I", "Tom and I" broke up."""
     sentence = clause.sentence
+    verb = sentence.words[clause.verb]
+    ended = verb in ("divorced", "separated") or follows(clause, "up", "ways")
+    who = clause.name or (clause.subject if clause.subject in v.PARTNERS else "")
+    if who and ended and not clause.negated:
+        yield Found("partner", (clause.first, clause.verb + 1), value=who, polarity="ended")
+
+
+def is_relative(sentence: Sentence) -> Iterator[Found]:
+    """Whose name stands first: "Clara is my sister"."""
     words = sentence.words
-    before = words[clause.first : clause.verb]
-    if clause.negated or "and" not in before or "i" not in before:
+    if len(words) < 4 or not is_name(sentence, 0):
         return
-    if (
-        (words[clause.verb] == "broke" and follows(clause, "up"))
-        or words[clause.verb] in ("divorced", "separated")
-        or follows(clause, "ways")
-    ):
-        at = clause.first + 1
-        said = words[at]
-        if said in v.PARTNERS:
-            name, _ = name_at(sentence, at + 1)
-            yield Found("partner", (at, at + 1), value=name or said, polarity="ended")
+    place = 1 + (words[1] not in ("is", "was") and is_name(sentence, 1) and not sentence.breaks[1])
+    if words[place : place + 2] != ["is", "my"] or any(sentence.breaks[1 : place + 2]):
+        return
+    at = place + 2
+    while at < len(words) - 1 and words[at] in _PASSING:
+        at += 1
+    after = words[at + 1 : at + 2]
+    if at >= len(words) or (after and not sentence.breaks[at + 1] and after[0] not in v.STOPS):
+        return
+    if (words[at] in v.RELATIONS or words[at] in v.PARTNERS) and words[at] not in _PLURAL:
+        found = relation(words[at], sentence.said(0, place), (0, place))
+        yield Found(found.attribute, found.at, found.value, found.topic, "affirmed", end=at + 1)
+    elif words[at] in v.ANIMALS:
+        yield Found("pet", (0, place), topic=animal_of(words[at]), polarity="affirmed", end=at + 1)

@@ -10,41 +10,62 @@ from agentmem.extractors import vocabulary as v
 from agentmem.extractors.clauses import Clause, Sentence
 from agentmem.extractors.findings import Found, follows
 from agentmem.extractors.phrases import named, place_at
+from agentmem.records import Polarity
 
 
 def plans(clause: Clause) -> Iterator[Found]:
-    """ "planning to fly to Rome": a plan by its own words."""
+    """What somebody plans by their own words: "planning to fly to Rome", "plan on visiting Ana"."""
     sentence = clause.sentence
     place = follows(clause, "to", "on")
     if clause.who == "they" or not place or place >= len(sentence.words):
         return
-    on = sentence.words[place - 1] == "on"
-    verb = v.GERUNDS.get(sentence.words[place]) if on else sentence.words[place]
-    if verb and verb not in _NO_PLANS:
+    word = sentence.words[place]
+    verb = base_of(word) if sentence.words[place - 1] == "on" else word
+    if verb and verb not in v.PRONOUNS | v.DETERMINERS and verb not in v.STOPS - {"do", "be", "have"}:
         yield from _deed("plan", clause, place, verb)
 
 
 def is_going(clause: Clause) -> Iterator[Found]:
-    """ "going to visit Rome in May", "flying to Rome on Friday": a plan if a day to come is said."""
+    """A plan if a day to come is said: "going to visit Rome in May", "flying to Rome on Friday"."""
     sentence = clause.sentence
     words = sentence.words
-    if clause.who == "they" or (clause.negated and clause.no_longer):
+    place = clause.verb
+    verb = base_of(words[place])
+    if clause.who == "they" or clause.negated or clause.past or clause.have or not verb or words[place] in v.NO_DOINGS:
         return
-    if words[clause.verb] == "moving" and words[clause.verb + 1 : clause.verb + 2] == ["to"]:
-        if place_at(sentence, clause.verb + 2):
-            yield from _deed("plan", clause, clause.verb, "move")
+    if words[place] == "moving" and words[place + 1 : place + 2] == ["to"]:
+        if place_at(sentence, place + 2):
+            yield from _deed("plan", clause, place, verb)
         return
-    if (
-        words[clause.verb] == "going"
-        and words[clause.verb + 1 : clause.verb + 2] == ["to"]
-        and clause.verb + 2 < len(words)
-    ):
-        verb = words[clause.verb + 2]
-        if verb in v.GERUNDS.values() or verb in _DEEDS:
-            yield from _deed("plan", clause, clause.verb + 2, verb, dated=True)
-            return
-    if words[clause.verb] in v.GERUNDS:
-        yield from _deed("plan", clause, clause.verb, v.GERUNDS[words[clause.verb]], dated=True)
+    if words[place] == "going" and words[place + 1 : place + 2] == ["to"] and place + 2 < len(words):
+        deed = words[place + 2]
+        if deed not in v.STOPS | v.PRONOUNS | v.DETERMINERS and not sentence.is_capital(place + 2):
+            place, verb = place + 2, deed
+            if verb in _NO_PLANS:
+                return
+        elif deed in ("have", "do") or deed in v.STOPS:
+            place, verb = place + 2, deed
+            if deed != "have":
+                return
+    yield from _deed("plan", clause, place, verb, dated=True)
+
+
+def base_of(doing: str) -> str:
+    """``fly`` for "flying"; empty if it is no such form."""
+    if doing in v.GERUNDS:
+        return v.GERUNDS[doing]
+    if not doing.endswith("ing") or len(doing) < 6:
+        return ""
+    stem = doing[:-3]
+    if stem in _WITH_E:
+        return stem + "e"
+    return stem[:-1] if stem[-1] == stem[-2] and stem[-1] not in "lsz" else stem
+
+
+_WITH_E: Final = v.words(
+    "mak tak hav giv driv danc hik bak mov leav liv writ rid us com celebrat renovat prepar complet graduat relocat "
+    "explor invit organiz organis chang divorc propos practic practis shar produc clos captur donat investigat"
+)
 
 
 def promised(clause: Clause) -> Iterator[Found]:
@@ -53,8 +74,10 @@ def promised(clause: Clause) -> Iterator[Found]:
     words = sentence.words
     if clause.who != "i" or clause.negated:
         return
+    if words[clause.verb] in ("agreed", "committed", "vowed", "swore") and not follows(clause, "to"):
+        return
     for place in range(clause.verb + 1, min(clause.verb + 7, len(words) - 1)):
-        if sentence.breaks[place]:
+        if sentence.breaks[place] or words[place] == "myself":
             return
         if words[place] == "to" or (words[place] == "i" and words[place + 1] in ("would", "will")):
             verb = place + 1 + (words[place] == "i")
@@ -64,10 +87,11 @@ def promised(clause: Clause) -> Iterator[Found]:
 
 
 def will(clause: Clause) -> Iterator[Found]:
-    """ "I'll send the report by Friday"."""
+    """A promise with its day: "I'll send the report by Friday"."""
     words = clause.sentence.words
-    if clause.will and clause.who == "i" and not clause.negated and "by" in words[clause.verb :]:
-        yield from _deed("commitment", clause, clause.verb, words[clause.verb], dated=True)
+    verb = words[clause.verb]
+    if clause.who == "i" and not clause.negated and "by" in words[clause.verb :] and verb not in _NO_PLANS | v.STOPS:
+        yield from _deed("commitment", clause, clause.verb, verb, dated=True)
 
 
 def _deed(attribute: str, clause: Clause, place: int, verb: str, *, dated: bool = False) -> Iterator[Found]:
@@ -83,10 +107,7 @@ def _deed(attribute: str, clause: Clause, place: int, verb: str, *, dated: bool 
     yield Found(attribute, (place, end), value=f"{verb} {said}".strip(), topic="dated" if dated else None)
 
 
-_NO_PLANS: Final = v.words("be have do get try see keep make give know think use it that this a the start") - {"start"}
-
-
-_DEEDS: Final = v.words("propose marry adopt buy sell study retire graduate perform compete travel volunteer launch")
+_NO_PLANS: Final = v.words("be do try keep know think use need say tell ask it that this a the end turn check look")
 
 
 _DEED_STOPS: Final = v.words(
@@ -97,50 +118,84 @@ _DEED_STOPS: Final = v.words(
 _WISH: Final = re.compile(
     r"(?:please,? |and |also,? |btw,? |so |ok,? |okay,? )*(?:(?P<always>always)|(?P<never>never|don't ever|do not ever"
     r"|dont ever)|(?P<on>from now on|in (?:the )?future|going forward|by default|whenever you answer|in all your "
-    r"(?:answers|replies|responses)),?(?: please,?)?|i(?:'d like| would like| want| need) you to (?P<want>always"
-    r"|never)|make sure (?:to|you) (?P<sure>always|never)|remember to (?P<remember>always|never)),? (?:please )?"
-    r"(?:always )?(?P<not>never |don't |do not |avoid |stop )?(?P<verb>[a-z-]+)"
+    r"(?:answers|replies|responses)),?(?: please,?)?|(?:can|could|would|will) you (?:please )?(?P<ask>always|never)|i"
+    r"(?:'d like| would like| want| need) you to (?P<want>always|never)|make sure (?:to|you) (?P<sure>always|never)"
+    r"|remember to (?P<remember>always|never)),? (?:please )?(?:always )?(?P<not>never |don't |do not |avoid |stop )?"
+    r"(?P<verb>[a-z-]+)"
+)
+
+
+_ASKED: Final = re.compile(
+    r"(?:please,? |and |also,? |btw,? |so |ok,? |okay,? )*(?:(?:can|could|would|will) you (?:please )?)?"
+    r"(?P<not>don't |do not |dont |stop |avoid |never )?(?:please )?(?P<verb>[a-z-]+)\b"
+)
+_STANDING: Final = re.compile(
+    r"\b(?:from now on|going forward|in (?:the )?future|at all times|by default|(?:every|each) time|from here on(?:"
+    r" out)?|always)\b"
 )
 
 
 def wishes(sentence: Sentence) -> Iterator[Found]:
     """Standing wishes to the assistant: "always answer in French", "from now on, call me Ana"."""
     found = _WISH.match(sentence.low, sentence.starts[0], sentence.end)
+    standing = None
+    if found is None:
+        standing = _STANDING.search(sentence.low, sentence.start, sentence.end)
+        found = standing and _ASKED.match(sentence.low, sentence.starts[0], sentence.end)
     if found is None:
         return
-    verb = found["verb"].removesuffix("ing") if found["not"] == "stop " else found["verb"]
+    negated = found["not"]
+    said = found["verb"]
+    verb = base_of(said) if negated in ("stop ", "avoid ") else said
     place = next((at for at, start in enumerate(sentence.starts) if start >= found.start("verb")), 0)
-    if (verb not in v.WISHES and verb + "e" not in v.WISHES) or not place:
+    if verb not in v.WISHES or said not in sentence.words[place]:
         return
-    verb = verb if verb in v.WISHES else verb + "e"
     end = place + 1
+    last = standing.start() if standing else sentence.end
     while (
         end < len(sentence.words)
+        and sentence.starts[end] < last
         and sentence.breaks[end] in ("", ",", "/")
         and end - place < 24
         and not _ends_wish(sentence, end)
     ):
         end += 1
-    negative = bool(found["never"] or found["not"] or "never" in (found["want"], found["sure"], found["remember"]))
-    asks = "?" in sentence.low[sentence.ends[end - 1] : sentence.end]
-    if end - place < 2 or sentence.words[place + 1] == "up" or asks:
+    if end - place < 2 or sentence.words[place + 1] == "up":
         return
-    if verb == "call" and sentence.words[place + 1 : place + 2] == ["me"]:
+    polarity: Polarity = "denied" if negated or "never" in _adverbs_of(found) else "affirmed"
+    if verb == "call" and sentence.words[place + 1] == "me":
         name, _ = named(sentence, place + 2)
         if name:
-            yield Found("name", name, polarity="denied" if negative else "affirmed")
+            yield Found("name", name, polarity=polarity)
         return
-    value = f"{verb} {sentence.said(place + 1, end)}"
-    yield Found("instruction", (place, end), value=value, polarity="denied" if negative else "affirmed")
+    if _TO_THE_ASSISTANT.search(sentence.low, sentence.starts[place + 1], sentence.ends[end - 1]):
+        value = f"{verb} {sentence.said(place + 1, end)}"
+        yield Found("instruction", (place, end), value=value, polarity=polarity)
+
+
+def _adverbs_of(found: re.Match[str]) -> list[str]:
+    groups = found.groupdict()
+    said = [groups.get(name) or "" for name in ("want", "sure", "remember", "ask")]
+    return [*said, "never" if groups.get("never") else ""]
+
+
+_TO_THE_ASSISTANT: Final = re.compile(
+    r"\b(?:me|my|you|your|emojis?|bullets?|metric|imperial|units|tables?|code|snippets?|sources?|examples?|links?"
+    r"|markdown|celsius|fahrenheit|euros?|dollars?|languages?|tone|formal\w*|informal\w*|polite\w*|short\w*|concise\w*"
+    r"|brief\w*|simpl\w+|jargon|exclamation|lists?|paragraphs?|sentences?|answers?|replies|responses?|british|american"
+    r"|haikus?|rhymes?|html|json|citations?|references?|steps|step by step|plain|lowercase|uppercase|caps"
+    r"|abbreviations?|slang|24-hour"
+    rf"|{'|'.join(sorted(v.LANGUAGES))})\b"
+)
 
 
 def _ends_wish(sentence: Sentence, place: int) -> bool:
-    return sentence.breaks[place] == "," and sentence.words[place] in (
-        "because",
-        "i",
-        "please",
-        "ok",
-        "okay",
-        "thanks",
-        "it's",
+    """True where a wish goes over into its why, its when or a courtesy."""
+    word = sentence.words[place]
+    if word in ("because", "since", "unless", "when", "whenever", "if", "even", "please", "so", "thanks", "ok", "okay"):
+        return True
+    return (
+        sentence.breaks[place] == ","
+        and word not in ("and", "or")
+        and "," not in sentence.breaks[place + 1 : place + 4]
     )

@@ -8,9 +8,9 @@ from typing import Final
 
 from agentmem.extractors import vocabulary as v
 from agentmem.extractors.about_people import relation
-from agentmem.extractors.clauses import Clause, Sentence
+from agentmem.extractors.clauses import Clause, Sentence, is_name
 from agentmem.extractors.findings import Found, follows
-from agentmem.extractors.phrases import named, place_at
+from agentmem.extractors.phrases import Span, named, place_at
 
 
 def called(clause: Clause) -> Iterator[Found]:
@@ -39,7 +39,7 @@ def age(clause: Clause) -> Iterator[Found]:
         place >= len(words)
         or sentence.breaks[place] not in ("", ",")
         or not words[place].isdigit()
-        or not 4 < int(words[place]) < 111
+        or not (4 if clause.who == "i" else 0) < int(words[place]) < 111
     ):
         return
     after = " ".join(words[place + 1 : place + 4])
@@ -56,8 +56,45 @@ def age(clause: Clause) -> Iterator[Found]:
 
 def turned(clause: Clause) -> Iterator[Found]:
     words = clause.sentence.words
+    if _LONG_AGO.search(clause.sentence.low, clause.sentence.start, clause.sentence.end):
+        return
     if clause.verb + 1 < len(words) and words[clause.verb + 1].isdigit():
         yield from age(clause)
+
+
+_LONG_AGO: Final = re.compile(r"\b(?:19|20)\d\d\b|\bago\b|\bwhen\b|\bback in\b|\bbefore\b|\bthe (?:day|year|month)\b")
+
+
+def spelled_age(word: str) -> int | None:
+    """34 for "thirty-four"."""
+    tens, _, ones = word.partition("-")
+    if tens not in v.TENS or (ones and ones not in v.NUMBERS):
+        return None
+    return v.TENS[tens] + (v.NUMBERS[ones] if ones else 0)
+
+
+def introduced(clause: Clause) -> Iterator[Found]:
+    """ "Hi, I'm Ana": a name only where somebody says hello."""
+    sentence, place = clause.sentence, clause.verb
+    if clause.who != "i" or clause.negated or not sentence.is_capital(place) or not is_name(sentence, place):
+        return
+    found, end = named(sentence, place)
+    ends = end >= len(sentence.words) or bool(sentence.breaks[end]) or sentence.words[end] in ("and", "from", "by")
+    greets = (
+        sentence.words[0] in ("hi", "hello", "hey")
+        or "nice to meet" in sentence.rest(place)
+        or "by the way" in sentence.rest(place)
+    )
+    if found and ends and greets and not _PEOPLE_OF.search(sentence.words[place]):
+        yield Found("name", found)
+
+
+_PEOPLE_OF: Final = re.compile(
+    r"(?:ish|ian|ese|ican|ench|itch|vegan)$|^(?:german|dutch|greek|swiss|czech|thai|muslim|catholic|buddhist|hindu"
+    r"|christian|mormon|virgo|aries|pisces|gemini|libra|taurus|scorpio|capricorn|aquarius|sagittarius|cancer|ok|okay"
+    r"|asian|african|european|latino|latina|gryffindor|batman|iron|back|sorry|glad|new|looking|american|korean|cuban"
+    r"|nigerian|arab|kenyan|filipino)$"
+)
 
 
 def short_age(clause: Clause) -> Iterator[Found]:
@@ -97,7 +134,7 @@ def lives(clause: Clause) -> Iterator[Found]:
     )  # fmt: skip
     if clause.past or not place:
         return
-    found = place_at(sentence, place)
+    found = place_at(sentence, place) or _dwelling(sentence, place)
     if found is None:
         return
     if (
@@ -108,6 +145,19 @@ def lives(clause: Clause) -> Iterator[Found]:
         return
     if clause.used_to or sentence.words[clause.verb] != "lived" or clause.have:
         yield Found("home", found)
+
+
+def _dwelling(sentence: Sentence, place: int) -> Span | None:
+    """Where the flat is: "in a small flat in Leeds"."""
+    words = sentence.words
+    if words[place : place + 1] not in (["a"], ["an"], ["the"], ["my"], ["our"]):
+        return None
+    for at in range(place + 1, min(place + 6, len(words) - 1)):
+        if sentence.breaks[at]:
+            return None
+        if words[at] in v.DWELLINGS and words[at + 1] in ("in", "near", "outside"):
+            return place_at(sentence, at + 2)
+    return None
 
 
 def moved(clause: Clause) -> Iterator[Found]:
@@ -128,7 +178,7 @@ def moved(clause: Clause) -> Iterator[Found]:
         if start and sentence.words[to : to + 1] == ["to"] and (found := place_at(sentence, to + 1)):
             yield Found("home", found, polarity="affirmed")
         return
-    found = place_at(sentence, place)
+    found = place_at(sentence, place) or _dwelling(sentence, place)
     if found and not re.search(
         r"\bwhen i was\b|\bas a (?:kid|child|baby|teen)|\bfor (?:a|an|one|two|three|six|the) (?:summer|month|months"
         r"|year|years|semester)",
@@ -161,7 +211,7 @@ def born(clause: Clause) -> Iterator[Found]:
 
 
 def grew(clause: Clause) -> Iterator[Found]:
-    place = follows(clause, "up in", "up near")
+    place = follows(clause, "up in", "up near", "up outside", "up just outside", "up outside of", "up on")
     found = place_at(clause.sentence, place) if place and not clause.negated else None
     if found:
         yield Found("origin", found, polarity="affirmed")
@@ -186,6 +236,36 @@ def contact(sentence: Sentence, place: int, attribute: str) -> Iterator[Found]:
     yield Found(attribute, (place, end + 1), value=sentence.text[found.start() : found.end()])
 
 
+_NO_NAMES: Final = v.words(
+    "crazy later back when asap maybe ishmael anytime stupid paranoid cynical weird biased lazy picky old-fashioned "
+    "old names whatever anything again first out up over boss tonight soon sometime mad silly dumb naive selfish "
+    "spoiled evil sir ma'am madam master daddy mommy a an skeptical cheesy traditional basic boring vain nerdy "
+    "sentimental"
+)
+_REACH_ME: Final = re.compile(
+    r"\b(?:reach|e-?mail|mail|write|write to|contact|text|call|ring|message|phone) me (?:at|on|under|via)(?: my)?(?:"
+    r" e-?mail| number| cell| mobile)?:? "
+)
+_IS_MY: Final = re.compile(
+    r" is my (?:new |personal |work |current )?(?P<what>e-?mail|(?:phone |cell |mobile )?number|cell|mobile)\b"
+)
+
+
+def reached(sentence: Sentence) -> Iterator[Found]:
+    """ "You can reach me at …", "… is my new number"."""
+    low, end = sentence.low, sentence.end
+    if found := _REACH_ME.search(low, sentence.start, end):
+        place = next((at for at, start in enumerate(sentence.starts) if start >= found.end()), len(sentence.words))
+        yield from contact(sentence, place, "email" if "@" in low[found.end() : end] else "phone")
+    elif found := _IS_MY.search(low, sentence.start, end):
+        place = next((at for at, start in enumerate(sentence.starts) if start >= found.start()), 1) - 1
+        for at in range(max(0, place - 5), place + 1):
+            contacts = list(contact(sentence, at, "email" if "mail" in found["what"] else "phone"))
+            if contacts:
+                yield from contacts
+                return
+
+
 _CALL_ME: Final = re.compile(
     r"(?:(?:hi|hey|hello|please|just|you can|everyone calls|everybody calls|people call|friends call|my friends call"
     r"|so|but|and)[, ]+)*(?P<not>(?:don't|do not|never|stop) )?call(?:ing)? me (?P<name>\w)"
@@ -199,9 +279,13 @@ def call_me(sentence: Sentence) -> Iterator[Found]:
         return
     place = next((at for at, start in enumerate(sentence.starts) if start >= found.start("name")), 0)
     name, end = named(sentence, place)
-    if name and (
-        end >= len(sentence.words)
-        or sentence.breaks[end]
-        or sentence.words[end] in ("and", "please", "instead", "btw", "from")
+    if (
+        name
+        and sentence.words[name[0]] not in _NO_NAMES
+        and (
+            end >= len(sentence.words)
+            or sentence.breaks[end]
+            or sentence.words[end] in ("and", "please", "instead", "btw", "from")
+        )
     ):
         yield Found("name", name, polarity="denied" if found["not"] else "affirmed")

@@ -18,6 +18,10 @@ def likes(clause: Clause) -> Iterator[Found]:
     hates = sentence.words[clause.verb] in ("hate", "hates", "dislike", "dislikes", "detest", "despise", "loathe")
     if clause.can or clause.will or (hates and clause.negated):
         return
+    words = sentence.words
+    sighs = words[clause.verb - 1] in ("just", "absolutely", "really") or words[0] in ("oh", "great", "wow", "yay")
+    if sighs and not v.NOT_MEANT_LIKED.isdisjoint(words[clause.verb + 1 : clause.verb + 2]):
+        return
     for found in tastes(clause, clause.verb + 1):
         polarity: Polarity | None = None
         if hates:
@@ -45,6 +49,11 @@ def tastes(clause: Clause, place: int) -> Iterator[Found]:
         return
     if words[place] in v.DETERMINERS:
         known = sentence.between(place, place + 2)
+        if words[place + 2 : place + 3] == ["of"] and words[place + 1] in ("smell", "taste", "sound", "texture"):
+            thing = phrase(sentence, place + 3, most=4)
+            if thing and is_thing(sentence, thing):
+                yield Found("likes", (place, thing[1]))
+            return
         if known in v.TASTES and (place + 2 >= len(words) or sentence.breaks[place + 2] or words[place + 2] in v.STOPS):
             yield Found("likes", (place, place + 2))
         return
@@ -82,8 +91,8 @@ def _is_taste(sentence: Sentence, span: Span) -> bool:
 
 
 _NOT_AFTER_TASTES: Final = v.words(
-    "that this these those you i it is are was he she we they them him her us who which too your its last next every all"
-    " where how what why when"
+    "that this these those you i it is are was he she we they them him her us who which too your its last next every "
+    "all where how what why when"
 )
 
 
@@ -98,7 +107,13 @@ def is_into(clause: Clause) -> Iterator[Found]:
 
 
 def fond(clause: Clause) -> Iterator[Found]:
-    if place := follows(clause, "of", "with"):
+    if place := follows(clause, "of", "with", "about", "on"):
+        yield from tastes(clause, place)
+
+
+def cares(clause: Clause) -> Iterator[Found]:
+    """ "I don't care for olives"."""
+    if clause.negated and (place := follows(clause, "for", "much for")):
         yield from tastes(clause, place)
 
 
@@ -132,13 +147,22 @@ def owns(clause: Clause) -> Iterator[Found]:
             yield Found("belonging", found)
 
 
-def goods(sentence: Sentence, place: int, polarity: Polarity | None = None) -> Iterator[Found]:
+def goods(
+    sentence: Sentence, place: int, polarity: Polarity | None = None, *, branded: bool = False
+) -> Iterator[Found]:
     """A thing of worth behind an article or "my"."""
     words = sentence.words
     if not (words[place : place + 1] and words[place] in ("a", "an", "my", "our", "two", "our")):
         return
     found = phrase(sentence, place, most=5)
-    if found is None or words[found[1] - 1] not in v.GOODS or not is_thing(sentence, found):
+    if found is None or not is_thing(sentence, found):
+        return
+    is_brand = (
+        branded
+        and (sentence.is_capital(found[0]) or sentence.is_capital(found[1] - 1))
+        and words[found[1] - 1] not in ("book", "ticket", "tickets", "album")
+    )
+    if words[found[1] - 1] not in v.GOODS and not is_brand:
         return
     if _GIFT.match(sentence.low, sentence.ends[found[1] - 1], sentence.end):
         return
@@ -164,7 +188,12 @@ def bought(clause: Clause) -> Iterator[Found]:
         "ourselves"
     ]:
         place += 1
-    yield from goods(clause.sentence, place, "affirmed")
+    yield from goods(clause.sentence, place, "affirmed", branded=True)
+
+
+def drives(clause: Clause) -> Iterator[Found]:
+    if clause.who != "they" and not re.search(r"\bfor (?:a living|work)\b", clause.sentence.rest(clause.verb)):
+        yield from goods(clause.sentence, clause.verb + 1, branded=True)
 
 
 def sold(clause: Clause) -> Iterator[Found]:

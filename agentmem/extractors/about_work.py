@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from agentmem.extractors import vocabulary as v
+from agentmem.extractors.about_health import drug_in
 from agentmem.extractors.clauses import Clause, Sentence
 from agentmem.extractors.findings import Found, follows
 from agentmem.extractors.phrases import is_thing, items, organisation_at, phrase
@@ -31,6 +32,9 @@ def works(clause: Clause) -> Iterator[Found]:
         place += 1
     if words[place : place + 1] == ["as"]:
         yield from occupation(sentence, place + 1, strict=False)
+    elif words[place : place + 1] == ["in"] and (field := phrase(sentence, place + 1, most=3)):
+        if sentence.between(*field) in v.FIELDS:
+            yield Found("job", field)
     elif words[place : place + 1] and words[place] in ("at", "for", "with"):
         found = organisation_at(sentence, place + 1) if words[place] != "with" else None
         if found:
@@ -108,9 +112,19 @@ def of_a_job(sentence: Sentence, place: int) -> Iterator[Found]:
 
 def started(clause: Clause) -> Iterator[Found]:
     """ "started a job at …", "started working as …"; "started in" says too little."""
-    job = job_at(clause.sentence, clause.verb + 1)
-    if job and not clause.negated:
-        yield from of_a_job(clause.sentence, job)
+    sentence = clause.sentence
+    if clause.negated:
+        return
+    if job := job_at(sentence, clause.verb + 1):
+        yield from of_a_job(sentence, job)
+    elif place := follows(clause, "taking", "on"):
+        for found in items(sentence, place):
+            if medicine := drug_in(sentence.words, found):
+                yield Found("medication", medicine, polarity="affirmed")
+    elif place := follows(clause, "studying"):
+        for found in items(sentence, place):
+            if is_thing(sentence, found) and sentence.words[found[0]] not in v.STUDY_STOPS:
+                yield Found("studies", found, polarity="affirmed")
 
 
 def passive_job(clause: Clause) -> Iterator[Found]:
@@ -121,6 +135,24 @@ def passive_job(clause: Clause) -> Iterator[Found]:
     if (place := follows(clause, "to")) and sentence.words[clause.verb] == "promoted":
         yield from promotion(sentence, place)
     elif (place := follows(clause, "off from", "from")) and (firm := organisation_at(sentence, place)):
+        yield Found("employer", firm, polarity="ended")
+
+
+def joined(clause: Clause) -> Iterator[Found]:
+    """ "joined Siemens as an engineer": a company only if a job is said."""
+    sentence = clause.sentence
+    firm = organisation_at(sentence, clause.verb + 1)
+    if firm and sentence.words[firm[1] : firm[1] + 1] == ["as"] and not clause.negated:
+        jobs = list(occupation(sentence, firm[1] + 1, strict=False))
+        if jobs:
+            yield Found("employer", firm, polarity="affirmed")
+            yield from jobs
+
+
+def resigned(clause: Clause) -> Iterator[Found]:
+    place = follows(clause, "from")
+    firm = organisation_at(clause.sentence, place) if place and not clause.negated else None
+    if firm:
         yield Found("employer", firm, polarity="ended")
 
 
@@ -147,6 +179,9 @@ def studies(clause: Clause) -> Iterator[Found]:
     if words[clause.verb] in ("major", "majoring"):
         place = follows(clause, "in")
     if not place or place >= len(words) or clause.who == "we":
+        return
+    if words[place] in ("for", "towards", "toward"):
+        yield from degree(clause)
         return
     if words[place] in ("at",):
         found = organisation_at(sentence, place + 1)

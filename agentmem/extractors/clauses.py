@@ -28,13 +28,14 @@ _BLOCKERS: Final = re.compile(
     r"|quote|according|maybe|perhaps|probably|possibly|apparently|supposedly|might|hope|hoping|hopefully|feels? like"
     r"|felt like|as though|as if|not sure|unsure|let's say|lets say|meant to say|want to say|can't say|cannot say|not"
     r" that|instead of|bot|lyrics|titled|called|song|novel|movie|script|example|e\.g|wonder|wondering|doubt|doubts|who"
-    r"|whoever|pretending|character|fake|lie|lied|joke|rumou?r|dream|in case|assuming|would've|used to think)\b"
+    r"|whoever|say|pretending|character|fake|lie|lied|joke|rumou?r|dream|in case|assuming|would've|used to think)\b"
 )
 _AFTER: Final = re.compile(
     r"\b(?:i think|i guess|i suppose|i believe|i hope|or something|or so|maybe|probably|perhaps|supposedly|apparently"
     r"|in (?:the|a|this|my|that) (?:game|dreams?|story|novel|book|movie|film|play|show|song|simulation|next life|past"
-    r" life)|in (?:minecraft|skyrim|gta|another life|theory)|if|unless|not really|or not|would be|said|says|one day"
-    r"|someday|some day|in spirit|at heart|for a day|as a joke|on paper|according to|he claims|she claims)\b"
+    r" life)|in (?:minecraft|skyrim|gta|the sims|another life|theory|dog years)|if|unless|not really|or not|would be"
+    r"|said|says|one day|someday|some day|in spirit|at heart|for a day|as a joke|on paper|according to|he claims|she"
+    r" claims)\b"
 )
 _OPENS_QUESTION: Final = re.compile(
     r"[,;:—–-]?\s*(?:and |but |so |or |then |also |anyway |hey |any |did )*(?:what|how|who|where|when|why|which|do"
@@ -175,13 +176,33 @@ def clauses(sentence: Sentence) -> Iterator[Clause]:
             is_open = True
         if not is_open:
             continue
-        if word in ("i", "we", "my", "our", "both"):
+        if word in _WITHOUT_I and (clause := _elided(sentence, place)) is not None:
+            if not _is_doubtful(sentence, clause):
+                yield clause
+            is_open = False
+            continue
+        is_name_and_i = words[place + 1 : place + 3] == ["and", "i"] and is_name(sentence, place)
+        if word in ("i", "we", "my", "our") or is_name_and_i:
             clause = _clause_at(sentence, place)
             if clause is not None and not _is_doubtful(sentence, clause):
                 yield clause
             is_open = False
         elif word not in v.FILLERS and word not in v.TIME_OPENERS and not word.isdigit() and word not in v.JOINERS:
             is_open = False
+
+
+def _elided(sentence: Sentence, place: int) -> Clause | None:
+    """A clause that leaves "I" out: "Just moved to Berlin", "Allergic to nuts, by the way"."""
+    words = sentence.words
+    if any(word not in v.FILLERS and word not in v.ADVERBS and word not in v.TIME_OPENERS for word in words[:place]):
+        return None
+    clause = Clause(sentence, "i", "", place, place)
+    clause.be = word_is_state = words[place] in _STATES
+    return clause if word_is_state or words[place] in _WITHOUT_I else None
+
+
+_STATES: Final = frozenset(("allergic", "born", "based", "living", "working", "studying", "married", "originally"))
+_WITHOUT_I: Final = _STATES | v.words("moved relocated quit bought sold adopted started broke turned resigned got")
 
 
 def _asked_from(sentence: Sentence) -> int:
@@ -213,9 +234,9 @@ def _clause_at(sentence: Sentence, place: int) -> Clause | None:
     word = sentence.words[place]
     if word in ("my", "our"):
         return _of_theirs(sentence, place)
-    if word == "both":
-        return None
-    return _with_verb(Clause(sentence, word, "", place, place + 1))
+    if word not in ("i", "we"):
+        return with_verb(Clause(sentence, "we", "", place, place + 3, name=sentence.said(place, place + 1)))
+    return with_verb(Clause(sentence, word, "", place, place + 1))
 
 
 def _of_theirs(sentence: Sentence, place: int) -> Clause | None:
@@ -234,7 +255,7 @@ def _of_theirs(sentence: Sentence, place: int) -> Clause | None:
         return _of_a_thing(sentence, place)
     name, after = name_at(sentence, at + 1) if not possessive else (None, at + 1)
     if words[after : after + 2] == ["and", "i"]:
-        return _with_verb(Clause(sentence, "we", "", place, after + 2))
+        return with_verb(Clause(sentence, "we", base, place, after + 2, name=name))
     if words[after : after + 1] == ["and"]:
         return None
     if possessive and (after >= len(words) or words[after] not in _AFTER_IS):
@@ -243,7 +264,7 @@ def _of_theirs(sentence: Sentence, place: int) -> Clause | None:
     clause.be = possessive
     if sentence.breaks[after : after + 1] and sentence.breaks[after] and name is None:
         return None
-    return _with_verb(clause)
+    return with_verb(clause)
 
 
 def _of_a_thing(sentence: Sentence, place: int) -> Clause | None:
@@ -255,7 +276,7 @@ def _of_a_thing(sentence: Sentence, place: int) -> Clause | None:
         if words[at] in ("is", "are", "was", "were", "used"):
             if at == place + 1:
                 return None
-            return _with_verb(Clause(sentence, "it", sentence.between(place + 1, at), place, at))
+            return with_verb(Clause(sentence, "it", sentence.between(place + 1, at), place, at))
     return None
 
 
@@ -285,7 +306,7 @@ def is_name(sentence: Sentence, place: int) -> bool:
     )
 
 
-def _with_verb(clause: Clause) -> Clause | None:
+def with_verb(clause: Clause) -> Clause | None:
     """The clause moved to its verb past auxiliaries, negations and adverbs; None if it is not meant as a statement."""
     words = clause.sentence.words
     place = clause.verb
@@ -318,6 +339,10 @@ def _with_verb(clause: Clause) -> Clause | None:
         elif word == "used" and following == "to":
             clause.used_to = True
             place += 1
+        elif (word == "be" and clause.used_to) or (
+            word in ("became", "become") and (following in ("a", "an") or following in v.DIETS)
+        ):
+            clause.be = True
         elif word == "will":
             clause.will = True
         elif word == "can":

@@ -6,6 +6,7 @@ verb; what is not in it states nothing.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -21,6 +22,7 @@ from agentmem.extractors.about_health import (
     intolerant,
     intolerant_word,
     on_a_diet,
+    prescribed,
     suffers,
     takes,
     went,
@@ -49,13 +51,17 @@ from agentmem.extractors.about_self import (
     contact,
     goes_by,
     grew,
+    introduced,
     lives,
     moved,
     short_age,
+    spelled_age,
     turned,
 )
 from agentmem.extractors.about_tastes import (
     bought,
+    cares,
+    drives,
     favourite,
     fond,
     goods,
@@ -74,16 +80,18 @@ from agentmem.extractors.about_work import (
     dropped,
     hired,
     job_at,
+    joined,
     occupation,
     of_a_job,
     passive_job,
     promotion,
+    resigned,
     retired,
     started,
     studies,
     works,
 )
-from agentmem.extractors.clauses import Clause
+from agentmem.extractors.clauses import Clause, with_verb
 from agentmem.extractors.findings import Found, Rule, follows, polarity_of, words_after
 from agentmem.extractors.phrases import items, named, organisation_at, phrase, place_at
 
@@ -103,8 +111,12 @@ def facts_of(clause: Clause) -> Iterator[Found]:
     rule = table.get(word)
     if rule is not None and clause.who in _WHOSE.get(rule, _EVERYONE):
         yield from rule(clause)
-    elif clause.be and clause.who != "we":
+    elif clause.be and (clause.who != "we" or word.endswith("ing")):
         yield from _is_something(clause)
+    elif clause.will:
+        yield from will(clause)
+    if rule is not None or clause.be:
+        yield from _shared(clause)
 
 
 _EVERYONE: Final = ("i", "we", "they")
@@ -129,27 +141,48 @@ def _is_something(clause: Clause) -> Iterator[Found]:
         yield from _is_a(clause)
     elif words[place][0].isdigit():
         yield from short_age(clause)
+    elif (spelled := spelled_age(words[place])) and _OLD.match(sentence.rest(place)):
+        yield Found("age", (place, place + 1), value=str(spelled))
+    elif words[place : place + 3] == ["in", "a", "relationship"]:
+        yield Found("relationship", (place, place + 3), value="dating")
+    elif words[place].endswith("ing"):
+        yield from is_going(clause)
+    else:
+        yield from introduced(clause)
 
 
+_OLD: Final = re.compile(r"[ -](?:years?[ -]old)|[.!,]?\s*$|,")
+_YEARS_OLD: Final = re.compile(r"(\d{1,3})(?:-year-old| year old| years old|-years-old|yo| yo)\b")
 _BARE_STOPS: Final = v.STOPS | {"of"}
 
 
 def _is_a(clause: Clause) -> Iterator[Found]:
     sentence, place = clause.sentence, clause.verb
     words = sentence.words
-    found = phrase(sentence, place, stops=_BARE_STOPS, most=6)
+    found = phrase(sentence, place, stops=_BARE_STOPS, most=7)
     if found is None:
         return
     head = words[found[1] - 1]
+    if (years := _YEARS_OLD.match(sentence.between(*found))) and clause.who != "we":
+        yield Found("age", (found[0], found[0] + 1), value=years[1])
+        place = found[0] + len(years[0].split())
+        if place >= found[1]:
+            return
+        found = place, found[1]
+    if head in ("widow", "widower"):
+        yield Found("relationship", (found[1] - 1, found[1]), value="widowed")
+    if words[found[0]] == "single" and head in ("mom", "mum", "mother", "dad", "father", "parent", "man", "woman"):
+        yield Found("relationship", (found[0], found[0] + 1))
     if head in v.DIETS and found[1] - found[0] <= 2:
         yield Found("diet", (found[1] - 1, found[1]))
     elif head == "fan" and words[found[1] : found[1] + 1] == ["of"] and clause.who == "i":
         yield from tastes(clause, found[1] + 1)
     elif head in ("speaker",) and words[found[0]] == "native" and words[found[0] + 1] in v.LANGUAGES:
         yield Found("language", (found[0] + 1, found[0] + 2))
-    elif words[found[1] : found[1] + 1] and words[found[1]] in ("at",) and head == "student" and clause.who != "we":
-        school = organisation_at(sentence, found[1] + 1)
-        if school:
+    elif head in ("student", "major"):
+        if words[found[1] - 2] in v.SUBJECTS and found[1] - found[0] > 1:
+            yield Found("studies", (found[1] - 2, found[1] - 1))
+        if words[found[1] : found[1] + 1] == ["at"] and (school := organisation_at(sentence, found[1] + 1)):
             yield Found("studies", school)
     elif clause.who in ("i", "they") and words[found[1] : found[1] + 1] != ["of"]:
         yield from occupation(sentence, place, strict=True)
@@ -165,7 +198,7 @@ def _got(clause: Clause) -> Iterator[Found]:
     if clause.negated:
         return
     following = words[clause.verb + 1 : clause.verb + 2]
-    if following and following[0] in ("married", "engaged", "divorced"):
+    if following and following[0] in ("married", "engaged", "divorced", "separated"):
         yield from status(clause, clause.verb + 1)
         return
     if place := follows(clause, "promoted to"):
@@ -217,6 +250,70 @@ def _quit(clause: Clause) -> Iterator[Found]:
     elif word == "stopped" and (liked := follows(clause, "liking")):
         for found in tastes(clause, liked):
             yield Found("likes", found.at, polarity="ended")
+
+
+def _comes(clause: Clause) -> Iterator[Found]:
+    place = follows(clause, "from", "originally from")
+    found = place_at(clause.sentence, place) if place and not clause.past else None
+    if found:
+        yield Found("origin", found)
+
+
+def _gave(clause: Clause) -> Iterator[Found]:
+    """ "gave up meat", "gave up the vegan diet"."""
+    place = follows(clause, "up", "up eating", "up on")
+    if place and clause.who == "i" and not clause.negated:
+        for food in items(clause.sentence, place):
+            if clause.sentence.words[food[1] - 1] in v.MEATS:
+                yield Found("diet", food, polarity="ended")
+
+
+def _shared(clause: Clause) -> Iterator[Found]:
+    """What a second verb of the same subject says: "I'm 34 and live in Leeds"."""
+    sentence = clause.sentence
+    words = sentence.words
+    for at in range(clause.verb + 1, min(clause.verb + 16, len(words) - 1)):
+        if words[at] in _NEW_SUBJECTS:
+            return
+        if words[at] == "and" and (words[at + 1] in _SECOND_VERBS or (clause.be and words[at + 1] in _SECOND_AFTER_BE)):
+            second = Clause(sentence, clause.who, clause.subject, at + 1, at + 1, name=clause.name)
+            second.be = clause.be and words[at + 1] in _SECOND_AFTER_BE
+            second.negated = False
+            if (
+                clause.verb < len(words)
+                and words[clause.verb] not in v.GERUNDS
+                and not clause.negated
+                and with_verb(second)
+            ):
+                yield from _second(second)
+            return
+
+
+def _second(clause: Clause) -> Iterator[Found]:
+    table = _AFTER_BE if clause.be else _VERBS
+    rule = table.get(clause.sentence.words[clause.verb]) if clause.verb < len(clause.sentence.words) else None
+    if rule is not None and clause.who in _WHOSE.get(rule, _EVERYONE):
+        for found in rule(clause):
+            yield Found(
+                found.attribute,
+                found.at,
+                found.value,
+                found.topic,
+                found.polarity or polarity_of(clause),
+                found.subject,
+                found.end,
+            )
+
+
+_NEW_SUBJECTS: Final = v.words("i we you he she it they my our your his her their that which who if because when to")
+_SECOND_VERBS: Final = v.words(
+    "live lives work works study studies have has own owns speak speaks moved don't do love like enjoy hate loves "
+    "likes enjoys hates attend"
+)
+_SECOND_AFTER_BE: Final = v.words(
+    "allergic married single divorced engaged from based living working studying vegan vegetarian originally lactose "
+    "diabetic asthmatic"
+)
 
 
 def _has(clause: Clause) -> Iterator[Found]:
@@ -272,6 +369,14 @@ def _of_a_thing(clause: Clause) -> Iterator[Found]:
     elif thing in ("native language", "mother tongue", "first language", "native tongue"):
         if sentence.words[clause.verb] in v.LANGUAGES:
             yield Found("language", (clause.verb, clause.verb + 1))
+    elif thing in ("job", "profession", "occupation", "day job"):
+        yield from occupation(sentence, clause.verb, strict=False)
+    elif thing in ("employer", "current employer") and (firm := organisation_at(sentence, clause.verb)):
+        yield Found("employer", firm)
+    elif thing in ("major", "degree subject") and (subject := phrase(sentence, clause.verb, most=4)):
+        yield Found("studies", subject)
+    elif last in ("hobby", "hobbies") and len(words) <= 2:
+        yield from tastes(clause, clause.verb)
     elif last == "hometown" and (found := place_at(sentence, clause.verb)):
         yield Found("origin", found)
     elif (
@@ -312,7 +417,7 @@ _WHOSE: dict[Rule, tuple[str, ...]] = {
         "we"
     )),
     plans: ("i", "we"), promised: ("i",), adopted: ("i", "we"), _quit: ("i",), broke: ("i",), dates: ("i",),
-    parted: ("we",), _got: ("i", "we"), allergic: ("i", "they"), eats: ("i", "we", "they"), speaks: ("i", "they"),
+    parted: ("we",), allergic: ("i", "they"), eats: ("i", "we", "they"), speaks: ("i", "they"),
     age: ("i", "they"), works: ("i", "they"), studies: ("i", "they"), comes_from: ("i", "they"), dropped: ("i",),
     hired: ("i",), started: ("i",), passive_job: ("i",), called: ("i", "they"),
 }  # fmt: skip
@@ -337,7 +442,16 @@ _VERBS: Final = _table(
     ("dropped", dropped),
     ("have has own's", _has),
     ("adopted", adopted),
-    ("broke", lambda clause: parted(clause) if clause.who == "we" else broke(clause)),
+    ("come comes hail hails", _comes),
+    ("joined", joined),
+    ("resigned", resigned),
+    ("struggle struggles", suffers),
+    ("care", cares),
+    ("drive", drives),
+    ("intend", plans),
+    ("agreed committed vowed swore", promised),
+    ("gave", _gave),
+    ("broke split", lambda clause: parted(clause) if clause.who == "we" else broke(clause)),
     ("divorced separated parted", parted),
     ("suffer suffers", suffers),
     ("take takes", takes),
@@ -355,7 +469,6 @@ _VERBS: Final = _table(
     ("speak speaks", speaks),
     ("plan", plans),
     ("promised promise", promised),
-    ("send finish submit deliver pay return bring call email hand", will),
 )
 
 
@@ -383,7 +496,9 @@ _AFTER_BE: Final = _table(
     (" ".join(v.DIETS), diet),
     ("on following", on_a_diet),
     ("into", is_into),
-    ("fond", fond),
+    ("fond obsessed crazy keen passionate mad hooked", fond),
+    ("prescribed", prescribed),
+    ("struggling suffering battling dealing", suffers),
     ("fluent", speaks),
     ("planning", plans),
     (" ".join(word for word in v.GERUNDS if word not in ("having", "attending")), is_going),

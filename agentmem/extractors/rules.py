@@ -27,7 +27,9 @@ _LONGEST_VALUE: Final = 80
 _LONGEST_DEED: Final = 140
 _MOST_FACTS: Final = 12
 _TALKS_OF_SELF: Final = re.compile(
-    r"\b(?:i|i'm|im|i’m|ive|my|our|we|me|always|never|from now on|in future|going forward|by default)\b", re.IGNORECASE
+    r"\b(?:please|i|i'm|im|i’m|ive|my|our|we|me|moved|quit|bought|sold|adopted|broke up|turned|got|started|allergic"
+    r"|born|based|living|working|studying|always|never|from now on|in future|going forward|by default)\b",
+    re.IGNORECASE,
 )
 _CORRECTED: Final = re.compile(
     r"[\s,;.…—–-]+(?:(?:oh|ah|er|um|uh|well|oops)[\s,.…]+)?(?:no[,.…—–-]+\s*(?!(?:i|we|my|it)\b)|no (?=sorry|wait"
@@ -73,9 +75,9 @@ def _facts(turn: Memory) -> list[ExtractedFact]:
 
 
 def _read(turn: Memory, text: str, low: str) -> Iterator[ExtractedFact]:
-    from agentmem.extractors.about_people import mentions
+    from agentmem.extractors.about_people import is_relative, mentions
     from agentmem.extractors.about_plans import wishes
-    from agentmem.extractors.about_self import call_me
+    from agentmem.extractors.about_self import call_me, reached
     from agentmem.extractors.about_tastes import is_favourite
     from agentmem.extractors.clauses import clauses, read_sentence, sentences
     from agentmem.extractors.findings import polarity_of
@@ -92,7 +94,7 @@ def _read(turn: Memory, text: str, low: str) -> Iterator[ExtractedFact]:
         if turn.speaker is None:
             for found in (*wishes(sentence), *call_me(sentence)):
                 yield from reader.fact(found, 0)
-        for found in is_favourite(sentence):
+        for found in (*is_favourite(sentence), *is_relative(sentence), *reached(sentence)):
             yield from reader.fact(found, 0)
         stated: set[str] = set()
         for clause in clauses(sentence):

@@ -33,10 +33,10 @@ email's email is;number's number is;i'ma i will""".replace("\n", ";").split(";")
 
 DETERMINERS: Final = words("a an the my our some his her their")
 FILLERS: Final = words(
-    "turns out hi hey hello well so oh yeah yes yep yup ok okay actually btw also and but plus honestly anyway anyways fyi "
-    "haha lol hmm no nope thanks wow currently today now recently nowadays lately originally personally sure cool "
-    "great nice ah aw aww omg ugh like still unfortunately luckily finally sadly apart besides additionally oops heh "
-    "right please because cause cuz since though although yet then just basically speaking yea oof um uh too or guess"
+    "turns out hi hey hello well so oh yeah yes yep yup ok okay actually btw also and but plus honestly anyway "
+    "anyways fyi haha lol hmm no nope thanks wow currently today now recently nowadays lately originally personally "
+    "sure cool great nice ah aw aww omg ugh unfortunately luckily finally sadly apart besides additionally oops heh "
+    "right please because cause cuz since though although yet then just basically speaking yea oof um uh too or"
 )
 TIME_OPENERS: Final = words(
     "in on last this next since for ago at the a an about then yesterday today tonight tomorrow weekend week weeks "
@@ -51,7 +51,8 @@ ADVERBS: Final = words(
     "recently finally even especially particularly personally mostly usually generally both all officially happily "
     "only simply certainly honestly literally fully severely highly deathly super very so quite pretty extremely "
     "deadly badly mildly strictly primarily mainly lately nowadays today presently ever too completely deeply "
-    "genuinely obviously sadly unfortunately luckily proudly forever secretly seriously already mom"
+    "genuinely obviously sadly unfortunately luckily proudly forever secretly newly freshly legally again seriously "
+    "already mom"
 ) - {"mom"}
 UNSURE_ADVERBS: Final = words(
     "maybe probably perhaps possibly supposedly apparently almost nearly sometimes rarely occasionally practically "
@@ -153,10 +154,14 @@ ANSWERS_TO: Final = words("called named")
 # --- places, work, study --------------------------------------------------------------------------
 
 NOT_PLACES: Final = NOT_NAMES | words(
-    "fear peace harmony constant pain hope denial luxury poverty town nature apartment house dorm dorms suburbs "
-    "darkness isolation silence present past moment bubble different same small big one two sync general particular "
-    "tears new another bed couch floor back front top bigger smaller online remote plan linux windows mac python java "
-    "full part night minecraft work home school college university love chaos"
+    "mars venus jupiter hell heaven narnia hogwarts mordor atlantis wonderland neverland gotham oz westeros krypton "
+    "excel photoshop slack zoom gmail outlook powerpoint notion android ios vim emacs react typescript javascript "
+    "rust git github jira azure aws chrome firefox safari windows spotify netflix youtube twitter reddit instagram "
+    "facebook tiktok bed crocs levi's lululemon denial canva figma teams sims hyrule azeroth cloud moon utopia "
+    "christ fear peace harmony constant pain hope denial luxury poverty town nature apartment house dorm dorms "
+    "suburbs darkness isolation silence present past moment bubble different same small big one two sync general "
+    "particular tears new another bed couch floor back front top bigger smaller online remote plan linux windows mac "
+    "python java full part night minecraft work home school college university love chaos"
 )
 PLACE_WORDS: Final = words(
     "town city village suburb suburbs countryside farm neighborhood neighbourhood hamlet area island community"
@@ -195,20 +200,21 @@ PLACES: Final = _phrases(
 )
 """Places that are known even when written in lower case."""
 EMPLOYER_WORDS: Final = words(
-    "hospital bank school startup start-up company university firm agency bakery cafe café restaurant library clinic "
-    "museum shop store supermarket pharmacy nonprofit non-profit charity factory warehouse hotel kindergarten daycare "
-    "nursery brewery bookstore bookshop newspaper magazine studio laboratory lab garage salon gym zoo airline "
-    "consultancy publisher ngo college shelter farm winery callcenter bar pub diner boutique dealership"
+    "government council army navy police church ministry theater theatre cinema hospice spa nonprofit hospital bank "
+    "school startup start-up company university firm agency bakery cafe café restaurant library clinic museum shop "
+    "store supermarket pharmacy nonprofit non-profit charity factory warehouse hotel kindergarten daycare nursery "
+    "brewery bookstore bookshop newspaper magazine studio laboratory lab garage salon gym zoo airline consultancy "
+    "publisher ngo college shelter farm winery callcenter bar pub diner boutique dealership"
 )
 COMPANIES: Final = words(
     "google amazon microsoft apple netflix meta facebook tesla ibm intel nvidia oracle siemens sap bosch bmw spotify "
     "uber airbnb ikea tesco walmart target starbucks mcdonalds deloitte kpmg pwc accenture nhs nasa bbc"
 )
 JOBS: Final = words(
-    "nurse teacher doctor engineer developer programmer lawyer accountant chef cook baker writer author journalist "
-    "editor designer architect artist painter musician singer actor actress dancer photographer filmmaker director "
-    "producer manager consultant analyst scientist researcher biologist chemist physicist mathematician historian "
-    "professor lecturer librarian pharmacist dentist therapist psychologist psychiatrist surgeon paramedic "
+    "tester nurse teacher doctor engineer developer programmer lawyer accountant chef cook baker writer author "
+    "journalist editor designer architect artist painter musician singer actor actress dancer photographer filmmaker "
+    "director producer manager consultant analyst scientist researcher biologist chemist physicist mathematician "
+    "historian professor lecturer librarian pharmacist dentist therapist psychologist psychiatrist surgeon paramedic "
     "firefighter policeman policewoman officer soldier pilot driver trucker mechanic electrician plumber carpenter "
     "welder builder farmer gardener florist barber hairdresser stylist beautician waiter waitress bartender barista "
     "cashier salesman saleswoman salesperson receptionist secretary assistant clerk banker broker economist "
@@ -256,7 +262,9 @@ STUDY_STOPS: Final = words(
     "exams test finals midterms midterm quiz session sessions this that how what online remotely alone part-time "
     "full-time"
 )
-SCHOOL_WORDS: Final = words("university college school institute academy tech polytechnic uni mit ucla nyu lse eth")
+SCHOOL_WORDS: Final = words(
+    "high grammar university college school institute academy tech polytechnic uni mit ucla nyu lse eth"
+)
 
 # --- health and food ------------------------------------------------------------------------------
 
@@ -300,8 +308,57 @@ INTOLERANCES: Final = words("lactose gluten fructose histamine dairy")
 
 # --- things, tongues, wishes ----------------------------------------------------------------------
 
+NOT_ALLERGENS: Final = words(
+    "mornings mondays work drama stupidity bullshit nonsense math maths responsibility meetings effort exercise "
+    "commitment politics people fun stupid bs lies bad liars ignorance spreadsheets paperwork cleaning chores sports "
+    "running losing failure success money happiness love kindness boredom small housework adulting criticism change "
+    "authority anything everything idiots fools morons jerks cheap negativity gossip"
+)
+"""What one says one is allergic to without being so."""
+NOT_MEANT_LIKED: Final = words(
+    "waiting paying being getting losing failing traffic mondays taxes meetings queues queuing waking working-weekends "
+    "standing spam ads stubbing"
+)
+"""What "I just love" is seldom meant of."""
+DISEASES: Final = _phrases(
+    "high blood pressure, low blood pressure, high cholesterol, bad back, bad knee, bad knees, chronic pain, back "
+    "pain, chronic back pain, heart condition, heart disease, heart murmur, kidney stones, slipped disc, herniated "
+    "disc, hearing loss, broken arm, broken leg, broken wrist, broken ankle, broken foot, sprained ankle, sprained "
+    "wrist, torn acl, chronic fatigue, long covid, sleep apnea, hay fever, thyroid condition, thyroid problem, "
+    "thyroid problems, bad hip, heart problem, heart problems, food poisoning, carpal tunnel, plantar fasciitis, "
+    "acid reflux, color blindness, restless legs, dust mites, tennis elbow, pacemaker"
+)
+DWELLINGS: Final = words(
+    "flat apartment house condo studio cottage cabin loft room bungalow townhouse suburb neighborhood neighbourhood "
+    "part district outskirts center centre heart middle north south east west place area dorm"
+)
+FIELDS: Final = _phrases(
+    "marketing, finance, it, hr, human resources, sales, construction, healthcare, education, tech, retail, "
+    "hospitality, advertising, logistics, insurance, banking, publishing, law enforcement, real estate, customer "
+    "service, customer support, software, software development, fashion, journalism, tourism, manufacturing, "
+    "agriculture, research, cybersecurity, consulting, accounting, public relations, pr, biotech, social work, child "
+    "care, childcare, film, television, radio, the film industry, information technology, data science, graphic "
+    "design, web development"
+)
+NO_DOINGS: Final = words(
+    "looking hoping thinking wondering trying struggling feeling expecting considering being getting-used kidding "
+    "dying counting talking saying asking guessing assuming wanting needing having loving liking enjoying dreading "
+    "debating leaning worrying freaking anything nothing something everything interesting exciting amazing boring "
+    "willing missing coming joking saving doing using preparing waiting aiming searching researching brainstorming "
+    "curious planning hearing checking noticing wearing becoming referring suffering lacking running-late freezing "
+    "starving sleeping"
+)
+SUBJECTS: Final = words(
+    "physics law biology nursing engineering chemistry mathematics math maths history philosophy psychology economics "
+    "medicine architecture linguistics music art design business accounting finance sociology politics journalism "
+    "literature english french german spanish geography geology astronomy pharmacy dentistry education statistics "
+    "anthropology archaeology film theatre drama marketing robotics biochemistry computing informatics"
+)
 GOODS: Final = words(
-    "car cars house apartment flat condo cottage cabin boat sailboat yacht motorcycle motorbike bike bicycle scooter "
+    "home dryer vacuum microscope synth synthesizer harp accordion clarinet trombone harmonica banjo mandolin "
+    "monitor earbuds airpods gopro moped tractor trailer pool sauna wardrobe bookshelf armchair recliner stove mixer "
+    "blender lawnmower mower chainsaw lathe rug bracelet earrings handbag suit tuxedo machine fryer tub table car "
+    "cars house apartment flat condo cottage cabin boat sailboat yacht motorcycle motorbike bike bicycle scooter "
     "truck van suv sedan minivan camper rv campervan piano guitar violin cello drums keyboard ukulele saxophone "
     "trumpet flute laptop computer pc macbook imac ipad iphone phone smartphone tablet camera telescope drone tv "
     "television console playstation xbox ps5 switch kayak canoe surfboard snowboard skis skateboard treadmill sofa "
@@ -348,6 +405,9 @@ MONTHS: Final = {
     )
     for name in names.split()
 }
+TENS: Final = dict(
+    zip(["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"], range(20, 100, 10), strict=True)
+)
 MONTH_NAMES: Final = tuple(
     name.capitalize() for name in MONTHS if len(name) > 4 or name in ("may", "june", "july") if name != ("sept")
 )
