@@ -51,7 +51,7 @@ def _kill_and_look(tmp_path: Path, processes: ForkServerContext, *, kills: int) 
     for kill in range(kills):
         folder = tmp_path / f"kill-{kill}"
         shutil.copytree(filled, folder)
-        begun, done = _killed(processes, folder, chance.uniform(0, 0.4))
+        begun, done = _killed(processes, folder, chance.uniform(0, 0.2))
         with MemoryManager.open(folder, embedder=None, extractor=None) as memory:
             for user in range(USERS):
                 scope = Scope(user=f"u{user}")
@@ -80,15 +80,14 @@ def _killed(processes: ForkServerContext, folder: Path, delay_s: float) -> tuple
     """Users whose forgetting began, and those for whom it was acknowledged."""
     listen, said = processes.Pipe(duplex=False)
     names = [f"u{user}" for user in range(USERS - 1)]
-    child = processes.Process(target=forget_until_killed, args=(folder, names, 10, said), daemon=True)
+    child = processes.Process(target=forget_until_killed, args=(folder, names, 3, said), daemon=True)
     child.start()
     said.close()
     heard: dict[str, set[int]] = {"will": set(), "did": set()}
 
     assert listen.poll(30), "the child came to forget"
     time.sleep(delay_s)
-    assert child.pid is not None
-    os.kill(child.pid, signal.SIGKILL)
+    child.kill()
     child.join()
     with suppress(EOFError):
         while listen.poll():
