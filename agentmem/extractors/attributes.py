@@ -85,12 +85,13 @@ _OURS: Final = (
     _attribute(
         "partner", True, "is together with {value}.", "is not together with {value}.",
         "is no longer together with {value}.",
-        "partner husband wife boyfriend girlfriend spouse married dating relationship couple fiance",
+        "partner husband wife boyfriend girlfriend spouse married dating date seeing relationship couple fiance",
         "name of the partner, or the word used (wife, boyfriend) where no name is said",
     ),
     _attribute(
-        "relationship", True, "is {value}.", "is not {value}.", "is no longer {value}.",
-        "relationship status single married divorced engaged widowed dating partner",
+        "relationship", True, "has the relationship status: {value}.",
+        "does not have the relationship status: {value}.", "no longer has the relationship status: {value}.",
+        "relationship status",
         "single, dating, engaged, married, separated, divorced or widowed",
     ),
     _attribute(

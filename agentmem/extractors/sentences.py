@@ -34,5 +34,9 @@ def sentence(fact: Fact) -> str:
 
 
 def search_words(fact: Fact) -> str:
-    """Further words that a question about the fact may use: "work job company" beside "Ana is employed by Acme."."""
-    return attribute_of(fact.attribute).words
+    """Further words that a question about the fact may use: "work job company" beside "Ana is employed by Acme."
+
+    Twice for what is so: who asks where somebody works wants that before where they no longer do.
+    """
+    words = attribute_of(fact.attribute).words
+    return f"{words} {words}" if fact.polarity == "affirmed" else words

@@ -131,12 +131,18 @@ def index_terms(
     fact: Fact | None = None,
 ) -> tuple[bytes, int]:
     """The token bag of a memory and its length, as every write stores them."""
-    if fact is not None:
-        # "Which city is she in?" shares no word with "Clara lives in Porto."
-        content = f"{content}\n{search_words(fact)}"
     if source is not None:
         # The headings are part of what a chunk is about, and often the only place that says so.
         content, speaker = "\n".join((*source.headings, content)), source.name
+    if fact is not None:
+        # "Which city is she in?" shares no word with "Clara lives in Porto."
+        return memory_terms(
+            content,
+            speaker=speaker,
+            occurred_at=occurred_at,
+            beside=search_words(fact),
+            of_user=fact.subject == "user",
+        )
     return memory_terms(content, speaker=speaker, occurred_at=occurred_at)
 
 

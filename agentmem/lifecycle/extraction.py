@@ -55,6 +55,7 @@ class Extraction:
         self._waiting: dict[int, float] = {}
         self._hurries = 0
         self._dropped = 0
+        self._unread: list[str] = []
         self._trouble = ""
 
     @property
@@ -100,6 +101,9 @@ class Extraction:
         if self._trouble:
             said = " ".join(filter(None, (self._trouble, outcomes)))
             return [Finding("extraction", False, said, "It is tried again on its own.")]
+        if self._unread:
+            said = f"{len(self._unread)} turns could not be read; first {self._unread[0]}."
+            return [Finding("extraction", False, said, "They stay turns. Tell whoever wrote the extractor.")]
         dropped = f"{self._dropped} facts were dropped for want of evidence."
         return [Finding("extraction", True, " ".join(filter(None, (dropped, outcomes))))]
 
@@ -149,13 +153,25 @@ class Extraction:
 
     def _drafts(self, extractor: Extractor, turns: Sequence[Memory], pause: Pause) -> dict[str, Draft]:
         """The facts of the turns, by id."""
-        request = ExtractionRequest(turns)
-        facts = retried(lambda: extractor.extract(request), backoff=self._backoff, pause=pause)
+        facts = self._extracted(extractor, turns, pause)
         said = {turn.id: turn for turn in turns}
         supported = [fact for fact in facts if _is_supported(fact, said)]
         self._dropped += len(facts) - len(supported)
         drafts = [_draft(fact, said[fact.derived_from], extractor.name) for fact in supported]
         return {str(draft.id): draft for draft in drafts}
+
+    def _extracted(self, extractor: Extractor, turns: Sequence[Memory], pause: Pause) -> Sequence[ExtractedFact]:
+        request = ExtractionRequest(turns)
+        try:
+            return retried(lambda: extractor.extract(request), backoff=self._backoff, pause=pause)
+        except (AgentMemError, Stopped):
+            raise
+        # Somebody's own code: a turn that it cannot read must not hold up those behind it, nor the other jobs.
+        except Exception as error:  # noqa: BLE001
+            if len(turns) > 1:
+                return [fact for turn in turns for fact in self._extracted(extractor, [turn], pause)]
+            self._unread.append(f"{turns[0].id}: {type(error).__name__}")
+            return []
 
     def _keep(self, scope: Scope, turns: Sequence[Memory], drafts: Mapping[str, Draft]) -> None:
         """Have exactly these facts of the turns, but for those that somebody has forgotten."""

@@ -6,6 +6,7 @@ neighbours   what was said around it does    statement  it is not itself a quest
 session      the whole conversation does     author     it is not the assistant's own words
 dense        its meaning is near             recency    nothing to go by: the latest first
 rerank       the reranker's opinion
+speaker      also: the question says "I", and it is a fact about the user
 prior        importance, outcome, accesses and arousal lift it, or lower it (below 0)
 """
 

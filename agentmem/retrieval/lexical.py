@@ -38,7 +38,9 @@ QUESTION: Final = zlib.crc32(b"\x00question")
 """A mark in the bag, not a word: the content ends as a question."""
 TIMED: Final = zlib.crc32(b"\x00timed")
 """A mark in the bag, not a word: the content itself speaks of a time ("last week", "in May", "at 5 pm")."""
-MARKS: Final = frozenset({QUESTION, TIMED})
+OF_USER: Final = zlib.crc32(b"\x00user")
+"""A mark in the bag, not a word: it states a fact about the user, who asks for it as "I"."""
+MARKS: Final = frozenset({QUESTION, TIMED, OF_USER})
 
 
 # --- from text to terms ---------------------------------------------------------------------------
@@ -49,10 +51,17 @@ def query_terms(text: str) -> list[int]:
     return list(dict.fromkeys(_terms(f"{text} {written_days(text)}")))
 
 
-def memory_terms(content: str, *, speaker: str | None, occurred_at: datetime) -> tuple[bytes, int]:
-    """The encoded bag of a memory's key, and how many tokens the key has."""
+def memory_terms(
+    content: str, *, speaker: str | None, occurred_at: datetime, beside: str = "", of_user: bool = False
+) -> tuple[bytes, int]:
+    """The encoded bag of a memory's key, and how many tokens the key has.
+
+    Args:
+        beside: Words that it is found by too, and that make it no longer.
+        of_user: Mark it as a fact about the user.
+    """
     terms = _terms(content)
-    marks = []
+    marks = [OF_USER] if of_user else []
     if "?" in content and content.rstrip().endswith(("?", "？")):
         marks.append(QUESTION)
     if not _time_terms().isdisjoint(terms):
@@ -60,7 +69,7 @@ def memory_terms(content: str, *, speaker: str | None, occurred_at: datetime) ->
     if speaker:
         terms += _terms(speaker)
     terms += _date_terms(occurred_at.astimezone(UTC).toordinal())
-    return encode_bag(Counter(terms + marks)), len(terms)
+    return encode_bag(Counter(terms + _terms(beside) + marks)), len(terms)
 
 
 def encode_bag(bag: Mapping[int, int]) -> bytes:

@@ -37,7 +37,7 @@ from agentmem.records import KINDS, Hit, Label, Memory, Retrieval, Scope
 from agentmem.retrieval import confidence, fusion
 from agentmem.retrieval.cache import CachedPartition, PartitionCache
 from agentmem.retrieval.explain import signals_of
-from agentmem.retrieval.lexical import K1, QUESTION, TIMED, idf, query_terms
+from agentmem.retrieval.lexical import K1, OF_USER, QUESTION, TIMED, idf, query_terms
 from agentmem.retrieval.options import RetrievalOptions
 from agentmem.retrieval.prior import share
 from agentmem.retrieval.question import Question
@@ -67,6 +67,11 @@ _UNTOLD: Final = 5_000
 """At most so many of the newest rows are searched in the log while a vector store has not caught up with them."""
 _FEW_TERMS: Final = 3
 """A question with more terms of its own says what it is about, whatever "it" is."""
+_OF_SELF: Final = re.compile(
+    r"\b(?:i|me|mine|myself|we|us|ours|(?:my|our)(?! (?:\w+ )?(?:sister|brother|mother|mom|mum|father|dad|parents?|son"
+    r"|daughter|child|kid|cousin|aunt|uncle|grand\w+|friend|boss|colleague|neighbou?r|niece|nephew)\b))\b",
+    re.IGNORECASE,
+)
 _POINTS_BACK: Final = re.compile(
     r"\b(?:it|its|that|this|those|these|they|them|their|he|him|his|she|her|there|then|one|same)\b", re.IGNORECASE
 )
@@ -203,7 +208,7 @@ class Retriever:
                 "related": np.float32(weights.related / fusion.largest(words.related, reach.shown)) * words.related,
                 "session": session * words.sessions,
                 "dense": dense * cosines,
-                "speaker": np.float32(weights.speaker) * view.joined(lambda each: _named(each, terms)),
+                "speaker": np.float32(weights.speaker) * _is_of_whom(question, view, terms),
                 "statement": np.float32(weights.statement) * ~view.marked(QUESTION),
                 "author": np.float32(weights.author) * ~view.column("assistant"),
             }
@@ -672,6 +677,12 @@ def _marked(partition: CachedPartition, mark: int) -> Bools:
 
 def _table_cosines(partition: CachedPartition, vector: Vectors) -> Floats:
     return partition.vectors.cosines(vector) if partition.vectors is not None else np.zeros(len(partition), np.float32)
+
+
+def _is_of_whom(question: Question, view: _View, terms: Mapping[int, float]) -> Bools:
+    """Whose speaker the question names; for one who asks of "me", the facts about the user."""
+    named: Bools = view.joined(lambda each: _named(each, terms)).astype(np.bool_, copy=False)
+    return named | view.marked(OF_USER) if view.has_facts and _OF_SELF.search(question.text) else named
 
 
 def _named(partition: CachedPartition, terms: Mapping[int, float]) -> Bools:

@@ -10,8 +10,9 @@ import pytest
 
 from agentmem import MemoryManager, Scope, Turn
 from agentmem.errors import BackendError
+from agentmem.extractors.sentences import sentence
 from agentmem.interfaces import ExtractedFact, ExtractionRequest, Extractor
-from agentmem.records import ForgetMode
+from agentmem.records import Fact, ForgetMode
 
 ANA = Scope(user="ana", agent="coach", session="monday")
 
@@ -97,7 +98,9 @@ def test_a_turn_is_read_once_also_after_a_reopen(tmp_path: Path, extractor: City
             assert memory.flush(10)
     with MemoryManager.open(tmp_path, extractor=extractor) as memory:
         assert memory.flush(10)
-        assert facts(memory) == ["The user city: Rome"] * 2
+        (fact,) = memory.list(scope=ANA, kinds={"fact"})
+        assert fact.fact is not None
+        assert (fact.content, fact.fact.times) == ("The user city: Rome", 2)
     assert extractor.seen == ["I live in Rome"] * 2
 
 
@@ -249,3 +252,41 @@ def test_a_fact_is_found_by_words_of_its_attribute_that_its_sentence_lacks(tmp_p
         assert memory.flush(10)
         (hit,) = memory.retrieve("Which city?", scope=ANA, kinds={"fact"})
         assert hit.content == "Clara lives in Porto."
+
+
+def test_an_extractor_that_breaks_on_a_turn_holds_up_no_other_turn(tmp_path: Path) -> None:
+    class Breaking(CityExtractor):
+        def extract(self, request: ExtractionRequest) -> Sequence[ExtractedFact]:
+            if any("Troy" in turn.content for turn in request.memories):
+                raise ZeroDivisionError
+            return super().extract(request)
+
+    with MemoryManager.open(tmp_path, extractor=Breaking()) as memory:
+        memory.store_many([Turn(f"I live in {city}") for city in ("Rome", "Troy", "Oslo")], scope=ANA)
+        assert memory.flush(10)
+        assert facts(memory) == ["The user city: Rome", "The user city: Oslo"]
+        finding = next(finding for finding in memory.verify().findings if finding.name == "extraction")
+        assert not finding.ok
+        assert finding.detail.endswith("ZeroDivisionError.")
+
+
+def test_who_asks_of_me_finds_the_facts_about_the_user_before_those_about_others(tmp_path: Path) -> None:
+    with MemoryManager.open(tmp_path, extractor=None) as memory:
+        for number, subject in enumerate(("Clara", "user", "Tom")):
+            fact = Fact(subject, "home", "Porto")
+            memory.store(Turn(sentence(fact), kind="fact", fact=fact, metadata={"n": number}), scope=ANA)
+        asked = {
+            question: memory.retrieve(question, scope=ANA, kinds={"fact"})[0].content
+            for question in (
+                "Where do I live?",
+                "What is my home?",
+                "Where does my sister Clara live?",
+                "Where is Tom?",
+            )
+        }
+    assert list(asked.values()) == [
+        "The user lives in Porto.",
+        "The user lives in Porto.",
+        "Clara lives in Porto.",
+        "Tom lives in Porto.",
+    ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import subprocess
 import sys
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from agentmem.interfaces import LexicalChange, LexicalQuery
 from agentmem.retrieval.lexical import (
     MARKS,
+    OF_USER,
     QUESTION,
     TIMED,
     InvertedIndex,
@@ -117,6 +119,19 @@ def test_marks_tell_questions_and_times_and_are_not_tokens() -> None:
     assert decode_bag(asked).keys() - decode_bag(plain).keys() == {QUESTION}
     assert TIMED in bag_of("I painted last week")
     assert TIMED not in bag_of("I painted")
+
+
+def test_words_beside_a_text_find_it_and_make_it_no_longer() -> None:
+    plain, length = memory_terms("Clara lives in Porto.", speaker=None, occurred_at=NOON)
+    found, same_length = memory_terms("Clara lives in Porto.", speaker=None, occurred_at=NOON, beside="city city")
+    assert same_length == length
+    assert Counter(decode_bag(found)) - Counter(decode_bag(plain)) == Counter(dict.fromkeys(query_terms("city"), 2))
+
+
+def test_a_fact_about_the_user_is_marked() -> None:
+    marked, _ = memory_terms("The user paints", speaker=None, occurred_at=NOON, of_user=True)
+    assert OF_USER in decode_bag(marked)
+    assert OF_USER not in bag_of("The user paints")
 
 
 @given(bags)
