@@ -99,19 +99,32 @@ def _deed(attribute: str, clause: Clause, place: int, verb: str, *, dated: bool 
     sentence = clause.sentence
     words = sentence.words
     end = place + 1
-    while end < len(words) and not sentence.breaks[end] and words[end] not in _DEED_STOPS and end - place < 16:
+    while end < len(words) and end - place < 16 and not sentence.breaks[end] and not _ends_deed(words, end):
         end += 1
-    if end - place < 2 or words[end - 1] in v.DETERMINERS:
+    while end > place + 1 and words[end - 1] in _LOOSE_ENDS:
+        end -= 1
+    if end - place < 2 or not _POINTING.isdisjoint(words[place:end]):
         return
     said = sentence.said(place + 1, end) if end > place + 1 else ""
     yield Found(attribute, (place, end), value=f"{verb} {said}".strip(), topic="dated" if dated else None)
 
 
+def _ends_deed(words: list[str], place: int) -> bool:
+    """True where another clause begins; "and" may join two things to be done or done with."""
+    if words[place] != "and":
+        return words[place] in _DEED_STOPS
+    following = words[place + 1] if place + 1 < len(words) else ""
+    return not following or following in v.VERBS | v.PRONOUNS or following.endswith("ed") or following in _NEW_CLAUSE
+
+
+_NEW_CLAUSE: Final = v.words("my our the this need was then also just")
 _NO_PLANS: Final = v.words("be do try keep know think use need say tell ask it that this a the end turn check look")
 
 
+_LOOSE_ENDS: Final = v.DETERMINERS | v.words("and or at in on to for with from by of about")
+_POINTING: Final = v.words("it them that those there one ones")
 _DEED_STOPS: Final = v.words(
-    "and but so because cause since which who that if though although while where when i you he she it they"
+    "but so because cause since which who that if though although while where when i you he she it they"
 )
 
 

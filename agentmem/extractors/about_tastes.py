@@ -49,7 +49,7 @@ def tastes(clause: Clause, place: int) -> Iterator[Found]:
         return
     if words[place] in v.DETERMINERS:
         known = sentence.between(place, place + 2)
-        if words[place + 2 : place + 3] == ["of"] and words[place + 1] in ("smell", "taste", "sound", "texture"):
+        if words[place + 2 : place + 3] == ["of"] and words[place + 1] in ("smell", "taste"):
             thing = phrase(sentence, place + 3, most=4)
             if thing and is_thing(sentence, thing):
                 yield Found("likes", (place, thing[1]))
@@ -57,17 +57,25 @@ def tastes(clause: Clause, place: int) -> Iterator[Found]:
         if known in v.TASTES and (place + 2 >= len(words) or sentence.breaks[place + 2] or words[place + 2] in v.STOPS):
             yield Found("likes", (place, place + 2))
         return
-    first = True
+    first: Span | None = None
     for found in items(sentence, place, stops=_TASTE_STOPS if words[place].endswith("ing") else v.STOPS):
         if not _is_taste(sentence, found):
-            if first:
-                return
-            break
-        first = False
+            return
+        # "Trying new foods and drinks" likes no drinks.
+        if (
+            first
+            and first[1] - first[0] > 1
+            and words[first[0]].endswith("ing")
+            and not words[found[0]].endswith("ing")
+        ):
+            return
+        first = first or found
         yield Found("likes", found)
 
 
-_WILLING: Final = v.words("hear see know think say be have get help come join meet talk chat share check try do go it")
+_WILLING: Final = v.words(
+    "hear see know think say be have get help come join meet stay talk chat share check try do go it"
+)
 
 
 _DOING: Final = v.words("take make start keep help plan work")
@@ -83,13 +91,18 @@ def _is_taste(sentence: Sentence, span: Span) -> bool:
     words = sentence.words[span[0] : span[1]]
     if not is_thing(sentence, span) or len(words) > 6:
         return False
-    if words[0] in v.NOT_TASTES or words[-1] in v.NOT_TASTES or words[0].endswith(("'s", "ly")):
+    ends_short = len(words) > 1 and words[-1] in _ONLY_ADJECTIVES
+    if ends_short or words[0] in v.NOT_TASTES or words[-1] in v.NOT_TASTES or words[0].endswith(("'s", "ly")):
         return False
     if span[1] >= len(sentence.words) or sentence.breaks[span[1]]:
         return True
     return sentence.words[span[1]] not in _NOT_AFTER_TASTES or sentence.between(span[1], span[1] + 2) == "these days"
 
 
+_ONLY_ADJECTIVES: Final = v.words(
+    "safe warm nice good big small new great cozy quiet healthy fresh clean bright dark old young long short "
+    "together connected"
+)
 _NOT_AFTER_TASTES: Final = v.words(
     "that this these those you i it is are was he she we they them him her us who which too your its last next every "
     "all where how what why when"

@@ -51,7 +51,7 @@ def occupation(sentence: Sentence, place: int, *, strict: bool) -> Iterator[Foun
     if found is None or not is_thing(sentence, found):
         return
     head = words[found[1] - 1]
-    known = _is_job(head) and v.NOT_JOB_MODIFIERS.isdisjoint(words[found[0] : found[1]])
+    known = _is_job(head) and _can_modify_a_job(words[found[0] : found[1] - 1])
     if not known and (
         strict
         or not article
@@ -68,6 +68,13 @@ def occupation(sentence: Sentence, place: int, *, strict: bool) -> Iterator[Foun
         and (firm := organisation_at(sentence, at + 1))
     ):
         yield Found("employer", firm)
+
+
+def _can_modify_a_job(words: list[str]) -> bool:
+    """False for "pretty cautious driver": how one drives is no job."""
+    return v.NOT_JOB_MODIFIERS.isdisjoint(words) and not any(
+        word in v.ADVERBS or word.endswith(("ous", "ful", "less", "able", "ly")) for word in words
+    )
 
 
 def _is_job(head: str) -> bool:

@@ -143,6 +143,8 @@ def read_sentence(text: str, low: str, start: int, end: int, *, plain: bool) -> 
         gap = low[last:begin].strip(_NO_BREAKS)
         if gap == "." and len(words) and (len(words[-1]) == 1 or words[-1][-2:-1] == "." or words[-1] in _TITLES):
             gap = ""
+        if gap == "'" and words and words[-1].endswith("s"):
+            gap = ""
         last = finish
         parts = v.CONTRACTIONS.get(word)
         if parts is None:
@@ -260,6 +262,10 @@ def _of_theirs(sentence: Sentence, place: int) -> Clause | None:
         return None
     if possessive and (after >= len(words) or words[after] not in _AFTER_IS):
         return _of_a_thing(sentence, place)
+    if base == "parents":
+        relation = base
+    elif base != relation and base.endswith(("s", "children")) and base != "sis":
+        return None
     clause = Clause(sentence, "they", name or relation, place, after, name=name)
     clause.be = possessive
     if sentence.breaks[after : after + 1] and sentence.breaks[after] and name is None:

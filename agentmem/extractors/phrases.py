@@ -47,7 +47,7 @@ def items(sentence: Sentence, place: int, *, stops: frozenset[str] = v.STOPS, mo
         if not joined and breaks[at] != ",":
             closed = len(found) if breaks[at] else closed
             break
-        if words[at + joined : at + joined + 1] == ["the"]:
+        if words[at + joined : at + joined + 1] and words[at + joined] in ("the", "their", "his", "her"):
             break
         following = phrase(sentence, at + joined, stops=stops, most=most)
         if following is None or following[0] > at + joined + 1 or not is_thing(sentence, following):

@@ -233,5 +233,6 @@ class _Reader:
 _WEEKDAY: Final = re.compile(r"\b(?:by|on|before) (monday|tuesday|wednesday|thursday|friday|saturday|sunday)\b")
 _DEEDS: Final = frozenset({"plan", "commitment", "instruction"})
 _DATE_LEADS: Final = re.compile(
-    r"(?:[\s,]+(?:on|in|at|by|for|this|next|early|late|the|around|before|until|of|sometime|later))*[\s,]*$"
+    r"(?:[\s,]+(?:on|in|at|by|for|this|next|early|late|the|around|before|until|of|sometime|later|from|between|during"
+    r"|over|starting|through|and))*[\s,]*$"
 )
