@@ -11,6 +11,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
@@ -19,7 +20,7 @@ from agentmem.clock import from_micros
 from agentmem.embedders import from_blobs
 from agentmem.growing import GrowingArray
 from agentmem.interfaces import EpisodicLog, Head, IndexBatch, IndexQuery, IndexRow
-from agentmem.records import KINDS, TRUSTED, Scope
+from agentmem.records import KINDS, TRUSTED, Affect, Scope
 from agentmem.retrieval.lexical import Postings, query_terms
 from agentmem.retrieval.prior import prior
 from agentmem.vectors.exact import VectorTable
@@ -64,8 +65,7 @@ class CachedPartition:
         self._units = _Names()
         self._speaker_terms: list[frozenset[int]] = []
         self._metadata: dict[int, Any] = {}
-        self._affects: list[Mapping[str, Any] | None] = [None]
-        self._arousal = np.zeros(1, np.float32)
+        self._odd_affects: dict[int, Affect] = {}
         self._uses: dict[int, tuple[int, float]] = {}
         self._facts: dict[int, _StoredFact] = {}
         self._fact_slots: dict[str, int] = {}
@@ -162,7 +162,9 @@ class CachedPartition:
             self._extend(name, [NEVER if time is None else time for time in columns[name]])
         self._extend("importance", [np.nan if value is None else value for value in columns["importance"]])
         for name, names in self._names.items():
-            self._extend(name, names.codes(columns[name]))
+            if name in columns:
+                self._extend(name, names.codes(columns[name]))
+        self._note_affects(columns["affect"], first)
         self._extend("restated", [restates is not None for restates in columns["restates"]])
         self._note_facts(rows, first)
         self._note_uses(columns["accesses"], columns["outcome"], first)
@@ -183,6 +185,20 @@ class CachedPartition:
                 return
             column.resize(len(self) - len(values))
         column.extend(values)
+
+    def _note_affects(self, texts: Sequence[str | None], first: int) -> None:
+        affects = [_NO_AFFECT if text is None else _stored_affect(text) for text in texts]
+        self._extend("valence", [affect.valence for affect in affects])
+        self._extend("arousal", [affect.arousal for affect in affects])
+        self._extend("label", self._names["label"].codes([affect.label for affect in affects]))
+        self._odd_affects |= {slot: affect.odd for slot, affect in enumerate(affects, first) if affect.odd}
+
+    def _affect_at(self, slot: int) -> Affect | None:
+        valence = int(self["valence"][slot])
+        if valence == 0 or slot in self._odd_affects:
+            return self._odd_affects.get(slot)
+        label = self._names["label"].names[self["label"][slot]]
+        return Affect((valence - 101) / 100, int(self["arousal"][slot]) / 100, label)
 
     def _note_facts(self, rows: Sequence[IndexRow], first: int) -> None:
         for slot, row in enumerate(rows, first):
@@ -231,23 +247,15 @@ class CachedPartition:
             importance=self["importance"][slots],
             outcome=outcome,
             accesses=accesses,
-            arousal=self._arousals()[self["affect"][slots]],
+            arousal=self["arousal"][slots] / np.float32(100),
         )
-
-    def _arousals(self) -> NDArray[np.float32]:
-        """The arousal of every affect there is, by the code in column ``affect``."""
-        fresh = [json.loads(name or "{}") for name in self._names["affect"].names[len(self._affects) :]]
-        if fresh:
-            self._affects += fresh
-            fresh_arousal = np.array([each["arousal"] for each in fresh], np.float32)
-            self._arousal = np.concatenate([self._arousal, fresh_arousal])
-        return self._arousal
 
     def _remove(self, slots: Slots) -> None:
         slots = slots[self.postings.alive[slots]]
         for slot in slots.tolist():
             self._drop_fact(slot)
             self._uses.pop(slot, None)
+            self._odd_affects.pop(slot, None)
         self._count_sessions(self["unit"][slots], -self.postings.lengths[slots])
         self.postings.remove(slots)
         if self.vectors is not None:
@@ -316,8 +324,7 @@ class CachedPartition:
             if name.startswith("fact."):
                 return self.fact_at(slot).get(name.removeprefix("fact."))
             if name.startswith("affect."):
-                affect = self._affects[self["affect"][slot]]
-                return affect and affect[name.removeprefix("affect.")]
+                return getattr(self._affect_at(slot), name.removeprefix("affect."), None)
             value = self[name][slot]
             if name == "metadata":
                 code = int(value)
@@ -338,11 +345,11 @@ class CachedPartition:
 
 
 _NAMED: Final[Mapping[str, str | None]] = {
-    **dict.fromkeys(("role", "speaker", "session", "integrity", "source", "metadata", "affect", "origin")),
+    **dict.fromkeys(("role", "speaker", "session", "integrity", "source", "metadata", "label", "origin")),
     "written_by": "caller",
 }
 """Columns of strings that come again and again, and the one that stands for 0."""
-_RARE: Final = frozenset({"affect", "origin", "written_by", "prior", "restated"})
+_RARE: Final = frozenset({"valence", "arousal", "label", "origin", "written_by", "prior", "restated"})
 """Columns that have no memory of their own while all of them is 0, as in most partitions."""
 _TIMES: Final = ("occurred_at", "recorded_from", "valid_from", "valid_to", "expires_at")
 _COLUMNS: Final[Mapping[str, type]] = {
@@ -354,6 +361,8 @@ _COLUMNS: Final[Mapping[str, type]] = {
     **dict.fromkeys(_TIMES, np.int64),
     "importance": np.float64,
     **dict.fromkeys(_NAMED, np.int32),
+    "valence": np.uint8,
+    "arousal": np.uint8,
     "prior": np.float32,
     "restated": np.bool_,
     "trusted": np.bool_,
@@ -362,7 +371,29 @@ _COLUMNS: Final[Mapping[str, type]] = {
     "following": np.intp,
 }
 """By slot. ``unit`` is the session or document that gives a memory its neighbours (0 for none); ``previous`` and
-``following`` are slots (-1 for none); names are codes."""
+``following`` are slots (-1 for none); names are codes. ``arousal`` is in hundredths, ``valence`` too, from 1 for -1.0,
+with 0 for no affect: most have no more decimals, and the few that do are kept beside."""
+
+
+class _StoredAffect(NamedTuple):
+    """An affect as its columns hold it; ``odd`` is the affect itself, if they cannot."""
+
+    valence: int = 0
+    arousal: int = 0
+    label: str | None = None
+    odd: Affect | None = None
+
+
+_NO_AFFECT: Final = _StoredAffect()
+
+
+@lru_cache(maxsize=8192)
+def _stored_affect(text: str) -> _StoredAffect:
+    # The same few come again and again, in every partition.
+    affect = Affect(**json.loads(text))
+    valence, arousal = round(100 * affect.valence), round(100 * affect.arousal)
+    is_odd = (affect.valence, affect.arousal) != (valence / 100, arousal / 100)
+    return _StoredAffect(valence + 101, arousal, affect.label, affect if is_odd else None)
 
 
 class _StoredFact(NamedTuple):

@@ -338,6 +338,8 @@ def test_the_cache_knows_every_column_as_the_log_does(memories: Memories) -> Non
         "kind": "fact",
     }
     memories.say("cello plain")
+    memories.say("cello felt", affect=Affect(valence=1 / 3, arousal=0.21))
+    memories.say("cello calm", affect=Affect())
     memories.say("cello whole", **everything)
     whole = memories.ask("cello whole", kinds=frozenset(KINDS))[0].memory
     memories.log.note_uses([Use(memories.log.heads(ANA)[0].partition, whole.id, accesses=2, outcome=1.0)])

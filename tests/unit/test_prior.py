@@ -30,9 +30,10 @@ def prior_of(**fields: float) -> float:
     return float(prior(**columns)[0])
 
 
-def test_of_what_nothing_is_known_stays_where_it_is() -> None:
+def test_what_is_unknown_or_ordinary_stays_where_it_is() -> None:
     assert prior_of() == 0
-    assert prior_of(importance=0.5) == 0
+    for importance in (0.2, 0.35, 0.5):
+        assert prior_of(importance=importance, arousal=importance) == 0
 
 
 @given(known)
@@ -43,10 +44,10 @@ def test_a_prior_stays_within_its_bounds(fields: dict[str, float]) -> None:
 @pytest.mark.parametrize(
     ("name", "values"),
     [
-        ("importance", [0.0, 0.2, 0.5, 0.8, 1.0]),
+        ("importance", [0.0, 0.1, 0.4, 0.8, 1.0]),
         ("outcome", [-1.0, -0.3, 0.0, 0.3, 1.0]),
         ("accesses", [0, 1, 3, 10, 100]),
-        ("arousal", [0.0, 0.3, 0.7, 1.0]),
+        ("arousal", [0.3, 0.6, 1.0]),
     ],
 )
 def test_more_of_each_lifts_more(name: str, values: list[float]) -> None:
