@@ -71,6 +71,13 @@ class AsyncMemoryManager:
         return cls(await asyncio.to_thread(MemoryManager.open, place, **backends))
 
     @classmethod
+    async def restore_from(
+        cls, backup: str | os.PathLike[str], place: str | os.PathLike[str] = "./memory", **backends: Any
+    ) -> Self:
+        """As ``MemoryManager.restore_from``."""
+        return cls(await asyncio.to_thread(MemoryManager.restore_from, backup, place, **backends))
+
+    @classmethod
     async def from_yaml(cls, path: str | os.PathLike[str] | None = None) -> Self:
         """As ``MemoryManager.from_yaml``."""
         return cls(await asyncio.to_thread(MemoryManager.from_yaml, path))

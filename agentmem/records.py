@@ -225,7 +225,7 @@ class Memory:
     name, an import's file, a tool.
 
     ``accesses`` (how often it was an answer) and ``outcome`` (-1 to 1, what ``feedback`` said of it) belong to the
-    memory and not to a version: they change without one.
+    memory and not to a version: they change without one, and two reads of a version are equal whatever they say.
     """
 
     id: str
@@ -253,8 +253,8 @@ class Memory:
     origin: str | None = None
     written_by: str = "caller"
     reason: str | None = None
-    accesses: int = 0
-    outcome: float = 0.0
+    accesses: int = field(default=0, compare=False)
+    outcome: float = field(default=0.0, compare=False)
 
     @property
     def trusted(self) -> bool:

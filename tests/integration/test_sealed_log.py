@@ -35,10 +35,6 @@ class TestSealedLog(EpisodicLogTests):
     def reopen(self, tmp_path: Path) -> Callable[[], EpisodicLog]:
         return lambda: sealed(tmp_path)
 
-    @pytest.fixture
-    def raw_text(self, tmp_path: Path) -> Callable[[], bytes]:
-        return lambda: files_of(tmp_path)
-
 
 def sealed(folder: Path) -> SealedLog:
     return SealedLog(f"sqlite:///{folder}/agentmem.db", keys=folder / "keys")
