@@ -217,15 +217,20 @@ def erase_some(desk: Desk, partition_id: int) -> Counter[str] | None:
         .order_by(version.c.seq)
         .limit(BATCH)
     ).all()
+    removed: Counter[str] = Counter()
     if rows:
-        new = desk.bury(bytes.fromhex(subject), {row.id for row in rows})
+        removed["memories"] = desk.bury(bytes.fromhex(subject), {row.id for row in rows})
+        removed["version"] = len(rows)
         connection.execute(delete(version).where(version.c.partition_id == partition_id, version.c.seq <= rows[-1].seq))
-        return Counter(memories=new, version=len(rows))
+    if len(rows) == BATCH:
+        return removed
     for table in (lineage, erasure, cursor, task):
-        if removed := _delete_some(connection, table, partition_id):
-            return Counter({table.name.removeprefix("agentmem_"): removed})
+        count = _delete_some(connection, table, partition_id)
+        removed[table.name.removeprefix("agentmem_")] = count
+        if count == BATCH:
+            return removed
     connection.execute(delete(partition).where(partition.c.id == partition_id))
-    return Counter(partition=1)
+    return removed + Counter(partition=1)
 
 
 # --- how ------------------------------------------------------------------------------------------

@@ -65,7 +65,7 @@ def filled(log: SQLLog) -> list[str]:
     return ids
 
 
-@pytest.mark.parametrize("batches", [0, 1, 4, 9, 14])
+@pytest.mark.parametrize("batches", [0, 1, 4, 7, 9])
 def test_after_a_crash_nothing_is_read_and_another_process_finishes(
     opened: Callable[[], SQLLog], crash_after: Callable[[int], None], batches: int
 ) -> None:
@@ -108,7 +108,7 @@ def test_what_the_person_says_meanwhile_is_a_new_life_and_stays(
         assert [memory.id for memory in log.read(LogQuery(USER))] == [again.id]
         with pytest.raises(MemoryNotFound):
             log.append(ANA, [draft("derived", derived_from=(ids[-1],))], generation=None)
-        crash_after(1)
+        crash_after(0)
         with pytest.raises(Crash):
             log.erase_everything(USER)  # twice doomed, by two wishes
         [last] = log.append(ANA, [draft("Once more.")], generation=None)
