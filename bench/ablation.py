@@ -26,7 +26,7 @@ from agentmem.tokens import EstimatedCounter
 from bench.confidence import LONGMEMEVAL
 from bench.texts import LOCOMO
 
-SIGNALS: Final = ("neighbours", "related", "session", "dense", "speaker", "time", "statement", "author")
+SIGNALS: Final = ("neighbours", "related", "session", "dense", "speaker", "time", "statement", "author", "prior")
 METRICS: Final[Mapping[str, tuple[str, ...]]] = {
     "locomo": ("turn recall@5", "turn recall@10", "turn recall@20"),
     "longmemeval": ("turn recall@10", "session recall_all@5", "session recall_all@10"),
@@ -65,7 +65,7 @@ class Stored:
         self._places: list[dict[str, int]] = []
 
     def __enter__(self) -> Stored:
-        with MemoryManager(self._log, embedder=self._embedder) as memory:
+        with MemoryManager(self._log, embedder=self._embedder, extractor=None) as memory:
             for number, history in enumerate(self._data.histories):
                 kept = memory.store_many(history.turns, scope=Scope(user=str(number)))
                 self._places.append({each.id: place for place, each in enumerate(kept)})
