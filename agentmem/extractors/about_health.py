@@ -13,7 +13,7 @@ from agentmem.extractors.phrases import Span, is_thing, items, phrase
 
 
 def condition(clause: Clause, place: int) -> Iterator[Found]:
-    """ "asthma", "a peanut allergy", "an allergy to nuts", "type 2 diabetes"."""
+    """Reads "asthma", "a peanut allergy", "an allergy to nuts", "type 2 diabetes"."""
     sentence = clause.sentence
     words = sentence.words
     if words[place : place + 1] == ["been"]:
@@ -52,7 +52,7 @@ def _illnesses(sentence: Sentence, place: int) -> Iterator[Found]:
         known = words[item[1] - 1] in v.CONDITIONS or said in v.DISEASES or _DIABETES.fullmatch(said)
         if (
             known
-            and is_thing(sentence, (start, item[1]))
+            and (said in v.DISEASES or is_thing(sentence, (start, item[1])))
             and words[item[1] : item[1] + 1] not in (["about"], ["over"], ["when"])
         ):
             yield Found("health", (start, item[1]))
@@ -164,7 +164,7 @@ def eats(clause: Clause) -> Iterator[Found]:
 
 
 def on_a_diet(clause: Clause) -> Iterator[Found]:
-    """ "on a keto diet", "on metformin"."""
+    """Reads "on a keto diet", "on metformin"."""
     sentence = clause.sentence
     found = phrase(sentence, clause.verb + 1, most=4)
     if found is None or clause.who == "we":

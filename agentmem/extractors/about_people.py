@@ -33,7 +33,7 @@ def relative(clause: Clause) -> Iterator[Found]:
 
 
 def mentions(sentence: Sentence) -> Iterator[tuple[int, Found]]:
-    """ "my sister Clara", "my dog Rex": names said in passing, with the place where each mention begins."""
+    """Reads "my sister Clara", "my dog Rex": names said in passing, with the place where each mention begins."""
     words = sentence.words
     for place, word in enumerate(words[:-2]):
         if word not in ("my", "our"):
@@ -115,7 +115,7 @@ def counted(sentence: Sentence, place: int) -> Iterator[int]:
 
 
 def kin(sentence: Sentence, place: int) -> Iterator[Found]:
-    """ "a sister named Clara", "two brothers", "a boyfriend"."""
+    """Reads "a sister named Clara", "two brothers", "a boyfriend"."""
     words = sentence.words
     count = _number(words[place : place + 1])
     at = place + 1
@@ -129,9 +129,13 @@ def kin(sentence: Sentence, place: int) -> Iterator[Found]:
         yield relation(said, sentence.said(*name) if name else said, name or (at, at + 1))
     elif said in v.RELATIONS:
         names = _all_called(sentence, at + 1)
+        if count == 1 and not names and (beside := name_at(sentence, at + 1))[0]:
+            names = [(at + 1, beside[1])]
         if names:
             for name in names:
                 yield relation(said, sentence.said(*name), name)
+        elif count == 1 and (later := name_said_later(sentence, at)):
+            yield relation(said, later, (at, at + 1))
         elif not (words[at + 1 : at + 2] and words[at + 1] in ("who", "of", "to", "for", "in", "on")):
             yield Found("family", (place, at + 1), value=str(count), topic=v.RELATIONS[said], subject="")
 
@@ -161,6 +165,8 @@ def _all_called(sentence: Sentence, place: int) -> list[Span]:
     if start == place and sentence.breaks[place] not in (",", ":", "(", "-", "–", "—"):
         return []
     found: list[Span] = []
+    if start > place and start < len(words) and not is_name(sentence, start) and _could_be_a_name(sentence, start):
+        return [(start, start + 1)]
     while start < len(words) and is_name(sentence, start) and len(found) < 6:
         end = start + 1
         found.append((start, end))
@@ -181,8 +187,28 @@ def _all_called(sentence: Sentence, place: int) -> list[Span]:
     return found
 
 
+_NAMED_LATER: Final = re.compile(
+    r"[^.!?\n]{0,60}(?:[.!,;]|\band)\s{1,3}(?:(?:his|her|its|their) name(?:'s| is) |(?:he|she|it)(?:'s| is) (?:called"
+    r"|named) )(?P<name>[a-z]{2,20})\b"
+)
+
+
+def name_said_later(sentence: Sentence, place: int) -> str:
+    """The name in "I have a dog. His name is Rex."; empty if none is said at once."""
+    found = _NAMED_LATER.match(sentence.low, sentence.ends[place])
+    name = sentence.text[found.start("name") : found.end("name")] if found else ""
+    return name if name[:1].isupper() else ""
+
+
+def _could_be_a_name(sentence: Sentence, place: int) -> bool:
+    """A name in lower case behind "called", if nothing more follows."""
+    word = sentence.words[place]
+    ends = place + 1 >= len(sentence.words) or bool(sentence.breaks[place + 1]) or sentence.words[place + 1] in v.STOPS
+    return ends and word.isalpha() and word not in v.BAD_START | v.STOPS | v.PRONOUNS | v.DETERMINERS
+
+
 def animal(sentence: Sentence, place: int, *, polarity: Polarity = "affirmed") -> Iterator[Found]:
-    """ "a dog named Rex", "two cats, Luna and Milo", "a cat"."""
+    """Reads "a dog named Rex", "two cats, Luna and Milo", "a cat"."""
     words = sentence.words
     if not _number(words[place : place + 1]):
         return
@@ -208,7 +234,9 @@ def animal(sentence: Sentence, place: int, *, polarity: Polarity = "affirmed") -
     names = _all_called(sentence, at + 1)
     for name in names:
         yield Found("pet", name, topic=topic, polarity=polarity, subject="")
-    if not names:
+    if not names and (name := name_said_later(sentence, at)):
+        yield Found("pet", (at, at + 1), value=name, topic=topic, polarity=polarity, subject="")
+    elif not names:
         yield Found("pet", (at, at + 1), value=v.ANIMALS[words[at]], topic=topic, polarity=polarity, subject="")
 
 
@@ -218,7 +246,7 @@ def adopted(clause: Clause) -> Iterator[Found]:
 
 
 def status(clause: Clause, place: int | None = None) -> Iterator[Found]:
-    """ "I'm married (to Tom)", "we got engaged"."""
+    """Reads "I'm married (to Tom)", "we got engaged"."""
     sentence = clause.sentence
     words = sentence.words
     at = clause.verb if place is None else place
@@ -293,9 +321,12 @@ def parted(clause: Clause) -> Iterator[Found]:
     """That "my girlfriend and I", "Tom and I" broke up."""
     sentence = clause.sentence
     verb = sentence.words[clause.verb]
-    ended = verb in ("divorced", "separated") or follows(clause, "up", "ways")
     who = clause.name or (clause.subject if clause.subject in v.PARTNERS else "")
-    if who and ended and not clause.negated:
+    if not who or clause.negated:
+        return
+    if verb in ("divorced", "separated"):
+        yield Found("relationship", (clause.verb, clause.verb + 1), polarity="affirmed")
+    elif follows(clause, "up", "ways"):
         yield Found("partner", (clause.first, clause.verb + 1), value=who, polarity="ended")
 
 

@@ -69,7 +69,7 @@ _WITH_E: Final = v.words(
 
 
 def promised(clause: Clause) -> Iterator[Found]:
-    """ "promised (my sister) to call", "promised Ana that I'd help"."""
+    """Reads "promised (my sister) to call", "promised Ana that I'd help"."""
     sentence = clause.sentence
     words = sentence.words
     if clause.who != "i" or clause.negated:
@@ -103,7 +103,8 @@ def _deed(attribute: str, clause: Clause, place: int, verb: str, *, dated: bool 
         end += 1
     while end > place + 1 and words[end - 1] in _LOOSE_ENDS:
         end -= 1
-    if end - place < 2 or not _POINTING.isdisjoint(words[place:end]):
+    points = words[end : end + 1] == ["that"] and words[end - 1] in ("out", "up", "off", "over", "down")
+    if end - place < 2 or points or words[end - 1].endswith("'s") or not _POINTING.isdisjoint(words[place:end]):
         return
     said = sentence.said(place + 1, end) if end > place + 1 else ""
     yield Found(attribute, (place, end), value=f"{verb} {said}".strip(), topic="dated" if dated else None)
@@ -180,6 +181,8 @@ def wishes(sentence: Sentence) -> Iterator[Found]:
         name, _ = named(sentence, place + 2)
         if name:
             yield Found("name", name, polarity=polarity)
+        return
+    if "you" in sentence.words[place:end] or end - place > 16:
         return
     if _TO_THE_ASSISTANT.search(sentence.low, sentence.starts[place + 1], sentence.ends[end - 1]):
         value = f"{verb} {sentence.said(place + 1, end)}"

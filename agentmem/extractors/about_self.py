@@ -74,7 +74,7 @@ def spelled_age(word: str) -> int | None:
 
 
 def introduced(clause: Clause) -> Iterator[Found]:
-    """ "Hi, I'm Ana": a name only where somebody says hello."""
+    """Reads "Hi, I'm Ana": a name only where somebody says hello."""
     sentence, place = clause.sentence, clause.verb
     if clause.who != "i" or clause.negated or not sentence.is_capital(place) or not is_name(sentence, place):
         return
@@ -236,6 +236,7 @@ def contact(sentence: Sentence, place: int, attribute: str) -> Iterator[Found]:
     yield Found(attribute, (place, end + 1), value=sentence.text[found.start() : found.end()])
 
 
+_AFTER_NAMES: Final = v.words("and please instead btw from")
 _NO_NAMES: Final = v.words(
     "crazy later back when asap maybe ishmael anytime stupid paranoid cynical weird biased lazy picky old-fashioned "
     "old names whatever anything again first out up over boss tonight soon sometime mad silly dumb naive selfish "
@@ -252,7 +253,7 @@ _IS_MY: Final = re.compile(
 
 
 def reached(sentence: Sentence) -> Iterator[Found]:
-    """ "You can reach me at …", "… is my new number"."""
+    """Reads "You can reach me at …", "… is my new number"."""
     low, end = sentence.low, sentence.end
     if found := _REACH_ME.search(low, sentence.start, end):
         place = next((at for at, start in enumerate(sentence.starts) if start >= found.end()), len(sentence.words))
@@ -273,19 +274,13 @@ _CALL_ME: Final = re.compile(
 
 
 def call_me(sentence: Sentence) -> Iterator[Found]:
-    """ "Call me Ana"."""
+    """Reads "Call me Ana"."""
     found = _CALL_ME.match(sentence.low, sentence.starts[0], sentence.end)
     if found is None:
         return
     place = next((at for at, start in enumerate(sentence.starts) if start >= found.start("name")), 0)
     name, end = named(sentence, place)
-    if (
-        name
-        and sentence.words[name[0]] not in _NO_NAMES
-        and (
-            end >= len(sentence.words)
-            or sentence.breaks[end]
-            or sentence.words[end] in ("and", "please", "instead", "btw", "from")
-        )
-    ):
-        yield Found("name", name, polarity="denied" if found["not"] else "affirmed")
+    if name is None or found["not"] or sentence.words[name[0]] in _NO_NAMES:
+        return
+    if end >= len(sentence.words) or sentence.breaks[end] or sentence.words[end] in _AFTER_NAMES:
+        yield Found("name", name, polarity="affirmed")

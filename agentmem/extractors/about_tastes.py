@@ -19,8 +19,8 @@ def likes(clause: Clause) -> Iterator[Found]:
     if clause.can or clause.will or (hates and clause.negated):
         return
     words = sentence.words
-    sighs = words[clause.verb - 1] in ("just", "absolutely", "really") or words[0] in ("oh", "great", "wow", "yay")
-    if sighs and not v.NOT_MEANT_LIKED.isdisjoint(words[clause.verb + 1 : clause.verb + 2]):
+    following = words[clause.verb + 1 : clause.verb + 2]
+    if not v.NOT_MEANT_LIKED.isdisjoint(following) or (hates and following == ["to"]):
         return
     for found in tastes(clause, clause.verb + 1):
         polarity: Polarity | None = None
@@ -58,7 +58,7 @@ def tastes(clause: Clause, place: int) -> Iterator[Found]:
             yield Found("likes", (place, place + 2))
         return
     first: Span | None = None
-    for found in items(sentence, place, stops=_TASTE_STOPS if words[place].endswith("ing") else v.STOPS):
+    for found in items(sentence, place, stops=_TASTE_STOPS if words[place].endswith("ing") else _NOUN_STOPS):
         if not _is_taste(sentence, found):
             return
         # "Trying new foods and drinks" likes no drinks.
@@ -99,6 +99,7 @@ def _is_taste(sentence: Sentence, span: Span) -> bool:
     return sentence.words[span[1]] not in _NOT_AFTER_TASTES or sentence.between(span[1], span[1] + 2) == "these days"
 
 
+_NOUN_STOPS: Final = v.STOPS - {"with", "about"} | {"all"}
 _ONLY_ADJECTIVES: Final = v.words(
     "safe warm nice good big small new great cozy quiet healthy fresh clean bright dark old young long short "
     "together connected"
@@ -125,7 +126,7 @@ def fond(clause: Clause) -> Iterator[Found]:
 
 
 def cares(clause: Clause) -> Iterator[Found]:
-    """ "I don't care for olives"."""
+    """Reads "I don't care for olives"."""
     if clause.negated and (place := follows(clause, "for", "much for")):
         yield from tastes(clause, place)
 
@@ -284,7 +285,7 @@ def topic_of(words: list[str]) -> str:
 
 
 def is_favourite(sentence: Sentence) -> Iterator[Found]:
-    """ "Blue is my favourite color": the value stands first."""
+    """Reads "Blue is my favourite color": the value stands first."""
     words = sentence.words
     for place in range(1, min(len(words) - 2, 8)):
         if words[place] in ("is", "are") and words[place + 1] == "my" and not any(sentence.breaks[1 : place + 2]):

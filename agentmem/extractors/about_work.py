@@ -118,7 +118,7 @@ def of_a_job(sentence: Sentence, place: int) -> Iterator[Found]:
 
 
 def started(clause: Clause) -> Iterator[Found]:
-    """ "started a job at …", "started working as …"; "started in" says too little."""
+    """Reads "started a job at …", "started working as …"; "started in" says too little."""
     sentence = clause.sentence
     if clause.negated:
         return
@@ -135,7 +135,7 @@ def started(clause: Clause) -> Iterator[Found]:
 
 
 def passive_job(clause: Clause) -> Iterator[Found]:
-    """ "was promoted to …", "was laid off from …", "was fired from …"."""
+    """Reads "was promoted to …", "was laid off from …", "was fired from …"."""
     sentence = clause.sentence
     if clause.negated:
         return
@@ -146,7 +146,7 @@ def passive_job(clause: Clause) -> Iterator[Found]:
 
 
 def joined(clause: Clause) -> Iterator[Found]:
-    """ "joined Siemens as an engineer": a company only if a job is said."""
+    """Reads "joined Siemens as an engineer": a company only if a job is said."""
     sentence = clause.sentence
     firm = organisation_at(sentence, clause.verb + 1)
     if firm and sentence.words[firm[1] : firm[1] + 1] == ["as"] and not clause.negated:
@@ -222,7 +222,7 @@ def attends(clause: Clause) -> Iterator[Found]:
 
 
 def degree(clause: Clause) -> Iterator[Found]:
-    """ "doing a PhD in physics", "pursuing a degree in law"."""
+    """Reads "doing a PhD in physics", "pursuing a degree in law"."""
     sentence = clause.sentence
     words = sentence.words
     place = clause.verb + 1

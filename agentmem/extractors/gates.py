@@ -12,7 +12,10 @@ from agentmem.records import Memory
 READ_CHARACTERS: Final = 4000
 """How much of a turn is read: who says more at once is pasting."""
 _LONG: Final = 1500
-_GENERIC: Final = v.words("assistant ai bot agent system chatbot model llm tool user function gpt chatgpt")
+_GENERIC: Final = v.words(
+    "claude gemini copilot siri alexa gpt-4 llama mistral bard cortana jarvis helper support assistant ai bot agent "
+    "system chatbot model llm tool user function gpt chatgpt"
+)
 
 _NOT_MEANT: Final = re.compile(
     r"(?<!\w)/s(?!\w)|\byeah,? right\b|\band i(?:'m| am) the (?:pope|queen|king|easter bunny|tooth fairy|president)\b"
@@ -27,8 +30,8 @@ _PLAYED: Final = re.compile(
     r"|fictional|hypothetical(?:ly)?|for (?:the )?sake of argument|let's say|lets say|(?:song|poem|verse|chorus"
     r"|stanza) (?:goes|that goes)|system prompt|ignore (?:all|any|the|your) (?:previous|prior|above)|example "
     r"(?:sentence|dialogue|conversation)s?|sample (?:sentence|dialogue|conversation|bio|text)s?|test (?:sentence|input"
-    r"|data)|suppose)\b|[♪♫🎵🎶]|<\|(?:im_start|system|user)|\[/?inst\]|<<sys>>|^\s*(?:#{1,4} ?)?(?:system"
-    r"|instructions?|prompt|human|assistant)\s*:|\bwrite\b[^.!?\n]{0,60}\b(?:story|poem|song|monologue|dialogue|scene|screenplay"
+    r"|data)|suppose)\b|[♪♫🎵🎶]|<\|(?:im_start|system|user)|\[/?inst\]|<<sys>>|^\s*(?:#{1,4} ?)?(?:system|instructions?"
+    r"|prompt|human|assistant)\s*:|\bwrite\b[^.!?\n]{0,60}\b(?:story|poem|song|monologue|dialogue|scene|screenplay"
     r"|sketch|rap|haiku|limerick|novel|fiction)"
 )
 _PASTED: Final = re.compile(

@@ -109,12 +109,13 @@ def facts_of(clause: Clause) -> Iterator[Found]:
     word = sentence.words[clause.verb]
     table = _AFTER_BE if clause.be else _VERBS
     rule = table.get(word)
+    if clause.will and rule is not plans:
+        yield from will(clause)
+        return
     if rule is not None and clause.who in _WHOSE.get(rule, _EVERYONE):
         yield from rule(clause)
     elif clause.be and (clause.who != "we" or word.endswith("ing")):
         yield from _is_something(clause)
-    elif clause.will:
-        yield from will(clause)
     if rule is not None or clause.be:
         yield from _shared(clause)
 
@@ -130,7 +131,7 @@ _TOLD_IN_THE_PAST: Final = v.words("born diagnosed raised promoted laid fired pr
 
 
 def _is_something(clause: Clause) -> Iterator[Found]:
-    """ "I'm a nurse", "I'm a big fan of jazz", "I'm 34"."""
+    """Reads "I'm a nurse", "I'm a big fan of jazz", "I'm 34"."""
     sentence, place = clause.sentence, clause.verb
     words = sentence.words
     if clause.past:
@@ -189,7 +190,7 @@ def _is_a(clause: Clause) -> Iterator[Found]:
 
 
 def _got(clause: Clause) -> Iterator[Found]:
-    """ "got a job at …", "got married", "got a dog", "got a new car"."""
+    """Reads "got a job at …", "got married", "got a dog", "got a new car"."""
     sentence = clause.sentence
     words = sentence.words
     if clause.have:
@@ -260,7 +261,7 @@ def _comes(clause: Clause) -> Iterator[Found]:
 
 
 def _gave(clause: Clause) -> Iterator[Found]:
-    """ "gave up meat", "gave up the vegan diet"."""
+    """Reads "gave up meat", "gave up the vegan diet"."""
     place = follows(clause, "up", "up eating", "up on")
     if place and clause.who == "i" and not clause.negated:
         for food in items(clause.sentence, place):

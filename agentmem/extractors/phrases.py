@@ -21,13 +21,23 @@ def phrase(sentence: Sentence, place: int, *, stops: frozenset[str] = v.STOPS, m
     while place < len(words) and words[place] in v.DETERMINERS:
         place += 1
     end = place
-    while (
-        end < len(words) and words[end] not in stops and not (breaks[end] and end > place and not _quoted(breaks[end]))
-    ):
+    while end < len(words) and words[end] not in stops and not _is_a_while(words, end):
+        if breaks[end] and end > place and not _quoted(breaks[end]):
+            break
         end += 1
         if end - place > most:
             return None
     return (place, end) if end > place else None
+
+
+def _is_a_while(words: list[str], place: int) -> bool:
+    """True for "two years (ago)"."""
+    counted = words[place].isdigit() or words[place] in v.NUMBERS or words[place] in ("few", "several", "couple")
+    following = words[place + 1 : place + 3]
+    return counted and bool(following) and following[0] in _UNITS and following[1:] != ["old"]
+
+
+_UNITS: Final = v.words("year years month months week weeks day days hour hours minute minutes times decades")
 
 
 def items(sentence: Sentence, place: int, *, stops: frozenset[str] = v.STOPS, most: int = 4) -> list[Span]:

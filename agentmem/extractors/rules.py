@@ -135,7 +135,7 @@ class _Reader:
             begins = self._since(clause, last)
         value = " ".join(value.split()).strip(" \"'“”,;:.")
         longest = _LONGEST_DEED if found.attribute in _DEEDS else _LONGEST_VALUE
-        if len(value) > longest or "\x00" in value or not (value or found.polarity == "ended"):
+        if value in _TOO_LITTLE or len(value) > longest or "\x00" in value or not (value or found.polarity == "ended"):
             return
         start = sentence.starts[min(first, at[0] if at else first)]
         yield ExtractedFact(
@@ -194,7 +194,7 @@ class _Reader:
         return spans[0].begins, value
 
     def _coming_day(self, after: int) -> list[TimeSpan]:
-        """ "By Friday", said of what will be done, is the Friday to come."""
+        """Reads "By Friday", said of what will be done, is the Friday to come."""
         from agentmem.retrieval.dates import time_spans
 
         found = list(_WEEKDAY.finditer(self.sentence.low, after, self.sentence.end))
@@ -231,6 +231,7 @@ class _Reader:
 
 
 _WEEKDAY: Final = re.compile(r"\b(?:by|on|before) (monday|tuesday|wednesday|thursday|friday|saturday|sunday)\b")
+_TOO_LITTLE: Final = frozenset({"go", "do", "come", "get", "be", "have"})
 _DEEDS: Final = frozenset({"plan", "commitment", "instruction"})
 _DATE_LEADS: Final = re.compile(
     r"(?:[\s,]+(?:on|in|at|by|for|this|next|early|late|the|around|before|until|of|sometime|later|from|between|during"

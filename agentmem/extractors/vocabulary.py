@@ -319,7 +319,7 @@ NOT_MEANT_LIKED: Final = words(
     "waiting paying being getting losing failing traffic mondays taxes meetings queues queuing waking working-weekends "
     "standing spam ads stubbing"
 )
-"""What "I just love" is seldom meant of."""
+"""What "I love" is seldom meant of."""
 DISEASES: Final = _phrases(
     "high blood pressure, low blood pressure, high cholesterol, bad back, bad knee, bad knees, chronic pain, back "
     "pain, chronic back pain, heart condition, heart disease, heart murmur, kidney stones, slipped disc, herniated "
