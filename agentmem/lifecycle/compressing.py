@@ -7,7 +7,7 @@ from contextlib import suppress
 from functools import cache
 from typing import Final, Protocol
 
-from agentmem.errors import AgentMemError, MemoryNotFound
+from agentmem.errors import AgentMemError, MemoryNotFound, UnderHold
 from agentmem.interfaces import CompressedLine, CompressionRequest, Compressor, EpisodicLog, LogQuery, Task
 from agentmem.lifecycle.jobs import Pause, Stopped
 from agentmem.records import Finding, Memory, Scope, Turn
@@ -63,8 +63,14 @@ class Summaries:
             return self.of_session(list(self._still_there(turns)), max_tokens=max_tokens)
         for replaced in before:
             with suppress(MemoryNotFound):  # another one replaced it meanwhile
-                self._log.erase(scope, [replaced.id], mode="erase")
+                self._remove(replaced)
         return summary
+
+    def _remove(self, summary: Memory) -> None:
+        try:
+            self._log.erase(summary.scope, [summary.id], mode="erase")
+        except UnderHold:
+            self._log.erase(summary.scope, [summary.id], mode="retire")
 
     def _standing(self, scope: Scope) -> list[Memory]:
         query = LogQuery(scope=scope, writable=True, kinds=frozenset({"summary"}), session=scope.session)
@@ -136,13 +142,9 @@ class Resummarising:
     def run(self, pause: Pause) -> bool:
         """Compress what waits for it; True if nothing is left."""
         self._trouble = ""
-        for task in self._log.tasks(_SUMMARISE, limit=_TASKS_AT_ONCE):
+        for task in self._waiting():
             try:
-                made = self._compress(task)
-                self._log.finish(task)
-                while self._is_gone(made):
-                    # A turn was forgotten before the task was finished, which was its task too.
-                    made = self._compress(task)
+                self._carry_out(task)
             except AgentMemError as error:
                 self._trouble = error.message
             if pause(0):
@@ -157,6 +159,20 @@ class Resummarising:
 
     def after_fork(self) -> None:
         return
+
+    def _waiting(self) -> Sequence[Task]:
+        try:
+            return self._log.tasks(_SUMMARISE, limit=_TASKS_AT_ONCE)
+        except AgentMemError as error:
+            self._trouble = error.message
+            return ()
+
+    def _carry_out(self, task: Task) -> None:
+        made = self._compress(task)
+        self._log.finish(task)
+        while self._is_gone(made):
+            # A turn was forgotten before the task was finished, which was its task too.
+            made = self._compress(task)
 
     def _compress(self, task: Task) -> list[Memory]:
         made: list[Memory | None] = []
