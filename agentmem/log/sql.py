@@ -56,6 +56,7 @@ _logger = logging.getLogger("agentmem.log")
 
 _CHECKPOINT_TRIES: Final = 5
 _CHECKPOINT_PAUSE_S: Final = 0.02
+_TURN_S: Final = 0.02
 _LEFT_ON_POSTGRES: Final = (
     "PostgreSQL keeps the bytes of deleted rows: run VACUUM FULL agentmem_version (or drop the tenant's partition); "
     "archived WAL, replicas and backups keep theirs until they expire",
@@ -410,6 +411,9 @@ class SQLLog(EpisodicLog):
                 removed.update(more)
                 with self._forgetting() as desk:
                     more = erasing.erase_some(desk, partition)
+                if more and not more["partition"]:
+                    # Long enough for others to look again whether they may write: nobody queues for the lock.
+                    time.sleep(_TURN_S)
         return removed
 
     def _require_open(self) -> None:
