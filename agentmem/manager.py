@@ -145,7 +145,7 @@ class MemoryManager:
             self._generations = Generations(self._log, self._embedder)
             self._retention = Retention(tuple(retention), clock)
             options = retrieval or RetrievalOptions()
-            self._uses = Uses(self._log) if options.count_accesses else None
+            self._uses = Uses(self._log)
             self._retriever = Retriever(
                 self._log,
                 embedder=self._embedder,
@@ -156,7 +156,7 @@ class MemoryManager:
                 clock=clock,
                 generations=self._generations,
                 outlived=self._retention.outlived,
-                uses=self._uses,
+                uses=self._uses if options.count_accesses else None,
             )
         except BaseException:
             self._close_owned()
@@ -188,8 +188,9 @@ class MemoryManager:
             compress=self._summarising.of_scope,
             clock=clock,
         )
-        jobs = (self._extraction, self._sweeper, self._settling, self._resummarising, self._indexer)
-        self._worker = Worker(Jobs(*jobs, *([self._uses] if self._uses else [])))
+        self._worker = Worker(
+            Jobs(self._extraction, self._sweeper, self._settling, self._resummarising, self._indexer, self._uses)
+        )
         self._bridges: WeakSet[Bridge] = WeakSet()
 
     @classmethod
@@ -376,7 +377,10 @@ class MemoryManager:
             include_untrusted=include_untrusted,
             explain=explain,
         )
-        return self._retriever.retrieve(question)
+        answer = self._retriever.retrieve(question)
+        if self._uses.is_due:
+            self._worker.wake()
+        return answer
 
     def get(
         self, id: str, /, *, scope: Scope, as_of: datetime | None = None, known_at: datetime | None = None
@@ -795,6 +799,7 @@ class MemoryManager:
         """
         self._require_open()
         self._forgetter.purge_rest()
+        self._uses.write()
         is_recorded = all(bridge.flush(timeout_s) for bridge in tuple(self._bridges))
         with self._extraction.hurried():
             return self._worker.flush(timeout_s) and is_recorded
@@ -808,6 +813,7 @@ class MemoryManager:
         self._closed = True
         with self._extraction.hurried():
             self._worker.close()
+        self._uses.write()
         self._forgetter.purge_rest()
         self._close_owned()
 

@@ -38,13 +38,13 @@ class Uses:
         """Answers that were not counted: too many at once, or a log that takes no writes."""
 
     @property
-    def is_needed(self) -> bool:
-        return bool(self._noted)
-
-    @property
     def is_due(self) -> bool:
         """True if it is time to wake the worker."""
         return bool(self._noted) and self._monotonic() - self._since >= self._every_s
+
+    @property
+    def is_needed(self) -> bool:
+        return self.is_due
 
     def note(self, answers: Iterable[tuple[int, str]]) -> None:
         """These memories, as (partition, id), were answers."""

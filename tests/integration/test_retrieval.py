@@ -482,41 +482,43 @@ def test_answers_are_counted_a_while_later(memories: Memories) -> None:
     kept, _ = counting.say("cello lessons", "the pool")
     for _ in range(3):
         counting.ask("cello", k=1)
-    assert (uses.is_needed, uses.is_due) == (True, False)
+    assert not uses.is_due
     now[0] = 5.0
     assert uses.is_due
     assert uses.run(lambda seconds: False)
-    assert not uses.is_needed
+    assert not uses.is_due
     assert {memory.id: memory.accesses for memory in memories.log.read(LogQuery(ANA))}[kept.id] == 3
     assert counting.ask("cello", k=1)[0].memory.accesses == 3
 
 
 def test_questions_about_what_the_log_knew_count_nothing(memories: Memories) -> None:
-    uses = Uses(memories.log)
+    uses = Uses(memories.log, every_s=0)
     counting = Memories(memories.log, uses=uses)
     stored = counting.say("cello lessons")[0]
     assert len(counting.ask("cello", known_at=stored.recorded_from)) == 1
-    assert not uses.is_needed
+    assert not uses.is_due
+    counting.ask("cello")
+    assert uses.is_due
 
 
 def test_answers_that_cannot_be_written_are_lost_in_silence() -> None:
     log = SQLLog("sqlite://")
-    uses = Uses(log)
+    uses = Uses(log, every_s=0)
     counting = Memories(log, uses=uses)
     counting.say("cello one", "cello two")
     counting.ask("cello")
     log.close()
     assert uses.run(lambda seconds: False)
-    assert (uses.lost, uses.is_needed) == (2, False)
+    assert (uses.lost, uses.is_due) == (2, False)
 
 
 def test_no_more_answers_wait_than_may() -> None:
     log = SQLLog("sqlite://")
-    uses = Uses(log)
+    uses = Uses(log, every_s=0)
     uses.note((1, f"id{number}") for number in range(12_000))
     assert uses.lost == 2_000
     uses.write()
-    assert not uses.is_needed
+    assert (uses.lost, uses.is_due) == (2_000, False)
 
 
 # --- caches never lie
