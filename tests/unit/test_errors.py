@@ -11,19 +11,19 @@ from agentmem import errors
 from agentmem.errors import AgentMemError
 
 TREE = [error for error in vars(errors).values() if isinstance(error, type) and issubclass(error, AgentMemError)]
-LEAVES = [error for error in TREE if error is not AgentMemError]
+KINDS = [error for error in TREE if error is not AgentMemError]
 
 
 def test_the_tree_is_as_its_docstring_draws_it() -> None:
-    drawn = dict(re.findall(r"[├└]── (\w+)(?: \((\w+)\))? ", errors.__doc__ or ""))
-    built = {}
-    for error in LEAVES:
-        assert error.__bases__[0] is AgentMemError, "one level deep"
-        built[error.__name__] = "".join(base.__name__ for base in error.__bases__[1:])
-    assert built == drawn
+    drawn = {}
+    above = ["AgentMemError"]
+    for indent, name, beside in re.findall(r"(?m)^ {4}(.*)[├└]── (\w+)(?: \((\w+)\))? ", errors.__doc__ or ""):
+        above[len(indent) // 4 + 1 :] = [name]
+        drawn[name] = [above[-2], *filter(None, [beside])]
+    assert {error.__name__: [base.__name__ for base in error.__bases__] for error in KINDS} == drawn
 
 
-@pytest.mark.parametrize("error", LEAVES)
+@pytest.mark.parametrize("error", KINDS)
 def test_every_error_tells_programs_what_it_is_and_whether_to_try_again(error: type[AgentMemError]) -> None:
     raised = error("The thing, at its place.", hint="The next step.")
     assert re.fullmatch(r"[a-z]+(_[a-z]+)*", raised.code)
@@ -39,7 +39,7 @@ def test_codes_are_not_shared() -> None:
 
 
 def test_what_may_succeed_later_says_so() -> None:
-    assert {error.__name__ for error in LEAVES if error.retryable} == {
+    assert {error.__name__ for error in KINDS if error.retryable} == {
         "VersionConflict",
         "StoreBusy",
         "StoreFull",
