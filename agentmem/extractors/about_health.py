@@ -147,6 +147,12 @@ def went(clause: Clause) -> Iterator[Found]:
         yield Found("diet", (clause.verb + 1, clause.verb + 2), polarity="affirmed")
 
 
+def keeps(clause: Clause) -> Iterator[Found]:
+    place = clause.verb + 1
+    if clause.sentence.words[place : place + 1] in (["kosher"], ["halal"]):
+        yield Found("diet", (place, place + 1))
+
+
 def eats(clause: Clause) -> Iterator[Found]:
     sentence = clause.sentence
     words = sentence.words

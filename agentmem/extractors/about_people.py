@@ -8,7 +8,7 @@ from typing import Final
 
 from agentmem.extractors import vocabulary as v
 from agentmem.extractors.clauses import Clause, Sentence, is_name, name_at
-from agentmem.extractors.findings import Found, follows
+from agentmem.extractors.findings import Found, follows, polarity_of
 from agentmem.extractors.phrases import Span, named
 from agentmem.records import Polarity
 
@@ -46,11 +46,17 @@ def mentions(sentence: Sentence) -> Iterator[tuple[int, Found]]:
             continue
         if (said in v.RELATIONS or said in v.PARTNERS) and said not in _PLURAL:
             name, end = name_at(sentence, at + 1)
+            if said in v.PARTNERS and name is None and _LEFT.match(sentence.low, sentence.ends[at], sentence.end):
+                yield place, relation(said, said, (at, at + 1), "ended")
             if name and _ends_a_mention(sentence, at, end):
                 if said not in v.PARTNERS or not _PARTED.search(sentence.low, sentence.start, sentence.end):
                     yield place, relation(said, name, (at + 1, end))
                 elif _LEFT.match(sentence.low, sentence.ends[end - 1], sentence.end):
                     yield place, relation(said, name, (at + 1, end), "ended")
+        elif said in v.RELATIONS and said != "sis" and sentence.breaks[at + 1] == ",":
+            names = _all_called(sentence, at + 1)
+            if len(names) > 1:
+                yield from ((place, relation(said, sentence.said(*name), name)) for name in names)
         elif said in v.ANIMALS and said not in _PLURAL:
             name, end = name_at(sentence, at + 1)
             if name and _ends_a_mention(sentence, at, end):
@@ -119,7 +125,7 @@ def kin(sentence: Sentence, place: int) -> Iterator[Found]:
     words = sentence.words
     count = _number(words[place : place + 1])
     at = place + 1
-    while words[at : at + 1] and words[at] in _PASSING and not sentence.breaks[at]:
+    while words[at : at + 1] and (words[at] in _PASSING or words[at].endswith("-old")) and not sentence.breaks[at]:
         at += 1
     if not count or at >= len(words) or any(sentence.breaks[place + 1 : at + 1]):
         return
@@ -234,8 +240,8 @@ def animal(sentence: Sentence, place: int, *, polarity: Polarity = "affirmed") -
     names = _all_called(sentence, at + 1)
     for name in names:
         yield Found("pet", name, topic=topic, polarity=polarity, subject="")
-    if not names and (name := name_said_later(sentence, at)):
-        yield Found("pet", (at, at + 1), value=name, topic=topic, polarity=polarity, subject="")
+    if not names and (later := name_said_later(sentence, at)):
+        yield Found("pet", (at, at + 1), value=later, topic=topic, polarity=polarity, subject="")
     elif not names:
         yield Found("pet", (at, at + 1), value=v.ANIMALS[words[at]], topic=topic, polarity=polarity, subject="")
 
@@ -328,6 +334,13 @@ def parted(clause: Clause) -> Iterator[Found]:
         yield Found("relationship", (clause.verb, clause.verb + 1), polarity="affirmed")
     elif follows(clause, "up", "ways"):
         yield Found("partner", (clause.first, clause.verb + 1), value=who, polarity="ended")
+
+
+def no_longer_with(clause: Clause) -> Iterator[Found]:
+    """Reads "I'm no longer with Tom"."""
+    name, _ = named(clause.sentence, clause.verb + 1)
+    if name and polarity_of(clause) == "ended":
+        yield Found("partner", name, polarity="ended")
 
 
 def is_relative(sentence: Sentence) -> Iterator[Found]:

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from typing import Final
 
 from agentmem.extractors import vocabulary as v
+from agentmem.extractors.about_work import degree
 from agentmem.extractors.clauses import Clause, Sentence
 from agentmem.extractors.findings import Found, follows
-from agentmem.extractors.phrases import named, place_at
+from agentmem.extractors.phrases import named, phrase, place_at
 from agentmem.records import Polarity
 
 
@@ -33,6 +34,9 @@ def is_going(clause: Clause) -> Iterator[Found]:
     verb = base_of(words[place])
     if clause.who == "they" or clause.negated or clause.past or clause.have or not verb or words[place] in v.NO_DOINGS:
         return
+    if words[place] == "getting" and (studied := list(degree(clause))):
+        yield from studied
+        return
     if words[place] == "moving" and words[place + 1 : place + 2] == ["to"]:
         if place_at(sentence, place + 2):
             yield from _deed("plan", clause, place, verb)
@@ -48,6 +52,13 @@ def is_going(clause: Clause) -> Iterator[Found]:
             if deed != "have":
                 return
     yield from _deed("plan", clause, place, verb, dated=True)
+
+
+def has_appointment(clause: Clause) -> Iterator[Found]:
+    """Reads "I have a dentist appointment on 14 January"."""
+    found = phrase(clause.sentence, clause.verb + 1, most=5)
+    if found and clause.who == "i" and clause.sentence.words[found[1] - 1] in v.APPOINTMENTS and not clause.negated:
+        yield from _deed("plan", clause, clause.verb, "have", dated=True)
 
 
 def base_of(doing: str) -> str:
@@ -75,6 +86,8 @@ def promised(clause: Clause) -> Iterator[Found]:
     if clause.who != "i" or clause.negated:
         return
     if words[clause.verb] in ("agreed", "committed", "vowed", "swore") and not follows(clause, "to"):
+        return
+    if words[clause.verb] == "told" and words[clause.verb + 2 : clause.verb + 3] != ["i"]:
         return
     for place in range(clause.verb + 1, min(clause.verb + 7, len(words) - 1)):
         if sentence.breaks[place] or words[place] == "myself":
@@ -140,12 +153,22 @@ _WISH: Final = re.compile(
 
 
 _ASKED: Final = re.compile(
-    r"(?:please,? |and |also,? |btw,? |so |ok,? |okay,? )*(?:(?:can|could|would|will) you (?:please )?)?"
+    r"(?:please,? |and |also,? |btw,? |so |ok,? |okay,? )*(?:(?:can|could|would|will) you (?:please )?"
+    r"|i(?:'d like| would like| want| need) you to )?"
     r"(?P<not>don't |do not |dont |stop |avoid |never )?(?:please )?(?P<verb>[a-z-]+)\b"
 )
 _STANDING: Final = re.compile(
     r"\b(?:from now on|going forward|in (?:the )?future|at all times|by default|(?:every|each) time|from here on(?:"
     r" out)?|always)\b"
+)
+
+
+_PLAINLY: Final = re.compile(
+    r"(?:please,? |so |and |but )*(?:keep your (?:answers|replies|responses) \w+|(?:don't|do not|dont|stop|avoid"
+    r"|never) (?:use|using|include|including|add|adding) (?:so many |any |too many )?(?:emojis?|bullet points?|bullets"
+    r"|markdown|jargon|slang|exclamation marks?|abbreviations|hashtags|filler)|(?:speak|talk|reply|write|answer)(?:"
+    r" to)?(?: me)? in (?:plain |simple )?"
+    rf"(?:{'|'.join(sorted(v.LANGUAGES))}))(?:,? please)?[.!]*\s*$"
 )
 
 
@@ -155,7 +178,8 @@ def wishes(sentence: Sentence) -> Iterator[Found]:
     standing = None
     if found is None:
         standing = _STANDING.search(sentence.low, sentence.start, sentence.end)
-        found = standing and _ASKED.match(sentence.low, sentence.starts[0], sentence.end)
+        asked = _ASKED.match(sentence.low, sentence.starts[0], sentence.end)
+        found = asked if standing or _PLAINLY.match(sentence.low, sentence.starts[0], sentence.end) else None
     if found is None:
         return
     negated = found["not"]

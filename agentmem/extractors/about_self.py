@@ -130,7 +130,7 @@ def lives(clause: Clause) -> Iterator[Found]:
         clause, "in", "out in", "over in", "near", "back in", "here in", "down in", "up in", "alone in", (
             "with my family in"
         ),
-        "with my parents in", "together in",
+        "with my parents in", "together in", "outside", "just outside", "outside of", "just outside of",
     )  # fmt: skip
     if clause.past or not place:
         return
@@ -185,6 +185,14 @@ def moved(clause: Clause) -> Iterator[Found]:
         sentence.rest(found[1] - 1),
     ):
         yield Found("home", found, polarity="affirmed")
+
+
+def left_for(clause: Clause) -> Iterator[Found]:
+    """Reads "left London for Margate"."""
+    sentence = clause.sentence
+    former = place_at(sentence, clause.verb + 1)
+    if former and sentence.words[former[1] : former[1] + 1] == ["for"] and (new := place_at(sentence, former[1] + 1)):
+        yield Found("home", new, polarity="affirmed")
 
 
 def based(clause: Clause) -> Iterator[Found]:
@@ -268,8 +276,8 @@ def reached(sentence: Sentence) -> Iterator[Found]:
 
 
 _CALL_ME: Final = re.compile(
-    r"(?:(?:hi|hey|hello|please|just|you can|everyone calls|everybody calls|people call|friends call|my friends call"
-    r"|so|but|and)[, ]+)*(?P<not>(?:don't|do not|never|stop) )?call(?:ing)? me (?P<name>\w)"
+    r"(?:(?:hi|hey|hello|please|just|you can|so|but|and)[, ]+)*(?:(?:everyone|everybody|people|friends|my friends|most"
+    r" people) )?(?P<not>(?:don't|do not|never|stop) )?call(?:s|ing)? me (?P<name>\w)"
 )
 
 

@@ -59,6 +59,10 @@ def tastes(clause: Clause, place: int) -> Iterator[Found]:
         return
     first: Span | None = None
     for found in items(sentence, place, stops=_TASTE_STOPS if words[place].endswith("ing") else _NOUN_STOPS):
+        if words[found[1] - 1] in ("with", "about") and found[1] - found[0] > 1:
+            found = found[0], found[1] - 1
+        if sentence.between(found[1] - 3, found[1]) == "at the moment" and found[1] - found[0] > 3:
+            found = found[0], found[1] - 3
         if not _is_taste(sentence, found):
             return
         # "Trying new foods and drinks" likes no drinks.
@@ -171,11 +175,8 @@ def goods(
     found = phrase(sentence, place, most=5)
     if found is None or not is_thing(sentence, found):
         return
-    is_brand = (
-        branded
-        and (sentence.is_capital(found[0]) or sentence.is_capital(found[1] - 1))
-        and words[found[1] - 1] not in ("book", "ticket", "tickets", "album")
-    )
+    is_capital = sentence.is_capital(found[0]) or sentence.is_capital(found[1] - 1)
+    is_brand = is_capital and (branded or words[found[0]] in v.GOODS) and words[found[1] - 1] not in _NO_GOODS
     if words[found[1] - 1] not in v.GOODS and not is_brand:
         return
     if _GIFT.match(sentence.low, sentence.ends[found[1] - 1], sentence.end):
@@ -186,6 +187,7 @@ def goods(
     yield Found("belonging", (start, found[1]), polarity=polarity)
 
 
+_NO_GOODS: Final = v.words("book ticket tickets album shares stock gift card song")
 _PRAISED: Final = v.words("new brand brand-new old own used nice beautiful lovely great cool really")
 
 
@@ -247,6 +249,8 @@ def speaks(clause: Clause) -> Iterator[Found]:
 def favourite(clause: Clause, words: list[str]) -> Iterator[Found]:
     at = next(place for place, word in enumerate(words) if word in ("favorite", "favourite"))
     topic = [word for word in words[at + 1 :] if word not in ("ever", "all-time")]
+    if topic[-3:] == ["of", "all", "time"]:
+        topic = topic[:-3]
     if (
         at > 2
         or not topic

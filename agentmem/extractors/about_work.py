@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Final
 
 from agentmem.extractors import vocabulary as v
 from agentmem.extractors.about_health import drug_in
@@ -20,15 +21,7 @@ def works(clause: Clause) -> Iterator[Found]:
     ):
         return
     place = clause.verb + 1
-    while words[place : place + 1] and words[place] in (
-        "full-time",
-        "part-time",
-        "remotely",
-        "now",
-        "currently",
-        "night",
-        "shifts",
-    ):
+    while words[place : place + 1] and words[place] in _HOURS:
         place += 1
     if words[place : place + 1] == ["as"]:
         yield from occupation(sentence, place + 1, strict=False)
@@ -41,6 +34,9 @@ def works(clause: Clause) -> Iterator[Found]:
             yield Found("employer", found)
             if words[found[1] : found[1] + 1] == ["as"]:
                 yield from occupation(sentence, found[1] + 1, strict=False)
+
+
+_HOURS: Final = v.words("full-time part-time part full time remotely now currently night nights shifts days weekends")
 
 
 def occupation(sentence: Sentence, place: int, *, strict: bool) -> Iterator[Found]:
@@ -124,6 +120,8 @@ def started(clause: Clause) -> Iterator[Found]:
         return
     if job := job_at(sentence, clause.verb + 1):
         yield from of_a_job(sentence, job)
+    elif place := follows(clause, "as"):
+        yield from occupation(sentence, place, strict=True)
     elif place := follows(clause, "taking", "on"):
         for found in items(sentence, place):
             if medicine := drug_in(sentence.words, found):

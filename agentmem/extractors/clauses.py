@@ -202,12 +202,15 @@ def _elided(sentence: Sentence, place: int) -> Clause | None:
     if any(word not in v.FILLERS and word not in v.ADVERBS and word not in v.TIME_OPENERS for word in words[:place]):
         return None
     clause = Clause(sentence, "i", "", place, place)
+    if words[place] == "been":
+        clause.have = True
+        return with_verb(clause)
     clause.be = word_is_state = words[place] in _STATES
     return clause if word_is_state or words[place] in _WITHOUT_I else None
 
 
-_STATES: Final = frozenset(("allergic", "born", "based", "living", "working", "studying", "married", "originally"))
-_WITHOUT_I: Final = _STATES | v.words("moved relocated quit bought sold adopted started broke turned resigned got")
+_STATES: Final = frozenset(("allergic", "born", "based", "living", "working", "studying", "married"))
+_WITHOUT_I: Final = _STATES | v.words("been moved relocated quit bought sold adopted started broke turned resigned got")
 
 
 def _asked_from(sentence: Sentence) -> int:
@@ -256,7 +259,7 @@ def _of_theirs(sentence: Sentence, place: int) -> Clause | None:
     possessive = said.endswith(("'s", "s'"))
     base = said[:-2] if said.endswith("'s") else said
     relation = v.RELATIONS.get(base) or (base if base in v.PARTNERS else None)
-    if relation is None:
+    if relation is None or words[at + 1 : at + 2] == ["tongue"]:
         return _of_a_thing(sentence, place)
     name, after = name_at(sentence, at + 1) if not possessive else (None, at + 1)
     if words[after : after + 2] == ["and", "i"]:
@@ -348,9 +351,9 @@ def with_verb(clause: Clause) -> Clause | None:
         elif word == "used" and following == "to":
             clause.used_to = True
             place += 1
-        elif (word == "be" and clause.used_to) or (
-            word in ("became", "become") and (following in ("a", "an") or following in v.DIETS)
-        ):
+        elif word == "be" and (clause.used_to or (clause.will and following.endswith("ing"))):
+            clause.be, clause.will = True, False
+        elif word in ("became", "become") and (following in ("a", "an") or following in v.DIETS):
             clause.be = True
         elif word == "will":
             clause.will = True

@@ -21,6 +21,7 @@ from agentmem.extractors.about_health import (
     health_word,
     intolerant,
     intolerant_word,
+    keeps,
     on_a_diet,
     prescribed,
     suffers,
@@ -35,12 +36,13 @@ from agentmem.extractors.about_people import (
     counted,
     dates,
     kin,
+    no_longer_with,
     parted,
     relation,
     relative,
     status,
 )
-from agentmem.extractors.about_plans import is_going, plans, promised, will
+from agentmem.extractors.about_plans import has_appointment, is_going, plans, promised, will
 from agentmem.extractors.about_self import (
     age,
     based,
@@ -52,6 +54,7 @@ from agentmem.extractors.about_self import (
     goes_by,
     grew,
     introduced,
+    left_for,
     lives,
     moved,
     short_age,
@@ -216,7 +219,7 @@ def _got(clause: Clause) -> Iterator[Found]:
         return
     if clause.who in ("i", "we"):
         yield from animal(sentence, clause.verb + 1)
-        yield from goods(sentence, clause.verb + 1)
+        yield from goods(sentence, clause.verb + 1 + (words[clause.verb + 1 : clause.verb + 2] == ["myself"]))
 
 
 def _quit(clause: Clause) -> Iterator[Found]:
@@ -235,6 +238,8 @@ def _quit(clause: Clause) -> Iterator[Found]:
                 yield Found(found.attribute, found.at, polarity="ended")
         elif not (words[at : at + 1] and words[at] in ("search", "hunt", "offer", "interview")):
             yield Found("employer", polarity="ended", end=place + 2)
+    elif word == "left" and (moves := list(left_for(clause))):
+        yield from moves
     elif word == "quit" and words[place : place + 1] and words[place] in v.COMPANIES:
         yield Found("employer", (place, place + 1), polarity="ended")
     elif word in ("stopped", "quit") and (taken := follows(clause, "taking")):
@@ -251,6 +256,18 @@ def _quit(clause: Clause) -> Iterator[Found]:
     elif word == "stopped" and (liked := follows(clause, "liking")):
         for found in tastes(clause, liked):
             yield Found("likes", found.at, polarity="ended")
+
+
+def _had(clause: Clause) -> Iterator[Found]:
+    """Reads "I've had asthma since …"; what somebody had once is past."""
+    if clause.have:
+        yield from condition(clause, clause.verb + 1)
+
+
+def _liked(clause: Clause) -> Iterator[Found]:
+    """Reads "I've always loved trains"."""
+    if clause.have:
+        yield from likes(clause)
 
 
 def _comes(clause: Clause) -> Iterator[Found]:
@@ -322,6 +339,7 @@ def _has(clause: Clause) -> Iterator[Found]:
     words = sentence.words
     while words[place : place + 1] == ["got"]:
         place += 1
+    yield from has_appointment(clause)
     if clause.who in ("i", "we"):
         for at in counted(sentence, place):
             if not (clause.negated or clause.no_longer or clause.used_to):
@@ -378,6 +396,9 @@ def _of_a_thing(clause: Clause) -> Iterator[Found]:
         yield Found("studies", subject)
     elif last in ("hobby", "hobbies") and len(words) <= 2:
         yield from tastes(clause, clause.verb)
+    elif last in ("flat", "apartment", "house", "home") and len(words) <= 2 and sentence.words[clause.verb] == "in":
+        if found := place_at(sentence, clause.verb + 1):
+            yield Found("home", found)
     elif last == "hometown" and (found := place_at(sentence, clause.verb)):
         yield Found("origin", found)
     elif (
@@ -443,6 +464,11 @@ _VERBS: Final = _table(
     ("dropped", dropped),
     ("have has own's", _has),
     ("adopted", adopted),
+    ("had", _had),
+    ("loved liked enjoyed hated adored", _liked),
+    ("told", promised),
+    ("follow follows", on_a_diet),
+    ("keep keeps", keeps),
     ("come comes hail hails", _comes),
     ("joined", joined),
     ("resigned", resigned),
@@ -491,7 +517,10 @@ _AFTER_BE: Final = _table(
     ("diagnosed", diagnosed),
     (" ".join(v.HEALTH_ADJECTIVES), health_word),
     ("taking", takes),
-    ("allergic", allergic),
+    ("allergic intolerant", allergic),
+    ("with", no_longer_with),
+    ("bilingual", speaks),
+    ("big", fond),
     (" ".join(v.INTOLERANCES), intolerant),
     (" ".join(f"{food}-intolerant" for food in v.INTOLERANCES), intolerant_word),
     (" ".join(v.DIETS), diet),
@@ -502,5 +531,5 @@ _AFTER_BE: Final = _table(
     ("struggling suffering battling dealing", suffers),
     ("fluent", speaks),
     ("planning", plans),
-    (" ".join(word for word in v.GERUNDS if word not in ("having", "attending")), is_going),
+    (" ".join(word for word in v.GERUNDS if word != "attending"), is_going),
 )

@@ -179,8 +179,7 @@ class _Reader:
         """The day to come that a plan is for, and the plan without the words for it."""
         assert found.at is not None
         sentence = self.sentence
-        low = sentence.starts[found.at[0]], sentence.end
-        spans = [span for span in self._times() if span.start >= low[0]] or self._coming_day(low[0])
+        spans = self._times_to_come(sentence.starts[found.at[0]])
         if len(spans) != 1 or spans[0].tense != "future":
             return None, value
         end = sentence.ends[found.at[1] - 1]
@@ -193,16 +192,16 @@ class _Reader:
             return None, value
         return spans[0].begins, value
 
-    def _coming_day(self, after: int) -> list[TimeSpan]:
-        """Reads "By Friday", said of what will be done, is the Friday to come."""
+    def _times_to_come(self, after: int) -> list[TimeSpan]:
+        """The times named behind a place; "by Friday", said of what will be done, is the Friday to come."""
         from agentmem.retrieval.dates import time_spans
 
-        found = list(_WEEKDAY.finditer(self.sentence.low, after, self.sentence.end))
-        if len(found) != 1:
-            return []
-        start, end = found[0].span()
-        days = time_spans(f"this coming {found[0][1]}", said_at=self.turn.occurred_at)
-        return [replace(day, start=start, end=end) for day in days]
+        said = _BY.sub("on ", self.sentence.text[after : self.sentence.end])
+        spans = time_spans(_FUTURE + said, said_at=self.turn.occurred_at)
+        return [
+            replace(span, start=span.start + after - len(_FUTURE), end=span.end + after - len(_FUTURE))
+            for span in spans
+        ]
 
     def _since(self, clause: Clause, last: int) -> datetime | None:
         """Since when, if one time stands right beside a clause that tells of a change, or behind "since"."""
@@ -230,7 +229,9 @@ class _Reader:
         ]
 
 
-_WEEKDAY: Final = re.compile(r"\b(?:by|on|before) (monday|tuesday|wednesday|thursday|friday|saturday|sunday)\b")
+_BY: Final = re.compile(r"\bby (?=(?:mon|tues|wednes|thurs|fri|satur|sun)day\b)", re.IGNORECASE)
+_FUTURE: Final = "I will "
+"""Tells the grammar of dates which of two Septembers is meant."""
 _TOO_LITTLE: Final = frozenset({"go", "do", "come", "get", "be", "have"})
 _DEEDS: Final = frozenset({"plan", "commitment", "instruction"})
 _DATE_LEADS: Final = re.compile(

@@ -90,13 +90,14 @@ BAD_START: Final = VERBS | words(
     "plenty part way idea fact nothing none one ones same how's"
 )
 STOPS: Final = words(
-    "any anymore and or but because cause cuz so since which who whom that when where while if though although with "
-    "for from at in on by to as than then after before during until till about into onto over under through without "
-    "within is are was were am be been have has had do does did will would can could should may might must i we you "
-    "he she it they me him us them right now currently too also anymore today tonight yesterday tomorrow lol haha "
-    "btw though tho especially including except thanks please ever since ago last next this these those recently "
-    "lately just once again already unless whereas despite instead not never no yet still nowadays originally "
-    "actually really full-time part-time these how why what whose + & mostly mainly sometimes usually every all"
+    "working living studying trying looking specializing focusing any anymore and or but because cause cuz so since "
+    "which who whom that when where while if though although with for from at in on by to as than then after before "
+    "during until till about into onto over under through without within is are was were am be been have has had do "
+    "does did will would can could should may might must i we you he she it they me him us them right now currently "
+    "too also anymore today tonight yesterday tomorrow lol haha btw though tho especially including except thanks "
+    "please ever since ago last next this these those recently lately just once again already unless whereas despite "
+    "instead not never no yet still nowadays originally actually really full-time part-time these how why what whose "
+    "+ & mostly mainly sometimes usually every all"
 )
 
 # --- people and animals ---------------------------------------------------------------------------
@@ -327,6 +328,10 @@ DISEASES: Final = _phrases(
     "wrist, torn acl, chronic fatigue, long covid, sleep apnea, hay fever, thyroid condition, thyroid problem, "
     "thyroid problems, bad hip, heart problem, heart problems, food poisoning, carpal tunnel, plantar fasciitis, "
     "acid reflux, color blindness, restless legs, dust mites, tennis elbow, pacemaker"
+)
+APPOINTMENTS: Final = words(
+    "appointment interview surgery exam flight meeting operation checkup check-up recital audition rehearsal hearing "
+    "wedding"
 )
 DWELLINGS: Final = words(
     "flat apartment house condo studio cottage cabin loft room bungalow townhouse suburb neighborhood neighbourhood "
