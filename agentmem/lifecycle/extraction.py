@@ -139,7 +139,9 @@ class Extraction:
                 raise Stopped
         if rows:
             self._log.settle(decide)
-        self._log.move_cursor(name, _GENERATION, head.partition, batch.seq)
+        if batch.rows:
+            # Not for uses and vectors, which come often: to look past them again costs nothing.
+            self._log.move_cursor(name, _GENERATION, head.partition, batch.seq)
         self._reached[head.partition] = batch.seq
 
     def _is_due(self, extractor: Extractor, partition: int, turns: int) -> bool:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from agentmem import MemoryManager
 from agentmem.errors import BackendError, MemoryNotFound, UnderHold
 from agentmem.interfaces import LogQuery, Outlived
 from agentmem.lifecycle.jobs import Stopped
 from agentmem.lifecycle.retention import RetentionRule, Sweeper, outlived
 from agentmem.log.sql import SQLLog
 from agentmem.records import Kind, Memory, Retrieval, Scope
-from agentmem.retrieval.pipeline import Question, Retriever
+from agentmem.retrieval.pipeline import Question, RetrievalOptions, Retriever
 from agentmem.testing.fakes import A_MONDAY, FrozenClock, draft
 from agentmem.tokens import EstimatedCounter
 
@@ -326,3 +328,41 @@ def test_compressed_turns_expire_only_by_a_rule_that_says_so(build: Callable[...
     house.clock.advance(days=51)
     assert house.sweeper.run(never)
     assert house.kept() == set()
+
+
+# --- through the manager ---------------------------------------------------------------------------
+
+
+def test_every_verb_that_reads_keeps_to_the_rules_and_a_flush_purges(tmp_path: Path) -> None:
+    clock = FrozenClock(A_MONDAY)
+    rules = (RetentionRule(kinds=frozenset({"turn"}), expire_after=timedelta(days=90)),)
+    with MemoryManager.open(tmp_path, extractor=None, retention=rules, clock=clock) as memory:
+        turn = memory.store("cello lessons on Monday", scope=ANA)
+        rule = memory.store("Call me maestro.", scope=ANA, kind="rule")
+        assert memory.flush(10)
+        clock.advance(days=91)
+        assert memory.retrieve("cello lessons", scope=ANA).hidden == {"expired": 1}
+        assert [each.id for each in memory.list(scope=ANA)] == [rule.id]
+        with pytest.raises(MemoryNotFound):
+            memory.get(turn.id, scope=ANA)
+        assert len(memory.history(turn.id, scope=ANA)) == 1
+        assert memory.flush(10)
+        with pytest.raises(MemoryNotFound):
+            memory.history(turn.id, scope=ANA)
+        (receipt,) = memory.receipts(scope=ANA)
+        assert (receipt.memories, receipt.reason) == (1, "expired")
+
+
+def test_a_manager_counts_its_answers_when_it_is_flushed_or_closed(tmp_path: Path) -> None:
+    with MemoryManager.open(tmp_path, extractor=None) as memory:
+        stored = memory.store("cello lessons on Monday", scope=ANA)
+        memory.retrieve("cello", scope=ANA)
+        memory.retrieve("cello", scope=ANA)
+        assert memory.flush(10)
+        assert memory.get(stored.id, scope=ANA).accesses == 2
+        memory.retrieve("cello", scope=ANA)
+    silent = RetrievalOptions(count_accesses=False)
+    with MemoryManager.open(tmp_path, extractor=None, retrieval=silent) as memory:
+        memory.retrieve("cello", scope=ANA)
+        assert memory.flush(10)
+        assert memory.get(stored.id, scope=ANA).accesses == 3
