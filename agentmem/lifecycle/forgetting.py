@@ -7,6 +7,7 @@ in between (a crash, a reader, a store that is down), the receipt is found again
 from __future__ import annotations
 
 import itertools
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Final
@@ -17,6 +18,7 @@ from agentmem.clock import Clock
 from agentmem.errors import AgentMemError
 from agentmem.interfaces import EpisodicLog, Erasure, ErasureRequest, LogQuery, VectorChange, VectorStore
 from agentmem.lifecycle import residue
+from agentmem.lifecycle.jobs import Pause
 from agentmem.lifecycle.residue import Evidence
 from agentmem.log.rows import new_id
 from agentmem.records import ForgetMode, Receipt, Scope
@@ -25,7 +27,10 @@ _LATER: Final = "the vector store's files: flush() or close() empties them"
 
 
 class Forgetter:
-    """Carries out ``forget`` over a log and its vector store."""
+    """Carries out ``forget`` over a log and its vector store. Thread-safe.
+
+    As a job it carries out what a crash cut short and what an earlier ``forget`` had to leave.
+    """
 
     def __init__(self, log: EpisodicLog, *, vectors: VectorStore, clock: Clock) -> None:
         self._log = log
@@ -34,22 +39,34 @@ class Forgetter:
         self._may_be_unfinished = True
         self._dropped: set[str] = set()
         """Receipts whose vectors are dropped, though something else of them is left."""
+        self._working = threading.RLock()
+
+    @property
+    def is_needed(self) -> bool:
+        """True until it was seen that nothing is left of any forget."""
+        return self._may_be_unfinished
+
+    def look(self) -> bool:
+        """True if a forget is not finished, of this process or of one that died."""
+        try:
+            self._may_be_unfinished = bool(self._log.unfinished_receipts())
+        except AgentMemError:
+            self._may_be_unfinished = True
+        return self._may_be_unfinished
+
+    def run(self, pause: Pause) -> bool:
+        """Do what is left once; what cannot be done now is for the next write, flush() or close()."""
+        self.purge_rest()
+        return True
+
+    def after_fork(self) -> None:
+        self._working = threading.RLock()
 
     def purge_rest(self) -> None:
         """Carry out what a crash cut short, and try again to remove what an earlier ``forget`` had to leave."""
-        if not self._may_be_unfinished:
-            return
-        try:
-            resumed = self._log.resume()
-            pending = self._log.unfinished_receipts()
-        except AgentMemError:
-            return  # a log that cannot be written to now keeps it for the next time
-        known = {receipt.id for receipt, _ in pending}
-        left = [self._drop_vectors(erasure) for erasure in resumed if erasure.receipt not in known]
-        if pending or resumed:
-            files = self._purged_files()
-            left += [self._finish(receipt, erasure, files).remaining for receipt, erasure in pending]
-        self._may_be_unfinished = any(left)
+        if self._may_be_unfinished:
+            with self._working:
+                self._purge_rest()
 
     def memories(
         self,
@@ -68,8 +85,9 @@ class Forgetter:
         if dry_run:
             return self._receipt(request, mode, self._log.erase(scope, wanted, mode=mode, dry_run=True))
         evidence = residue.evidence(self._log, scope, wanted) if verify and mode == "erase" else Evidence()
-        erasure = self._log.erase(scope, wanted, mode=mode, request=request)
-        return self._finished(request, mode, erasure, scope, (wanted, evidence) if verify else None)
+        with self._working:
+            erasure = self._log.erase(scope, wanted, mode=mode, request=request)
+            return self._finished(request, mode, erasure, scope, (wanted, evidence) if verify else None)
 
     def expire(self, scope: Scope, ids: Sequence[str]) -> Receipt:
         """Erase what retention does not let stay."""
@@ -84,10 +102,24 @@ class Forgetter:
         if dry_run:
             return self._receipt(request, "erase", self._log.erase_everything(scope, dry_run=True))
         evidence = residue.evidence(self._log, scope, None) if verify else Evidence()
-        erasure = self._log.erase_everything(scope, request=request)
-        return self._finished(request, "erase", erasure, scope, (None, evidence) if verify else None)
+        with self._working:
+            erasure = self._log.erase_everything(scope, request=request)
+            return self._finished(request, "erase", erasure, scope, (None, evidence) if verify else None)
 
     # --- after the log
+
+    def _purge_rest(self) -> None:
+        try:
+            resumed = self._log.resume()
+            pending = self._log.unfinished_receipts()
+        except AgentMemError:
+            return  # a log that cannot be written to now keeps it for the next time
+        known = {receipt.id for receipt, _ in pending}
+        left = [self._drop_vectors(erasure) for erasure in resumed if erasure.receipt not in known]
+        if pending or resumed:
+            files = self._purged_files()
+            left += [self._finish(receipt, erasure, files).remaining for receipt, erasure in pending]
+        self._may_be_unfinished = any(left)
 
     def _finished(
         self,

@@ -79,7 +79,9 @@ def close(connection: Connection, page: Page, made: Receipt) -> Receipt | None:
     if found is None:
         return None
     last = _receipt_of(found._mapping)
-    if last.status == "done" or _told(last) == _told(made):
+    # Another process may have closed it meanwhile; what this one looked for and saw is news all the same.
+    is_known = last.status == "done" and (made.verified is None or last.verified is not None)
+    if is_known or _told(last) == _told(made):
         return last
     to_drop = found.to_drop if made.status == "pending" else None
     return append(connection, page, made, tenant=found.tenant, subject=bytes(found.subject), to_drop=to_drop)

@@ -194,3 +194,21 @@ def _replace_all(database: sqlite3.Connection, rows: Rows) -> None:
     marks = ", ".join("?" * len(COLUMNS))
     database.executemany(f"INSERT INTO agentmem_receipt ({', '.join(COLUMNS)}) VALUES ({marks})", rows)
     database.execute("COMMIT")
+
+
+# --- PostgreSQL -----------------------------------------------------------------------------------
+
+
+def test_on_postgresql_a_receipt_is_done_once_the_table_was_written_anew(postgres_url: str) -> None:
+    import psycopg
+
+    with MemoryManager.open(postgres_url, embedder=None, extractor=None) as memory:
+        said = memory.store("Her number is 0470.", scope=ANA)
+        receipt = memory.forget(said.id, scope=ANA)
+        assert receipt.status == "pending" and "VACUUM FULL" in receipt.remaining[0]
+        memory.flush()
+        assert [each.status for each in memory.log.receipts(ANA)] == ["pending"]
+        with psycopg.connect(postgres_url.replace("+psycopg", ""), autocommit=True) as connection:
+            connection.execute("VACUUM FULL agentmem_version")
+        memory.flush()
+        assert [each.status for each in memory.log.receipts(ANA)] == ["done"]
