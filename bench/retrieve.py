@@ -49,6 +49,7 @@ def _measure_million(place: Path, count: int, users: int) -> None:
         started = time.perf_counter()
         for number in range(filled - 1, users):
             memory.store_many(turns(1_000, seed=number), scope=Scope(user=f"user-{number}"))
+        memory.flush()
         filling_s = time.perf_counter() - started
     with MemoryManager.open(place / "alone") as alone, MemoryManager.open(place / "many") as among:
         alone_ms: list[float] = []
@@ -90,6 +91,7 @@ def _filled(place: Path, count: int) -> MemoryManager:
     memory = MemoryManager.open(place)
     if not memory.stats().memories:
         memory.store_many(turns(count), scope=ANA)
+        memory.flush()
     return memory
 
 

@@ -214,9 +214,6 @@ class Retriever:
             }
             if asks_when(question.text):
                 shares["time"] = np.float32(weights.time) * view.marked(TIMED)
-            priors = view.column("prior")
-            if weights.prior and priors.any():
-                shares["prior"] = share(np.sum(list(shares.values()), axis=0), priors, weights.prior)
             reach = reach.only((smoothed > 0) | (words.related > 0) | (cosines > 0))
         evidence = confidence.Evidence(
             coverage=words.coverage,
@@ -227,7 +224,11 @@ class Retriever:
         )
         if question.min_confidence is not None:
             reach = reach.only(confidence.of_hits(evidence) >= question.min_confidence)
-        return _Ranking(view, reach, np.sum(list(shares.values()), axis=0), shares, evidence)
+        scores = np.sum(list(shares.values()), axis=0)
+        if weights.prior and "recency" not in shares and (priors := view.column("prior")).any():
+            shares["prior"] = share(scores, priors, weights.prior)
+            scores = scores + shares["prior"]
+        return _Ranking(view, reach, scores, shares, evidence)
 
     def _reach(self, question: Question, view: _View) -> _Reach:
         """What the question asks for, and what of it must stay hidden.
