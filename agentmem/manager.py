@@ -188,9 +188,10 @@ class MemoryManager:
             compress=self._summarising.of_scope,
             clock=clock,
         )
-        self._worker = Worker(
-            Jobs(self._extraction, self._sweeper, self._settling, self._resummarising, self._indexer, self._uses)
-        )
+        before = (self._forgetter, self._extraction, self._sweeper)  # what leaves work for those behind them
+        self._worker = Worker(Jobs(*before, self._settling, self._resummarising, self._indexer, self._uses))
+        if self._forgetter.look():
+            self._worker.wake()  # a forget that was cut short goes on
         self._bridges: WeakSet[Bridge] = WeakSet()
 
     @classmethod
