@@ -216,7 +216,7 @@ def facts_of(connection: Connection, partition_id: int, key: bytes) -> list[Row]
 
 
 def derived_rows(connection: Connection, partitions: Sequence[int], sources: Sequence[str]) -> list[Row]:
-    """The whole row of the last version of what was derived from one of the sources, in these partitions."""
+    """The whole row of the last version of what was derived from the sources, in partitions the caller has checked."""
     statement = (
         select(version)
         .join(

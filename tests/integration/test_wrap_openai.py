@@ -59,7 +59,7 @@ def ask(client: Any, *messages: dict[str, Any], **options: Any) -> Any:
 
 def recorded(memory: MemoryManager, scope: Scope = ANA) -> list[tuple[str, str]]:
     memory.flush()
-    return [(item.role, item.content) for item in memory.list(scope=scope)]
+    return [(item.role, item.content) for item in memory.list(scope=scope, kinds={"turn"})]
 
 
 # --- the same client ------------------------------------------------------------------------------
