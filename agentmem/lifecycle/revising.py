@@ -120,7 +120,7 @@ def _restated(fact: Fact, words: str) -> Fact:
         found = re.fullmatch(f"{re.escape(before)}(.+?){re.escape(behind)}?", words.strip(), re.DOTALL)
         if found:
             return replace(fact, value=found[1].strip(), polarity=polarity, span=None)
-    form = attribute.affirmed.replace("{subject}", subject).replace("{topic}", fact.topic or "").format(value="…")
+    form = attribute.affirmed.replace("{subject}", subject).replace("{topic}", fact.topic or "").replace("{value}", "…")
     raise InvalidInput(
         f"The new content does not say what the fact's {fact.attribute} is.",
         hint=f"Write {form!r}; or forget() the fact and store another.",

@@ -47,7 +47,8 @@ NAIVE = datetime(2026, 3, 1, 12)
 
 @pytest.fixture
 def memory(folder: Path) -> Iterator[MemoryManager]:
-    with MemoryManager.open(folder, embedder=WordHashEmbedder()) as memory:
+    # Nothing is written but by the test: what comes behind the log has tests of its own.
+    with MemoryManager.open(folder, embedder=WordHashEmbedder(), extractor=None) as memory:
         memory.store("I like figs.", scope=ANA, metadata={"topic": "food"})
         memory.store("Ben likes dates.", scope=BEN)
         yield memory
@@ -722,10 +723,10 @@ def test_times_at_the_ends_of_the_calendar_are_kept(memory: MemoryManager) -> No
 
 
 def test_another_embedder_degrades_the_answers_until_reembed(tmp_path: Path) -> None:
-    with MemoryManager.open(tmp_path, embedder=WordHashEmbedder(64)) as memory:
+    with MemoryManager.open(tmp_path, embedder=WordHashEmbedder(64), extractor=None) as memory:
         memory.store("I like figs.", scope=ANA)
         assert memory.retrieve("figs", scope=ANA).degraded is None
-    with MemoryManager.open(tmp_path, embedder=WordHashEmbedder(32)) as memory:
+    with MemoryManager.open(tmp_path, embedder=WordHashEmbedder(32), extractor=None) as memory:
         answer = memory.retrieve("figs", scope=ANA, explain=True)
         assert answer.degraded and "reembed" in answer.degraded
         assert [hit.content for hit in answer] == ["I like figs."], "words still find it"
@@ -750,8 +751,8 @@ def test_another_embedder_degrades_the_answers_until_reembed(tmp_path: Path) -> 
 
 def test_a_process_that_still_has_the_former_embedder_mixes_nothing_in(folder: Path) -> None:
     with (
-        MemoryManager.open(folder, embedder=WordHashEmbedder(64)) as former,
-        MemoryManager.open(folder, embedder=WordHashEmbedder(32)) as newer,
+        MemoryManager.open(folder, embedder=WordHashEmbedder(64), extractor=None) as former,
+        MemoryManager.open(folder, embedder=WordHashEmbedder(32), extractor=None) as newer,
     ):
         former.store("I like figs.", scope=ANA)
         assert former.retrieve("figs", scope=ANA).degraded is None

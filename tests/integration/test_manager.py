@@ -31,8 +31,11 @@ from agentmem import (
     VersionConflict,
 )
 from agentmem.interfaces import CompressedLine, CompressionRequest, Compressor, IndexQuery
+from agentmem.lifecycle.affect import affect_of
+from agentmem.lifecycle.importance import importance_of
 from agentmem.log.sql import SQLLog
 from agentmem.testing import FrozenClock, WordHashEmbedder
+from agentmem.testing.fakes import A_MONDAY
 
 ANA = Scope(user="ana", agent="coach", session="monday")
 DAY = timedelta(days=1)
@@ -45,7 +48,8 @@ def clock() -> FrozenClock:
 
 @pytest.fixture
 def memory(folder: Path, clock: FrozenClock) -> Iterator[MemoryManager]:
-    with MemoryManager.open(folder, embedder=WordHashEmbedder(), clock=clock) as memory:
+    # Facts have tests of their own; here there is what is stored and nothing else.
+    with MemoryManager.open(folder, embedder=WordHashEmbedder(), extractor=None, clock=clock) as memory:
         yield memory
 
 
@@ -73,14 +77,20 @@ def test_a_stored_memory_has_these_defaults(memory: MemoryManager, clock: Frozen
         valid_from=clock.now,
         valid_to=None,
         metadata={},
-        importance=None,
-        affect=None,
+        importance=importance_of("I like figs.", kind="turn", role="user", affect=affect_of("I like figs.")),
+        affect=affect_of("I like figs."),
         integrity="user",
         expires_at=None,
         idempotency_key=None,
         derived_from=(),
         source=None,
+        fact=None,
+        origin=None,
+        written_by="caller",
+        reason=None,
     )
+    assert (stored.accesses, stored.outcome) == (0, 0.0)
+    assert stored.importance and stored.affect, "the words say something of both"
     assert memory.get(stored.id, scope=ANA) == stored
 
 
@@ -479,9 +489,11 @@ def test_an_update_of_what_is_said_about_it_keeps_words_and_vector(memory: Memor
     updated = memory.update(stored.id, scope=ANA, metadata={"c": 3})
     assert (updated.metadata, updated.importance, updated.content) == ({"c": 3}, 0.5, "I like figs.")
     assert (updated.speaker, updated.version, updated.position) == ("Ana", 2, stored.position)
-    assert memory.update(stored.id, scope=ANA, importance=None).importance is None
+    by_rule = memory.store("I like figs.", scope=ANA).importance
+    assert by_rule != 0.5
+    assert memory.update(stored.id, scope=ANA, importance=None).importance == by_rule, "as the rule gives it"
     assert memory.update(stored.id, scope=ANA, metadata=None).metadata == {}
-    assert _vectors(memory, ANA) == vector and vector[stored.id]
+    assert _vectors(memory, ANA)[stored.id] == vector[stored.id] and vector[stored.id]
     assert memory.retrieve("figs", scope=ANA, explain=True)[0].signals["dense"] > 0
     assert memory.stats().waiting == 0
 
@@ -755,7 +767,7 @@ def test_the_default_memory_finds_by_meaning_after_a_reopen(folder: Path) -> Non
 
 
 def test_the_same_verbs_on_postgresql(postgres_url: str, tmp_path: Path) -> None:
-    with MemoryManager.open(postgres_url, embedder=WordHashEmbedder()) as memory:
+    with MemoryManager.open(postgres_url, embedder=WordHashEmbedder(), extractor=None) as memory:
         stored = memory.store("I moved to Lisbon.", scope=ANA, metadata={"topic": "home"}, idempotency_key="k")
         assert memory.store("I moved to Lisbon.", scope=ANA, idempotency_key="k") == stored
         memory.store_many([Turn(f"Number {number}.") for number in range(30)], scope=ANA)
@@ -772,7 +784,7 @@ def test_the_same_verbs_on_postgresql(postgres_url: str, tmp_path: Path) -> None
         assert len(page) + len(memory.list(scope=ANA, limit=100, cursor=page.cursor)) == 35
         assert memory.export_to(tmp_path / "out.jsonl", scope=ANA) == 34
         assert len(memory.compress(scope=ANA)) == 1
-    with MemoryManager.open(postgres_url, embedder=WordHashEmbedder()) as memory:
+    with MemoryManager.open(postgres_url, embedder=WordHashEmbedder(), extractor=None) as memory:
         assert contents(memory.history(stored.id, scope=ANA)) == ["I moved to Lisbon.", "I moved to Porto."]
         assert memory.retrieve("Porto", scope=ANA, k=1)[0].content == "I moved to Porto."
         receipt = memory.forget(stored.id, scope=ANA, verify=True)
@@ -783,6 +795,21 @@ def test_the_same_verbs_on_postgresql(postgres_url: str, tmp_path: Path) -> None
         assert contents(memory.list(scope=ANA)) == ["The agent's own."]
         assert memory.verify(deep=True).ok
         assert memory.stats().partitions == 1
+
+
+def test_facts_follow_what_is_said_on_postgresql(postgres_url: str) -> None:
+    with MemoryManager.open(postgres_url, embedder=WordHashEmbedder()) as memory:
+        for day, city in enumerate(("Lisbon", "Porto")):
+            memory.store(f"I live in {city}.", scope=ANA, occurred_at=A_MONDAY + day * DAY)
+        assert memory.flush(10)
+        assert contents(memory.list(scope=ANA, kinds={"fact"})) == ["The user lives in Porto."]
+        assert contents(memory.list(scope=ANA, kinds={"fact"}, as_of=A_MONDAY)) == ["The user lives in Lisbon."]
+        [now] = memory.list(scope=ANA, kinds={"fact"})
+        [said] = memory.why(now.id, scope=ANA)
+        assert memory.forget(said.id, scope=ANA).memories == 2
+        [now] = memory.list(scope=ANA, kinds={"fact"})
+        assert (now.content, now.valid_to) == ("The user lives in Lisbon.", None), "it holds again"
+        assert memory.verify(deep=True).ok
 
 
 def test_threads_write_and_read_on_postgresql(postgres_url: str) -> None:
