@@ -22,8 +22,8 @@ from agentmem.testing.fakes import WordHashEmbedder
 ANA = Scope(user="ana", agent="coach")
 
 
-def opened(place: Path | str) -> MemoryManager:
-    return MemoryManager.open(place, embedder=WordHashEmbedder())
+def opened(place: Path | str, extractor: str | None = None) -> MemoryManager:
+    return MemoryManager.open(place, embedder=WordHashEmbedder(), extractor=extractor)
 
 
 @pytest.fixture
@@ -337,6 +337,26 @@ def test_an_export_brings_back_ids_versions_times_and_sources(
     assert counts(other.import_from(tmp_path / "out.jsonl", scope=ANA, trust="declared")) == (0, 3, 0)
     assert shelf(other, ANA) == shelf(memory, ANA)
     assert other.retrieve("Where does Ana live, Lisbon?", scope=ANA)[0].id == stored.id
+
+
+def test_an_export_brings_back_facts_as_they_stand_and_reading_its_turns_adds_none(tmp_path: Path) -> None:
+    file, copied = tmp_path / "out.jsonl", tmp_path / "copy.jsonl"
+    with opened(tmp_path / "memory", "rules") as memory, opened(tmp_path / "other", "rules") as other:
+        for day, words in enumerate(("I live in Lisbon.", "I like figs.", "I live in Porto.", "I like figs.")):
+            memory.store(words, scope=ANA, occurred_at=datetime(2026, 5, 3 + day, tzinfo=UTC))
+        assert memory.flush(10)
+        [lisbon] = memory.list(scope=ANA, kinds={"fact"}, as_of=datetime(2026, 5, 3, tzinfo=UTC))
+        assert memory.get(lisbon.id, scope=ANA).valid_to is not None, "Porto closed it"
+        written = memory.export_to(file, scope=ANA)
+        assert written == 8
+        assert counts(other.import_from(file, scope=ANA, trust="declared")) == (written, 0, 0)
+        assert other.flush(10)
+        assert other.stats().memories == memory.stats().memories == {"turn": 4, "fact": 4}
+        assert shelf(other, ANA) == shelf(memory, ANA)
+        closed = other.get(lisbon.id, scope=ANA)
+        assert kept(closed) == kept(memory.get(lisbon.id, scope=ANA))
+        assert other.export_to(copied, scope=ANA) == written
+        assert counts(memory.import_from(copied, scope=ANA, trust="declared")) == (0, written, 0)
 
 
 def test_the_manifest_counts_and_a_changed_byte_is_noticed(
