@@ -68,6 +68,42 @@ _SEVERITIES: Final = v.words(
 ) - {("chronic")}
 
 
+def injured(clause: Clause) -> Iterator[Found]:
+    """Reads "broke my wrist"; what happened long ago has healed."""
+    sentence = clause.sentence
+    words = sentence.words
+    found = phrase(sentence, clause.verb + 1, most=3)
+    if found is None or clause.negated or words[clause.verb + 1] != "my" or words[found[1] - 1] not in _PARTS:
+        return
+    if not _HEALED.search(sentence.low, sentence.start, sentence.end):
+        value = f"{_INJURIES[words[clause.verb]]} {sentence.said(*found)}"
+        yield Found("health", (clause.verb, found[1]), value=value, polarity="affirmed")
+
+
+_INJURIES: Final = {"broke": "broken", "fractured": "fractured", "sprained": "sprained", "tore": "torn"}
+_PARTS: Final = v.words(
+    "arm leg wrist ankle foot toe finger hand elbow shoulder collarbone rib ribs hip knee nose acl meniscus hamstring"
+)
+_HEALED: Final = re.compile(r"\b(?:when|ago|as a|once|years?|kid|child|almost|nearly)\b")
+
+
+def comes_off(clause: Clause) -> Iterator[Found]:
+    """Reads "came off sertraline", "switched from Prozac to Zoloft"."""
+    sentence = clause.sentence
+    words = sentence.words
+    if clause.negated:
+        return
+    if former := follows(clause, "off", "off of", "from"):
+        if not (drug := drug_in(words, (former, min(former + 2, len(words))))):
+            return
+        yield Found("medication", drug, polarity="ended")
+        new = drug[1] + 1 if words[drug[1] : drug[1] + 1] == ["to"] else 0
+    else:
+        new = follows(clause, "to")
+    if new and (drug := drug_in(words, (new, min(new + 1, len(words))))):
+        yield Found("medication", drug, polarity="affirmed")
+
+
 def diagnosed(clause: Clause) -> Iterator[Found]:
     place = follows(clause, "with", "as having")
     for found in items(clause.sentence, place) if place else []:

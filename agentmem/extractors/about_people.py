@@ -240,6 +240,10 @@ def animal(sentence: Sentence, place: int, *, polarity: Polarity = "affirmed") -
     names = _all_called(sentence, at + 1)
     for name in names:
         yield Found("pet", name, topic=topic, polarity=polarity, subject="")
+    if not names and words[at + 1 : at + 2] and sentence.breaks[at + 1] == "," and words[at + 1] in ("a", "an"):
+        nearer = next((word for word in words[at + 2 : at + 6] if word in v.ANIMALS), None)
+        if nearer and animal_of(nearer) == topic:
+            return
     if not names and (later := name_said_later(sentence, at)):
         yield Found("pet", (at, at + 1), value=later, topic=topic, polarity=polarity, subject="")
     elif not names:

@@ -100,11 +100,37 @@ def promised(clause: Clause) -> Iterator[Found]:
 
 
 def will(clause: Clause) -> Iterator[Found]:
-    """A promise with its day: "I'll send the report by Friday"."""
+    """With its day: "I'll send the report by Friday" is a promise, "I'll visit Ana on Friday" a plan."""
     words = clause.sentence.words
     verb = words[clause.verb]
-    if clause.who == "i" and not clause.negated and "by" in words[clause.verb :] and verb not in _NO_PLANS | v.STOPS:
-        yield from _deed("commitment", clause, clause.verb, verb, dated=True)
+    if clause.who != "i" or clause.negated or verb in _NO_PLANS | v.STOPS | _REPLIES or not verb.isalpha():
+        return
+    yield from _deed("commitment" if "by" in words[clause.verb :] else "plan", clause, clause.verb, verb, dated=True)
+
+
+def present(clause: Clause) -> Iterator[Found]:
+    """Reads "I start my new job on 2 March"."""
+    if clause.who in ("i", "we") and not clause.negated and not clause.have:
+        yield from _deed("plan", clause, clause.verb, clause.sentence.words[clause.verb], dated=True)
+
+
+def must(clause: Clause) -> Iterator[Found]:
+    """Reads "I have to hand in my thesis by 1 June"."""
+    sentence = clause.sentence
+    place = follows(clause, "to")
+    if (
+        place
+        and place < len(sentence.words)
+        and clause.who == "i"
+        and not clause.negated
+        and "by" in sentence.words[place:]
+    ):
+        verb = sentence.words[place]
+        if verb not in _NO_PLANS | v.STOPS:
+            yield from _deed("commitment", clause, place, verb, dated=True)
+
+
+_REPLIES: Final = v.words("let get see talk update definitely also probably go take give post share start pick stick")
 
 
 def _deed(attribute: str, clause: Clause, place: int, verb: str, *, dated: bool = False) -> Iterator[Found]:

@@ -31,27 +31,22 @@ def goes_by(clause: Clause) -> Iterator[Found]:
 
 
 def age(clause: Clause) -> Iterator[Found]:
-    sentence, place = clause.sentence, clause.verb
+    """A number behind "I'm" that can be nothing else: "34", "34 years old", "34 and …"; not "34 minutes late"."""
+    sentence = clause.sentence
     words = sentence.words
-    if words[place] == "turned":
-        place += 1
-    if (
-        place >= len(words)
-        or sentence.breaks[place] not in ("", ",")
-        or not words[place].isdigit()
-        or not (4 if clause.who == "i" else 0) < int(words[place]) < 111
-    ):
+    has_turned = words[clause.verb] == "turned"
+    place = clause.verb + has_turned
+    if place >= len(words) or not words[place].isdigit() or sentence.breaks[place] not in ("", ","):
         return
-    after = " ".join(words[place + 1 : place + 4])
-    tail = sentence.rest(place)
-    plain = not tail.strip(" .!,;)") or (tail.lstrip()[:1] in (",", ";", ".", "!", ")", "—", "–") and tail[:1] != ".")
-    joined = re.match(r" (?:and|but|so|now|today|btw|with|years? young)\b", tail)
-    if (
-        re.match(r"(?:years? old|yrs? old|yo\b|y o\b|years? of age)", after)
-        or (words[place] != "turned" and (plain or joined))
-        or (words[clause.verb] == "turned")
-    ):
+    youngest = 5 if clause.who == "i" else 1
+    if youngest <= int(words[place]) < 111 and (has_turned or _NOTHING_ELSE.match(sentence.rest(place))):
         yield Found("age", (place, place + 1))
+
+
+_NOTHING_ELSE: Final = re.compile(
+    r"(?: (?:years?|yrs?)[ -](?:old|of age)| y/?o)?(?:(?:[.!)]*\s*$|[,;!)]|\.\s)| ?[—–-] | (?:and|but|so|now|today|btw"
+    r"|with|from)\b)"
+)
 
 
 def turned(clause: Clause) -> Iterator[Found]:
@@ -79,21 +74,22 @@ def introduced(clause: Clause) -> Iterator[Found]:
     if clause.who != "i" or clause.negated or not sentence.is_capital(place) or not is_name(sentence, place):
         return
     found, end = named(sentence, place)
+    if sentence.said(place, place + 1).isupper() and len(sentence.words[place]) > 1:
+        return
     ends = end >= len(sentence.words) or bool(sentence.breaks[end]) or sentence.words[end] in ("and", "from", "by")
-    greets = (
-        sentence.words[0] in ("hi", "hello", "hey")
-        or "nice to meet" in sentence.rest(place)
-        or "by the way" in sentence.rest(place)
-    )
+    greets = sentence.words[0] in ("hi", "hello", "hey") or _GREETS.search(sentence.rest(place)) is not None
+    greets = greets or _GOES_ON.match(sentence.low, sentence.ends[end - 1], sentence.end) is not None
     if found and ends and greets and not _PEOPLE_OF.search(sentence.words[place]):
         yield Found("name", found)
 
 
+_GREETS: Final = re.compile(r"\bnice to meet\b|\bby the way\b")
+_GOES_ON: Final = re.compile(r"(?:, (?:an? |\d\d\b|from )| and (?:i'm|i |my )| from )")
 _PEOPLE_OF: Final = re.compile(
     r"(?:ish|ian|ese|ican|ench|itch|vegan)$|^(?:german|dutch|greek|swiss|czech|thai|muslim|catholic|buddhist|hindu"
     r"|christian|mormon|virgo|aries|pisces|gemini|libra|taurus|scorpio|capricorn|aquarius|sagittarius|cancer|ok|okay"
-    r"|asian|african|european|latino|latina|gryffindor|batman|iron|back|sorry|glad|new|looking|american|korean|cuban"
-    r"|nigerian|arab|kenyan|filipino)$"
+    r"|asian|african|european|latino|latina|gryffindor|batman|iron|back|sorry|glad|new|looking|american|black|white"
+    r"|type|team|gen|deaf|gay|korean|cuban|nigerian|arab|kenyan|filipino)$"
 )
 
 
@@ -180,11 +176,26 @@ def moved(clause: Clause) -> Iterator[Found]:
         return
     found = place_at(sentence, place) or _dwelling(sentence, place)
     if found and not re.search(
-        r"\bwhen i was\b|\bas a (?:kid|child|baby|teen)|\bfor (?:a|an|one|two|three|six|the) (?:summer|month|months"
-        r"|year|years|semester)",
+        r"\bwhen i was\b|\bas a (?:kid|child|baby|teen)|^,? (?:and |but )?(?:then|later|back)\b|\b(?:and|then) (?:back"
+        r" )?to\b|\bfor (?:a|an|one|two|three|six|the) (?:summer|month|months|year|years|semester)",
         sentence.rest(found[1] - 1),
     ):
         yield Found("home", found, polarity="affirmed")
+
+
+def settled(clause: Clause) -> Iterator[Found]:
+    place = follows(clause, "in", "down in")
+    found = place_at(clause.sentence, place) if place and not clause.negated else None
+    if found:
+        yield Found("home", found, polarity="affirmed")
+
+
+def changed(clause: Clause) -> Iterator[Found]:
+    """Reads "changed my name to Ana"."""
+    place = follows(clause, "my name to", "my last name to")
+    name = named(clause.sentence, place)[0] if place else None
+    if name and not clause.negated:
+        yield Found("name", name, polarity="affirmed")
 
 
 def left_for(clause: Clause) -> Iterator[Found]:
@@ -210,12 +221,11 @@ def comes_from(clause: Clause) -> Iterator[Found]:
 
 def born(clause: Clause) -> Iterator[Found]:
     sentence = clause.sentence
-    place = follows(clause, "and raised in", "in")
+    place = follows(clause, "and raised in", "and bred in", "up in", "in")
     found = place_at(sentence, place) if place and not clause.negated else None
     if found and sentence.words[found[0]] not in v.MONTHS:
         yield Found("origin", found, polarity="affirmed")
-    if on := follows(clause, "on"):
-        yield from birthday_at(sentence, on)
+    yield from birthday_at(sentence, follows(clause, "on") or clause.verb + 1)
 
 
 def grew(clause: Clause) -> Iterator[Found]:
@@ -244,6 +254,16 @@ def contact(sentence: Sentence, place: int, attribute: str) -> Iterator[Found]:
     yield Found(attribute, (place, end + 1), value=sentence.text[found.start() : found.end()])
 
 
+def _written_contact(sentence: Sentence) -> Found | None:
+    """An address or a number behind "my …" or "… me"."""
+    for attribute, pattern in (("email", _EMAIL), ("phone", _PHONE)):
+        found = pattern.search(sentence.low, sentence.start, sentence.end)
+        if found and _MINE.search(sentence.low, sentence.start, found.start()):
+            place = next((at for at, end in enumerate(sentence.ends) if end > found.start()), 0)
+            return next(contact(sentence, place, attribute), None)
+    return None
+
+
 _AFTER_NAMES: Final = v.words("and please instead btw from")
 _NO_NAMES: Final = v.words(
     "crazy later back when asap maybe ishmael anytime stupid paranoid cynical weird biased lazy picky old-fashioned "
@@ -260,12 +280,21 @@ _IS_MY: Final = re.compile(
 )
 
 
+_MINE: Final = re.compile(
+    r"(?:\bmy (?:[\w-]+ ){0,2}(?:e-?mail|mail|address|inbox|number|phone|cell|mobile|whatsapp)\b|\b(?:e-?mail|mail"
+    r"|write|reach|contact|text|call|ring|message|line|note|whatsapp|get|find)(?: to)? (?:me|us)\b|\bto"
+    r" me\b)[^@\d]{0,25}$"
+)
+
+
 def reached(sentence: Sentence) -> Iterator[Found]:
     """Reads "You can reach me at …", "… is my new number"."""
     low, end = sentence.low, sentence.end
     if found := _REACH_ME.search(low, sentence.start, end):
         place = next((at for at, start in enumerate(sentence.starts) if start >= found.end()), len(sentence.words))
         yield from contact(sentence, place, "email" if "@" in low[found.end() : end] else "phone")
+    elif mine := _written_contact(sentence):
+        yield mine
     elif found := _IS_MY.search(low, sentence.start, end):
         place = next((at for at, start in enumerate(sentence.starts) if start >= found.start()), 1) - 1
         for at in range(max(0, place - 5), place + 1):

@@ -28,7 +28,7 @@ def works(clause: Clause) -> Iterator[Found]:
     elif words[place : place + 1] == ["in"] and (field := phrase(sentence, place + 1, most=3)):
         if sentence.between(*field) in v.FIELDS:
             yield Found("job", field)
-    elif words[place : place + 1] and words[place] in ("at", "for", "with"):
+    elif words[place : place + 1] and words[place] in ("at", "for", "with", "by"):
         found = organisation_at(sentence, place + 1) if words[place] != "with" else None
         if found:
             yield Found("employer", found)
@@ -122,6 +122,8 @@ def started(clause: Clause) -> Iterator[Found]:
         yield from of_a_job(sentence, job)
     elif place := follows(clause, "as"):
         yield from occupation(sentence, place, strict=True)
+    elif follows(clause, "a", "my"):
+        yield from degree(clause)
     elif place := follows(clause, "taking", "on"):
         for found in items(sentence, place):
             if medicine := drug_in(sentence.words, found):
@@ -147,11 +149,20 @@ def joined(clause: Clause) -> Iterator[Found]:
     """Reads "joined Siemens as an engineer": a company only if a job is said."""
     sentence = clause.sentence
     firm = organisation_at(sentence, clause.verb + 1)
+    if firm and not clause.negated and sentence.words[firm[1] - 1] in v.COMPANIES:
+        yield Found("employer", firm, polarity="affirmed")
     if firm and sentence.words[firm[1] : firm[1] + 1] == ["as"] and not clause.negated:
         jobs = list(occupation(sentence, firm[1] + 1, strict=False))
         if jobs:
             yield Found("employer", firm, polarity="affirmed")
             yield from jobs
+
+
+def makes_a_living(clause: Clause) -> Iterator[Found]:
+    """Reads "make my living as a potter", "qualified as a nurse"."""
+    place = follows(clause, "a living as", "my living as", "as")
+    if place and not clause.negated:
+        yield from occupation(clause.sentence, place, strict=True)
 
 
 def resigned(clause: Clause) -> Iterator[Found]:

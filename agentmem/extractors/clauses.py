@@ -33,6 +33,16 @@ _BLOCKERS: Final = re.compile(
     r"|e\.g|wonder|wondering|doubt|doubts|who|whoever|say|pretending|character|fake|lie|lied|joke|rumou?r|dream|in"
     r" case|assuming|would've|used to think)\b"
 )
+_FACTUAL: Final = re.compile(
+    r"\b(?:(?:as|like) i (?:already )?(?:said|mentioned|told you)|i (?:already )?told you|in case you (?:forgot|missed"
+    r" it|wondered)|if you must know|if you're wondering|not sure if i (?:said|mentioned|told you)(?: this| that| it)?"
+    r"(?: before)?|not sure (?:if|whether) you (?:know|remember)(?: this)?|did i mention)\b"
+)
+_REMINDS: Final = re.compile(
+    r"(?:please |so |and |but |just )*(?:remember|don't forget|dont forget|keep in mind|note|bear in mind|you should"
+    r" know|you know|you know already|just a reminder|a reminder|i should mention|i forgot to mention|i must say|the"
+    r" thing is|fact is|turns out|did you know|it turns out|i told you|i mentioned) (?:that )?"
+)
 _AFTER: Final = re.compile(
     r"\b(?:i think|i guess|i suppose|i believe|i hope|or something|or so|maybe|probably|perhaps|supposedly|apparently"
     r"|in (?:the|a|this|my|that) (?:game|dreams?|story|novel|book|movie|film|play|show|song|simulation|next life|past"
@@ -172,7 +182,10 @@ def clauses(sentence: Sentence) -> Iterator[Clause]:
     words, breaks = sentence.words, sentence.breaks
     asked = _asked_from(sentence)
     is_open = True
+    reminded = _REMINDS.match(sentence.low, sentence.starts[0], sentence.end)
     for place, word in enumerate(words):
+        if reminded and sentence.starts[place] < reminded.end():
+            continue
         if sentence.starts[place] >= asked:
             return
         if not is_open:
@@ -181,7 +194,9 @@ def clauses(sentence: Sentence) -> Iterator[Clause]:
             is_open = True
         if not is_open:
             continue
-        if word in _WITHOUT_I and (clause := _elided(sentence, place)) is not None:
+        if (word in _WITHOUT_I or words[place + 1 : place + 2] == ["here"]) and (
+            clause := _elided(sentence, place)
+        ) is not None:
             if not _is_doubtful(sentence, clause):
                 yield clause
             is_open = False
@@ -202,6 +217,9 @@ def _elided(sentence: Sentence, place: int) -> Clause | None:
     if any(word not in v.FILLERS and word not in v.ADVERBS and word not in v.TIME_OPENERS for word in words[:place]):
         return None
     clause = Clause(sentence, "i", "", place, place)
+    if words[place + 1 : place + 2] == ["here"]:
+        clause.be = True
+        return clause
     if words[place] == "been":
         clause.have = True
         return with_verb(clause)
@@ -209,7 +227,7 @@ def _elided(sentence: Sentence, place: int) -> Clause | None:
     return clause if word_is_state or words[place] in _WITHOUT_I else None
 
 
-_STATES: Final = frozenset(("allergic", "born", "based", "living", "working", "studying", "married"))
+_STATES: Final = frozenset(("from", "allergic", "born", "based", "living", "working", "studying", "married"))
 _WITHOUT_I: Final = _STATES | v.words("been moved relocated quit bought sold adopted started broke turned resigned got")
 
 
@@ -226,7 +244,7 @@ def _asked_from(sentence: Sentence) -> int:
 
 
 def _is_doubtful(sentence: Sentence, clause: Clause) -> bool:
-    before = sentence.low[sentence.start : sentence.starts[clause.first]]
+    before = _FACTUAL.sub(" ", sentence.low[sentence.start : sentence.starts[clause.first]])
     if before and _BLOCKERS.search(before):
         return True
     return (
@@ -285,7 +303,7 @@ def _of_a_thing(sentence: Sentence, place: int) -> Clause | None:
     for at in range(place + 1, min(place + 9, len(words))):
         if sentence.breaks[at] and at > place + 1:
             return None
-        if words[at] in ("is", "are", "was", "were", "used"):
+        if words[at] in ("is", "are", "was", "were", "used", "falls"):
             if at == place + 1:
                 return None
             return with_verb(Clause(sentence, "it", sentence.between(place + 1, at), place, at))
@@ -329,7 +347,7 @@ def with_verb(clause: Clause) -> Clause | None:
                 return None
             break
         following = words[place + 1] if place + 1 < len(words) else ""
-        if word in ("am", "is", "are", "'s"):
+        if word in ("am", "is", "are", "'s", "falls"):
             clause.be = True
         elif word in ("was", "were"):
             clause.be = clause.past = True

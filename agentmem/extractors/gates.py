@@ -30,7 +30,8 @@ _PLAYED: Final = re.compile(
     r"|fictional|hypothetical(?:ly)?|for (?:the )?sake of argument|let's say|lets say|(?:song|poem|verse|chorus"
     r"|stanza) (?:goes|that goes)|system prompt|ignore (?:all|any|the|your) (?:previous|prior|above)|example "
     r"(?:sentence|dialogue|conversation)s?|sample (?:sentence|dialogue|conversation|bio|text)s?|test (?:sentence|input"
-    r"|data)|suppose)\b|[♪♫🎵🎶]|<\|(?:im_start|system|user)|\[/?inst\]|<<sys>>|^\s*(?:#{1,4} ?)?(?:system|instructions?"
+    r"|data)|suppose)\b|[♪♫🎵🎶]|<\|(?:im_start|system|user)|\[/?inst\]|<<sys>>"
+    r"|^\s*(?:#{1,4} ?)?(?:system|instructions?"
     r"|prompt|human|assistant)\s*:|\bwrite\b[^.!?\n]{0,60}\b(?:story|poem|song|monologue|dialogue|scene|screenplay"
     r"|sketch|rap|haiku|limerick|novel|fiction)"
 )
@@ -70,7 +71,7 @@ def readable(memory: Memory) -> tuple[str, str] | None:
     low = lowered(text)
     if _NOT_MEANT.search(low) or _PLAYED.search(low):
         return None
-    if len(content) - start > _LONG or "\n" in text or ":" in text:
+    if len(content) - start > _LONG or "\n" in text or ":" in text or ">" in text:
         text = _without_pasted(text, low, is_long=len(content) - start > _LONG)
     if not text.isascii() or '"' in text or "'" in text:
         text = _QUOTE.sub(_hide_speech, text)

@@ -13,12 +13,14 @@ from typing import Final
 from agentmem.extractors import vocabulary as v
 from agentmem.extractors.about_health import (
     allergic,
+    comes_off,
     condition,
     diagnosed,
     diet,
     drug_in,
     eats,
     health_word,
+    injured,
     intolerant,
     intolerant_word,
     keeps,
@@ -42,13 +44,14 @@ from agentmem.extractors.about_people import (
     relative,
     status,
 )
-from agentmem.extractors.about_plans import has_appointment, is_going, plans, promised, will
+from agentmem.extractors.about_plans import has_appointment, is_going, must, plans, present, promised, will
 from agentmem.extractors.about_self import (
     age,
     based,
     birthday_at,
     born,
     called,
+    changed,
     comes_from,
     contact,
     goes_by,
@@ -57,6 +60,7 @@ from agentmem.extractors.about_self import (
     left_for,
     lives,
     moved,
+    settled,
     short_age,
     spelled_age,
     turned,
@@ -84,6 +88,7 @@ from agentmem.extractors.about_work import (
     hired,
     job_at,
     joined,
+    makes_a_living,
     occupation,
     of_a_job,
     passive_job,
@@ -130,7 +135,7 @@ def _past_tells(clause: Clause) -> bool:
     return clause.sentence.words[clause.verb] in _TOLD_IN_THE_PAST
 
 
-_TOLD_IN_THE_PAST: Final = v.words("born diagnosed raised promoted laid fired prescribed hired accepted")
+_TOLD_IN_THE_PAST: Final = v.words("born diagnosed raised brought promoted laid fired prescribed hired accepted")
 
 
 def _is_something(clause: Clause) -> Iterator[Found]:
@@ -143,6 +148,8 @@ def _is_something(clause: Clause) -> Iterator[Found]:
         yield from age(clause)
     elif words[place] in ("a", "an"):
         yield from _is_a(clause)
+    elif words[place] == "the" and clause.who == "i":
+        yield from occupation(sentence, place, strict=True)
     elif words[place][0].isdigit():
         yield from short_age(clause)
     elif (spelled := spelled_age(words[place])) and _OLD.match(sentence.rest(place)):
@@ -173,13 +180,15 @@ def _is_a(clause: Clause) -> Iterator[Found]:
         if place >= found[1]:
             return
         found = place, found[1]
+    if words[found[0]] in ("married", "divorced") and head in ("man", "woman", "guy"):
+        yield Found("relationship", (found[0], found[0] + 1))
     if head in ("widow", "widower"):
         yield Found("relationship", (found[1] - 1, found[1]), value="widowed")
     if words[found[0]] == "single" and head in ("mom", "mum", "mother", "dad", "father", "parent", "man", "woman"):
         yield Found("relationship", (found[0], found[0] + 1))
     if head in v.DIETS and found[1] - found[0] <= 2:
         yield Found("diet", (found[1] - 1, found[1]))
-    elif head == "fan" and words[found[1] : found[1] + 1] == ["of"] and clause.who == "i":
+    elif clause.who == "i" and [head, *words[found[1] : found[1] + 1]] in (["fan", "of"], ["sucker", "for"]):
         yield from tastes(clause, found[1] + 1)
     elif head in ("speaker",) and words[found[0]] == "native" and words[found[0] + 1] in v.LANGUAGES:
         yield Found("language", (found[0] + 1, found[0] + 2))
@@ -256,6 +265,17 @@ def _quit(clause: Clause) -> Iterator[Found]:
     elif word == "stopped" and (liked := follows(clause, "liking")):
         for found in tastes(clause, liked):
             yield Found("likes", found.at, polarity="ended")
+
+
+_FONDNESS: Final = re.compile(r"have (?:got )?a (?:passion|weakness|soft spot) for ")
+
+
+def _broke(clause: Clause) -> Iterator[Found]:
+    if clause.who == "we":
+        yield from parted(clause)
+    else:
+        yield from broke(clause)
+        yield from injured(clause)
 
 
 def _had(clause: Clause) -> Iterator[Found]:
@@ -340,6 +360,10 @@ def _has(clause: Clause) -> Iterator[Found]:
     while words[place : place + 1] == ["got"]:
         place += 1
     yield from has_appointment(clause)
+    yield from must(clause)
+    if clause.who == "i" and (fond_of := _FONDNESS.match(sentence.low, sentence.starts[clause.verb], sentence.end)):
+        start = next((at for at, begin in enumerate(sentence.starts) if begin >= fond_of.end()), len(words))
+        yield from tastes(clause, start)
     if clause.who in ("i", "we"):
         for at in counted(sentence, place):
             if not (clause.negated or clause.no_longer or clause.used_to):
@@ -362,11 +386,11 @@ def _of_a_thing(clause: Clause) -> Iterator[Found]:
         if clause.verb >= len(sentence.words):
             return
     last = words[-1]
-    if thing in ("name", "first name", "full name", "real name"):
+    if thing in ("name", "first name", "full name", "real name", "nickname", "given name"):
         found, _ = named(sentence, clause.verb)
         if found:
             yield Found("name", found)
-    elif last == "birthday" or thing == "date of birth":
+    elif last in ("birthday", "bday", "b-day") or thing == "date of birth":
         yield from _whose_birthday(clause, words)
     elif last == "name" and words[0].endswith("'s"):
         yield from _whose_name(clause, words)
@@ -414,7 +438,7 @@ def _whose_birthday(clause: Clause, words: list[str]) -> Iterator[Found]:
     while clause.sentence.words[place : place + 1] and clause.sentence.words[place] in ("on", "the"):
         place += 1
     subject = None
-    if len(words) > 1 and words[-1] == "birthday":
+    if len(words) > 1 and words[-1] in ("birthday", "bday", "b-day"):
         relation = words[-2].removesuffix("'s")
         if not words[-2].endswith("'s") or (v.RELATIONS.get(relation) not in v.ONE_EACH and relation not in v.PARTNERS):
             return
@@ -438,7 +462,7 @@ _WHOSE: dict[Rule, tuple[str, ...]] = {
     goes_by: ("i",), likes: ("i", "they"), stands: ("i",), is_into: ("i", "they"), fond: ("i", "they"), owns: ("i", (
         "we"
     )),
-    plans: ("i", "we"), promised: ("i",), adopted: ("i", "we"), _quit: ("i",), broke: ("i",), dates: ("i",),
+    plans: ("i", "we"), promised: ("i",), adopted: ("i", "we"), _quit: ("i",), broke: ("i",), dates: ("i", "we"),
     parted: ("we",), allergic: ("i", "they"), eats: ("i", "we", "they"), speaks: ("i", "they"),
     age: ("i", "they"), works: ("i", "they"), studies: ("i", "they"), comes_from: ("i", "they"), dropped: ("i",),
     hired: ("i",), started: ("i",), passive_job: ("i",), called: ("i", "they"),
@@ -465,6 +489,14 @@ _VERBS: Final = _table(
     ("have has own's", _has),
     ("adopted", adopted),
     ("had", _had),
+    ("need", must),
+    ("start leave fly begin graduate travel meet visit return", present),
+    ("broke fractured sprained tore", _broke),
+    ("came switched", comes_off),
+    ("make earn qualified trained", makes_a_living),
+    ("settled", settled),
+    ("changed", changed),
+    ("retired", retired),
     ("loved liked enjoyed hated adored", _liked),
     ("told", promised),
     ("follow follows", on_a_diet),
@@ -478,7 +510,7 @@ _VERBS: Final = _table(
     ("intend", plans),
     ("agreed committed vowed swore", promised),
     ("gave", _gave),
-    ("broke split", lambda clause: parted(clause) if clause.who == "we" else broke(clause)),
+    ("split", lambda clause: parted(clause) if clause.who == "we" else broke(clause)),
     ("divorced separated parted", parted),
     ("suffer suffers", suffers),
     ("take takes", takes),
@@ -504,8 +536,8 @@ _AFTER_BE: Final = _table(
     ("living residing", lives),
     ("based", based),
     ("from", comes_from),
-    ("born raised", born),
-    ("working employed", works),
+    ("born raised brought", born),
+    ("working employed interning", works),
     ("promoted laid fired", passive_job),
     ("hired", hired),
     ("retired", retired),

@@ -22,7 +22,7 @@ def phrase(sentence: Sentence, place: int, *, stops: frozenset[str] = v.STOPS, m
         place += 1
     end = place
     while end < len(words) and words[end] not in stops and not _is_a_while(words, end):
-        if breaks[end] and end > place and not _quoted(breaks[end]):
+        if end > place and (words[end] in _DOING or (breaks[end] and not _quoted(breaks[end]))):
             break
         end += 1
         if end - place > most:
@@ -37,6 +37,7 @@ def _is_a_while(words: list[str], place: int) -> bool:
     return counted and bool(following) and following[0] in _UNITS and following[1:] != ["old"]
 
 
+_DOING: Final = v.words("working living studying trying looking specializing focusing")
 _UNITS: Final = v.words("year years month months week weeks day days hour hours minute minutes times decades")
 
 

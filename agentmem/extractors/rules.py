@@ -27,13 +27,14 @@ _LONGEST_VALUE: Final = 80
 _LONGEST_DEED: Final = 140
 _MOST_FACTS: Final = 12
 _TALKS_OF_SELF: Final = re.compile(
-    r"\b(?:please|i|i'm|im|i’m|ive|my|our|we|me|moved|quit|bought|sold|adopted|broke up|turned|got|started|allergic"
-    r"|born|based|living|working|studying|always|never|from now on|in future|going forward|by default)\b",
+    r"\b(?:please|i|i'm|im|i’m|ive|my|our|we|me|here|name|names|don't|stop|keep|use|moved|quit|bought|sold|adopted"
+    r"|broke up|turned|got|started|allergic|born|based|living|working|studying|always|never|from now on|in future"
+    r"|going forward|by default)\b",
     re.IGNORECASE,
 )
 _CORRECTED: Final = re.compile(
     r"[\s,;.…—–-]+(?:(?:oh|ah|er|um|uh|well|oops)[\s,.…]+)?(?:no[,.…—–-]+\s*(?!(?:i|we|my|it)\b)|no (?=sorry|wait"
-    r"|actually)|(?:sorry|wait|oops|correction|scratch that|i mean|i meant|or rather|make that|actually no"
+    r"|actually)|(?:sorry|wait|oops|correction|scratch that|i mean|i meant|or rather|make that|actually no|actually"
     r"|rather)[\s,:.…—–-]+)(?:(?:no|sorry|wait|actually|i mean|i meant|make that|it's|it is|its|that's|in|at|to|a|an"
     r"|as)[\s,.…—–-]+){0,4}"
 )
@@ -128,7 +129,7 @@ class _Reader:
         last = max(found.end, at[1] if at else 0)
         begins = None
         if found.attribute in ("plan", "commitment"):
-            begins, value = self._planned(found, value)
+            begins, value = self._planned(found, first, value)
             if found.topic == "dated" and begins is None:
                 return
         elif clause is not None:
@@ -171,15 +172,25 @@ class _Reader:
             return at if not _SURELY_CORRECTED.search(match[0]) else None
         place = next((n for n, start in enumerate(sentence.starts) if start >= match.end()), 0)
         right = phrase(sentence, place) if place else None
-        if right is None or not is_thing(sentence, right) or right[1] - right[0] > at[1] - at[0] + 2:
+        is_like = right is not None and (
+            sentence.words[right[0]].isdigit() == sentence.words[at[0]].isdigit()
+            and (sentence.words[right[0]].isdigit() or is_thing(sentence, right))
+        )
+        capital = sentence.text[match.end()]
+        if match[0].strip(" ,") == "actually" and not (is_like and (capital.isupper() or capital.isdigit())):
+            return at
+        if right is None or not is_like or right[1] - right[0] > at[1] - at[0] + 2:
             return None
         return right
 
-    def _planned(self, found: Found, value: str) -> tuple[datetime | None, str]:
+    def _planned(self, found: Found, first: int, value: str) -> tuple[datetime | None, str]:
         """The day to come that a plan is for, and the plan without the words for it."""
         assert found.at is not None
         sentence = self.sentence
-        spans = self._times_to_come(sentence.starts[found.at[0]])
+        spans = self._times_to_come(sentence.starts[found.at[0]], sentence.end)
+        if not spans and sentence.breaks[first]:
+            spans = self._times_to_come(sentence.start, sentence.starts[first])
+            return (spans[0].begins if len(spans) == 1 and spans[0].tense == "future" else None), value
         if len(spans) != 1 or spans[0].tense != "future":
             return None, value
         end = sentence.ends[found.at[1] - 1]
@@ -192,11 +203,11 @@ class _Reader:
             return None, value
         return spans[0].begins, value
 
-    def _times_to_come(self, after: int) -> list[TimeSpan]:
+    def _times_to_come(self, after: int, until: int) -> list[TimeSpan]:
         """The times named behind a place; "by Friday", said of what will be done, is the Friday to come."""
         from agentmem.retrieval.dates import time_spans
 
-        said = _BY.sub("on ", self.sentence.text[after : self.sentence.end])
+        said = _BY.sub("on ", self.sentence.text[after:until])
         spans = time_spans(_FUTURE + said, said_at=self.turn.occurred_at)
         return [
             replace(span, start=span.start + after - len(_FUTURE), end=span.end + after - len(_FUTURE))
@@ -232,7 +243,7 @@ class _Reader:
 _BY: Final = re.compile(r"\bby (?=(?:mon|tues|wednes|thurs|fri|satur|sun)day\b)", re.IGNORECASE)
 _FUTURE: Final = "I will "
 """Tells the grammar of dates which of two Septembers is meant."""
-_TOO_LITTLE: Final = frozenset({"go", "do", "come", "get", "be", "have"})
+_TOO_LITTLE: Final = v.words("come do have be get go")
 _DEEDS: Final = frozenset({"plan", "commitment", "instruction"})
 _DATE_LEADS: Final = re.compile(
     r"(?:[\s,]+(?:on|in|at|by|for|this|next|early|late|the|around|before|until|of|sometime|later|from|between|during"

@@ -90,7 +90,7 @@ BAD_START: Final = VERBS | words(
     "plenty part way idea fact nothing none one ones same how's"
 )
 STOPS: Final = words(
-    "working living studying trying looking specializing focusing any anymore and or but because cause cuz so since "
+    "any anymore and or but because cause cuz so since "
     "which who whom that when where while if though although with for from at in on by to as than then after before "
     "during until till about into onto over under through without within is are was were am be been have has had do "
     "does did will would can could should may might must i we you he she it they me him us them right now currently "
@@ -282,6 +282,8 @@ HEALTH_ADJECTIVES: Final[Mapping[str, str]] = {
     "diabetic": "diabetes",
     "asthmatic": "asthma",
     "epileptic": "epilepsy",
+    "autistic": "autism",
+    "bipolar": "bipolar disorder",
     "dyslexic": "dyslexia",
     "anemic": "anemia",
     "colorblind": "color blindness",
