@@ -45,7 +45,7 @@ def development() -> Score:
 
 class TestLabelledSentences:
     def test_half_of_our_own_sentences_state_nothing(self) -> None:
-            labelled = [json.loads(line) for line in DEVELOPMENT.read_text("utf-8").splitlines()]
+        labelled = [json.loads(line) for line in DEVELOPMENT.read_text("utf-8").splitlines()]
         assert len(labelled) >= 260
         assert 0.4 < sum(not line["facts"] for line in labelled) / len(labelled) < 0.6
 
