@@ -29,6 +29,8 @@ Compress = Callable[[Scope], object]
 _UNITS: Final = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1), "y": timedelta(days=365)}
 DURATION_PATTERN: Final = r"[1-9][0-9]{0,5} *[hdwy]"
 _LONGEST: Final = timedelta(days=365 * 1000)
+_READ_FROM_TURNS: Final = frozenset({"fact", "summary"})
+"""They say what a turn said, so they are not shown for longer either; they have its time, or their last turn's."""
 _ERASED_AT_ONCE: Final = 500
 _READ_AT_ONCE: Final = 1_000
 _CURSOR: Final = "retention:compressed"
@@ -39,7 +41,7 @@ _GENERATION: Final = 0
 @dataclass(frozen=True, slots=True)
 class RetentionRule:
     """How long some memories are kept. Of several rules the first that matches a memory decides; age counts from
-    ``occurred_at``. What was derived from a purged memory goes with it.
+    ``occurred_at``. What was derived from a purged memory goes with it, and a rule about turns hides their facts too.
 
     Args:
         kinds: None = all.
@@ -114,7 +116,10 @@ class Retention:
 
 def _as_of(rule: RetentionRule, now: datetime, after: timedelta | None) -> Outlived:
     before = None if after is None else now - after
-    return Outlived(before, rule.kinds, tenant=rule.tenant, user=rule.user, agent=rule.agent)
+    kinds = rule.kinds
+    if kinds is not None and "turn" in kinds:
+        kinds |= _READ_FROM_TURNS
+    return Outlived(before, kinds, tenant=rule.tenant, user=rule.user, agent=rule.agent)
 
 
 class Sweeper:

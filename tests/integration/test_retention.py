@@ -115,6 +115,13 @@ def test_the_first_rule_that_matches_decides(house: House) -> None:
     assert {content.removeprefix("cello lessons, ") for content in house.kept()} == shown
 
 
+def test_what_says_what_an_expired_turn_said_is_not_shown_either(house: House) -> None:
+    turn = house.store(age=91)
+    for kind in ("fact", "summary"):
+        house.store(f"cello lessons, a {kind}", age=91, kind=kind, derived_from=(turn.id,))
+    assert not house.ask(kinds={"turn", "fact", "summary"}).hits
+
+
 def test_a_read_of_the_log_and_a_retrieval_agree(house: House) -> None:
     for age in range(60, 120, 7):
         house.store(f"cello lessons {age}", age=age)
@@ -159,7 +166,7 @@ def test_rules_as_of_a_moment_keep_their_order_and_their_exceptions() -> None:
         Outlived(None, frozenset({"rule"})),
         Outlived(A_MONDAY - timedelta(hours=12), user="guest"),
         Outlived(None, user="ben", agent="coach"),
-        Outlived(A_MONDAY - timedelta(days=90), frozenset({"turn"})),
+        Outlived(A_MONDAY - timedelta(days=90), frozenset({"turn", "fact", "summary"})),
     )
 
 
