@@ -627,7 +627,7 @@ class MemoryManager:
         """
         self._require(scope)
         if not require_text(reason, "reason").strip():
-            raise InvalidInput("A hold needs a reason.", hint='Write reason="case 4711".')
+            raise InvalidInput("A hold needs a reason.", hint="Such as: case 4711.")
         return self._log.hold(scope, reason=reason)
 
     def release(self, *, scope: Scope) -> bool:

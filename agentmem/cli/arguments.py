@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from agentmem.errors import InvalidInput
+from agentmem.interfaces import LogQuery
 from agentmem.records import MAX_CONTENT_BYTES, Scope
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ TRUST: Final = {
 _ID: Final = re.compile(r"\[?(?:m:)?([0-9a-f]{8,32})\]?")
 """An id or its tail, bare or as prompts cite it."""
 _WHOLE_ID: Final = 32
-_PAGE: Final = 10_000
 
 
 def time(text: str | None, option: str) -> datetime | None:
@@ -104,17 +103,11 @@ def full_id(memory: MemoryManager, scope: Scope, given: str) -> str:
     tail = match[1]
     if len(tail) == _WHOLE_ID:
         return tail
-    found = [id for id in _ids(memory, scope) if id.endswith(tail)]
+    # Also what list hides: what is retired can be restored, and what no longer holds has a history.
+    there = memory.log.read(LogQuery(scope, retired=True))
+    found = [each.id for each in there if each.id.endswith(tail)]
     if tail in found or not found:
         return tail
     if len(found) > 1:
         raise InvalidInput(f"{len(found)} memories end in {tail}: {', '.join(found[:3])}.", hint="Give more digits.")
     return found[0]
-
-
-def _ids(memory: MemoryManager, scope: Scope) -> Iterator[str]:
-    page = memory.list(scope=scope, limit=_PAGE)
-    yield from (found.id for found in page)
-    while page.cursor:
-        page = memory.list(scope=scope, limit=_PAGE, cursor=page.cursor)
-        yield from (found.id for found in page)

@@ -46,9 +46,12 @@ EXIT_CODES: Final[dict[type[AgentMemError], int]] = {
 }
 """Everything else of our tree is 4: the store."""
 HINTS: Final[dict[type[AgentMemError], str]] = {
-    errors.MemoryNotFound: "`agentmem list` shows the ids; the last 8 digits of one are enough.",
+    errors.MemoryNotFound: (
+        "`agentmem list` shows the ids, of which the last 8 digits are enough; `agentmem history` shows the versions."
+    ),
     errors.ScopeError: "Name the --user and --agent it belongs to, or leave out the one it does not.",
     errors.VersionConflict: "`agentmem show` it, and repeat the change on what you find.",
+    errors.UnderHold: "Ask whoever placed it; `agentmem release` ends it.",
     errors.IdempotencyConflict: "Take a new --key for new words, or `agentmem update` the memory.",
 }
 """The next step in words of the command line, where the library speaks of its own calls."""

@@ -47,12 +47,12 @@ def _last_and_wanted(versions: Sequence[Row], id: str, number: int | None) -> tu
     wanted = last if number is None else next((row for row in versions if row["version"] == number), None)
     if wanted is None:
         raise MemoryNotFound(
-            f"Memory {id} has no version {number}.", hint=f"It has 1 to {last['version']}; history() shows them."
+            f"Memory {id} has no version {number}.", hint=f"It has 1 to {last['version']}; they are its history."
         )
     if wanted is last and last["closed_seq"] is None:
         raise InvalidInput(
             f"Nothing to restore: memory {id} is current as version {last['version']}.",
-            hint="Name an older version; history() shows them.",
+            hint="Name an older version; they are its history.",
         )
     return last, wanted
 

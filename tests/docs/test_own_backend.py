@@ -47,7 +47,7 @@ class TestTheExample(VectorStoreTests):
 def test_a_manager_keeps_the_example_in_step_with_the_log(tmp_path: Path) -> None:
     vectors = _example().SQLiteVectors(tmp_path / "vectors.db")
     ana = Scope(user="ana")
-    with MemoryManager.open(tmp_path, vectors=vectors) as memory:
+    with MemoryManager.open(tmp_path, vectors=vectors, extractor=None) as memory:
         first = memory.store("I moved to Lisbon in May.", scope=ana)
         memory.store("My sister stays in Porto.", scope=ana)
         memory.flush()

@@ -36,7 +36,7 @@ ANA = Scope(user="ana", agent="coach", session="monday")
 
 @pytest_asyncio.fixture
 async def memory(folder: Path) -> AsyncIterator[AsyncMemoryManager]:
-    async with await AsyncMemoryManager.open(folder, embedder=WordHashEmbedder()) as memory:
+    async with await AsyncMemoryManager.open(folder, embedder=WordHashEmbedder(), extractor=None) as memory:
         yield memory
 
 
@@ -295,4 +295,4 @@ async def test_it_opens_from_a_file_and_a_mapping(tmp_path: Path) -> None:
         f"version: 1\nlog: {{type: sql, url: 'sqlite:///{tmp_path}/agentmem.db'}}\n"
     )
     async with await AsyncMemoryManager.from_yaml(tmp_path / "agentmem.yaml") as memory:
-        assert [each.content for each in await memory.list(scope=ANA)] == ["I like figs."]
+        assert [each.content for each in await memory.list(scope=ANA, kinds={"turn"})] == ["I like figs."]
