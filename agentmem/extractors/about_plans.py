@@ -103,7 +103,13 @@ def will(clause: Clause) -> Iterator[Found]:
     """With its day: "I'll send the report by Friday" is a promise, "I'll visit Ana on Friday" a plan."""
     words = clause.sentence.words
     verb = words[clause.verb]
-    if clause.who != "i" or clause.negated or verb in _NO_PLANS | v.STOPS | _REPLIES or not verb.isalpha():
+    if (
+        clause.who != "i"
+        or clause.negated
+        or verb in _NO_PLANS | v.STOPS | _REPLIES
+        or not verb.isalpha()
+        or follows(clause, ("sure"))
+    ):
         return
     yield from _deed("commitment" if "by" in words[clause.verb :] else "plan", clause, clause.verb, verb, dated=True)
 
@@ -161,7 +167,7 @@ _NEW_CLAUSE: Final = v.words("my our the this need was then also just")
 _NO_PLANS: Final = v.words("be do try keep know think use need say tell ask it that this a the end turn check look")
 
 
-_LOOSE_ENDS: Final = v.DETERMINERS | v.words("and or at in on to for with from by of about")
+_LOOSE_ENDS: Final = v.DETERMINERS | v.words("like before after until and or at in on to for with from by of about")
 _POINTING: Final = v.words("it them that those there one ones")
 _DEED_STOPS: Final = v.words(
     "but so because cause since which who that if though although while where when i you he she it they"

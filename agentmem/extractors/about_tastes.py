@@ -40,11 +40,7 @@ def tastes(clause: Clause, place: int) -> Iterator[Found]:
         if words[place + 1] in _WILLING or words[place + 1] in v.BAD_START - _DOING:
             return
         found = phrase(sentence, place + 1, stops=_VERB_STOPS, most=5)
-        if (
-            found
-            and v.PRONOUNS.isdisjoint(words[found[0] : found[1]])
-            and words[found[1] - 1] not in v.STOPS | v.DETERMINERS
-        ):
+        if found and _is_a_doing(sentence, found):
             yield Found("likes", (place, found[1]))
         return
     if words[place] in v.DETERMINERS:
@@ -75,6 +71,14 @@ def tastes(clause: Clause, place: int) -> Iterator[Found]:
             return
         first = first or found
         yield Found("likes", found)
+
+
+def _is_a_doing(sentence: Sentence, span: Span) -> bool:
+    """False for "to sprinkle (it)", whose object points elsewhere."""
+    words = sentence.words
+    points = span[1] < len(words) and not sentence.breaks[span[1]] and words[span[1]] in _NOT_AFTER_TASTES
+    loose = words[span[1] - 1] in v.STOPS | v.DETERMINERS
+    return not points and not loose and v.PRONOUNS.isdisjoint(words[span[0] : span[1]])
 
 
 _WILLING: Final = v.words(
@@ -175,8 +179,11 @@ def goods(
     found = phrase(sentence, place, most=5)
     if found is None or not is_thing(sentence, found):
         return
+    is_model = all(sentence.text[sentence.starts[at]].isupper() or words[at].isdigit() for at in range(*found))
     is_capital = sentence.is_capital(found[0]) or sentence.is_capital(found[1] - 1)
-    is_brand = is_capital and (branded or words[found[0]] in v.GOODS) and words[found[1] - 1] not in _NO_GOODS
+    is_brand = (
+        is_capital and (branded or (is_model and words[found[0]] in v.GOODS)) and words[found[1] - 1] not in _NO_GOODS
+    )
     if words[found[1] - 1] not in v.GOODS and not is_brand:
         return
     if _GIFT.match(sentence.low, sentence.ends[found[1] - 1], sentence.end):

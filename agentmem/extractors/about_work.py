@@ -47,7 +47,11 @@ def occupation(sentence: Sentence, place: int, *, strict: bool) -> Iterator[Foun
     if found is None or not is_thing(sentence, found):
         return
     head = words[found[1] - 1]
-    known = _is_job(head) and _can_modify_a_job(words[found[0] : found[1] - 1])
+    known = (
+        _is_job(head)
+        and (head != "assistant" or found[1] - found[0] > 1)
+        and _can_modify_a_job(words[found[0] : found[1] - 1])
+    )
     if not known and (
         strict
         or not article

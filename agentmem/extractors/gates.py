@@ -36,9 +36,9 @@ _PLAYED: Final = re.compile(
     r"|sketch|rap|haiku|limerick|novel|fiction)"
 )
 _PASTED: Final = re.compile(
-    r"\b(?:summari[sz]e|rewrite|re-write|proofread|translate|paraphrase|edit|rephrase|reword|correct|improve|shorten"
-    r"|polish|fix|analy[sz]e|classify|the following|below|this (?:text|paragraph|email|essay|article|letter|sentence"
-    r"|story|passage)|write|draft|compose|generate|create|make)\b[^\n]{0,200}?(?::|\n)|:\s*\n"
+    r"\b(?:respond to|reply to|thank|summari[sz]e|rewrite|re-write|proofread|translate|paraphrase|edit|rephrase|reword"
+    r"|correct|improve|shorten|polish|fix|analy[sz]e|classify|the following|below|this (?:text|paragraph|email|essay"
+    r"|article|letter|sentence|story|passage)|write|draft|compose|generate|create|make)\b[^\n]{0,200}?(?::|\n)|:\s*\n"
 )
 _QUOTE: Final = re.compile(r"\"[^\"\n]{1,400}\"|“[^”\n]{1,400}”|«[^»\n]{1,400}»|(?<!\w)'[^'\n]{12,200}'(?!\w)")
 _SPOKEN: Final = re.compile(

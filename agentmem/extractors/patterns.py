@@ -386,6 +386,8 @@ def _of_a_thing(clause: Clause) -> Iterator[Found]:
         if clause.verb >= len(sentence.words):
             return
     last = words[-1]
+    if words[0].endswith("'s") and last not in ("birthday", "bday", "b-day", "name"):
+        return
     if thing in ("name", "first name", "full name", "real name", "nickname", "given name"):
         found, _ = named(sentence, clause.verb)
         if found:

@@ -130,7 +130,7 @@ class _Reader:
         begins = None
         if found.attribute in ("plan", "commitment"):
             begins, value = self._planned(found, first, value)
-            if found.topic == "dated" and begins is None:
+            if not value or (found.topic == "dated" and begins is None):
                 return
         elif clause is not None:
             begins = self._since(clause, last)
@@ -197,8 +197,11 @@ class _Reader:
         if spans[0].start < end:
             said = sentence.text[spans[0].start : end]
             cut = value.rfind(said)
-            if cut > 0:
-                value = _DATE_LEADS.sub("", value[:cut])
+            before = _DATE_LEADS.sub("", value[:cut]) if cut > 0 else ""
+            if " " in before:
+                value = before
+            elif spans[0].end >= end - 1:
+                value = ""
         elif spans[0].start - end > 12:
             return None, value
         return spans[0].begins, value
