@@ -8,7 +8,8 @@ says. Precision is the share of the facts found that are right, recall the share
 
 Conversations (LoCoMo, LongMemEval) have no labels. What was read by hand there is kept in `facts_by_hand.json` without
 any of the text: a hash of turn, span, attribute and value stands for a fact. On a machine that has the data this says
-how many of the facts found were judged and how many of those are right; elsewhere nothing is printed.
+how many of the facts found were judged and how many of those are right. The errors of the first and the second sample
+were mended after they were read; those of the last one were not.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import hashlib
 import json
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -217,15 +218,22 @@ def _print_conversation(path: Path) -> None:
     said = [turn for turn in turns if turn.role == "user" or turn.speaker]
     print(f"{path.name}: {len(turns)} turns, {len(said)} of people, {len(facts)} facts", end="")
     print(f" ({1000 * len(facts) / len(said):.1f} in 1,000), {len(turns) / seconds:,.0f} turns/s")
-    verdicts = json.loads(VERDICTS.read_text("utf-8")) if VERDICTS.exists() else {}
+    _print_verdicts({fact_id(fact) for fact in facts})
+
+
+def _print_verdicts(found: Set[str]) -> None:
+    """Each sample as it was read, and what of it is still found: errors that were read were then mended."""
+    verdicts = json.loads(VERDICTS.read_text("utf-8"))
     for sample in sorted({verdict["sample"] for verdict in verdicts.values()}):
-        judged = Counter(
-            verdict["verdict"]
-            for fact in facts
-            if (verdict := verdicts.get(fact_id(fact))) and verdict["sample"] == sample
-        )
-        if judged:
-            print(f"  {sample}: {dict(judged)}, right {judged['right'] / judged.total():.3f}")
+        mine = {id: verdict["verdict"] for id, verdict in verdicts.items() if verdict["sample"] == sample}
+        read, now = Counter(mine.values()), Counter(verdict for id, verdict in mine.items() if id in found)
+        if now:
+            print(f"  {sample}: as read {_shares(read)}; of those found now {_shares(now)}")
+
+
+def _shares(judged: Counter[str]) -> str:
+    total = judged.total()
+    return f"{judged['right'] / total:.3f} right, {judged['junk'] / total:.3f} junk (n={total})"
 
 
 def main() -> None:

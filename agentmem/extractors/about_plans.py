@@ -170,7 +170,8 @@ _NO_PLANS: Final = v.words("be do try keep know think use need say tell ask it t
 _LOOSE_ENDS: Final = v.DETERMINERS | v.words("like before after until and or at in on to for with from by of about")
 _POINTING: Final = v.words("it them that those there one ones")
 _DEED_STOPS: Final = v.words(
-    "but so because cause since which who that if though although while where when i you he she it they"
+    "that's it's what's he's she's there's who's but so because cause since which who that if though although while "
+    "where when i you he she it they"
 )
 
 

@@ -61,16 +61,16 @@ def tastes(clause: Clause, place: int) -> Iterator[Found]:
             found = found[0], found[1] - 3
         if not _is_taste(sentence, found):
             return
-        # "Trying new foods and drinks" likes no drinks.
-        if (
-            first
-            and first[1] - first[0] > 1
-            and words[first[0]].endswith("ing")
-            and not words[found[0]].endswith("ing")
-        ):
+        # "Trying new foods and drinks" likes no drinks, "books about war and mindset" no mindset.
+        if first and _reaches_on(words[first[0] : first[1]]) and not words[found[0]].endswith("ing"):
             return
         first = first or found
         yield Found("likes", found)
+
+
+def _reaches_on(words: list[str]) -> bool:
+    """True if what follows may belong to the end of the phrase and not stand beside it."""
+    return (len(words) > 1 and words[0].endswith("ing")) or "about" in words or "with" in words
 
 
 def _is_a_doing(sentence: Sentence, span: Span) -> bool:

@@ -249,14 +249,14 @@ TASTES: Final = _phrases(
 )
 """What may be liked with an article and is still a taste, not a remark on something at hand."""
 NOT_TASTES: Final = words(
-    "it lot lots much how way fact idea ideas suggestion suggestions sound look vibe vibes energy spirit attitude "
-    "enthusiasm advice tip tips answer answers question questions help support chat chats conversation conversations "
-    "talk post photo photos pic pics picture pictures message word words thought thoughts feeling feelings view name "
-    "design color colors colour colours option options plan approach concept theme quote quotes response explanation "
-    "being seeing hearing knowing having getting thinking talking chatting reading. working-with knowing seeing "
-    "helping them moment moments time times day days part parts process result results part "
-    "kids daughter son wife husband mom dad family friend friends mother father people person guy girl man woman "
-    "bits bit kind sort dearly forward back more both recommendation recommendations title input feedback"
+    "number choice choices it lot lots much how way fact idea ideas suggestion suggestions sound look vibe vibes "
+    "energy spirit attitude enthusiasm advice tip tips answer answers question questions help support chat chats "
+    "conversation conversations talk post photo photos pic pics picture pictures message word words thought thoughts "
+    "feeling feelings view name design color colors colour colours option options plan approach concept theme quote "
+    "quotes response explanation being seeing hearing knowing having getting thinking talking chatting reading. "
+    "working-with knowing seeing helping them moment moments time times day days part parts process result results "
+    "part kids daughter son wife husband mom dad family friend friends mother father people person guy girl man "
+    "woman bits bit kind sort dearly forward back more both recommendation recommendations title input feedback"
 )
 STUDY_STOPS: Final = words(
     "hard abroad all together every a lot more less late early harder everyday daily tonight today tomorrow tests exam "
