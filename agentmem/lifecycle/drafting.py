@@ -113,7 +113,7 @@ def completed(draft: Draft) -> Draft:
         valid_to=_optional_time(draft.valid_to, "valid_to"),
         expires_at=_optional_time(draft.expires_at, "expires_at"),
         metadata=require_metadata(draft.metadata),
-        importance=_optional_share(draft.importance, "importance"),
+        importance=_importance(draft.importance, content, kind=draft.kind, role=draft.role, affect=draft.affect),
         integrity=_integrity(draft.integrity, "undeclared"),
         idempotency_key=_optional_text(draft.idempotency_key, "idempotency_key"),
         derived_from=_sources(draft.derived_from),
@@ -205,9 +205,6 @@ def _draft_of_turn(turn: Turn, scope: Scope, now: datetime) -> Draft:
     affect = checked_affect(turn.affect)
     if affect is None and turn.kind != "summary":
         affect = affect_of(content)
-    importance = _optional_share(turn.importance, "importance")
-    if importance is None:
-        importance = importance_of(content, kind=turn.kind, role=turn.role, affect=affect)
     terms, length = index_terms(content, speaker=speaker, occurred_at=occurred_at, fact=fact)
     return Draft(
         content=content,
@@ -217,7 +214,7 @@ def _draft_of_turn(turn: Turn, scope: Scope, now: datetime) -> Draft:
         session=_optional_text(turn.session, "session") or scope.session,
         occurred_at=occurred_at,
         metadata=require_metadata(turn.metadata),
-        importance=importance,
+        importance=_importance(turn.importance, content, kind=turn.kind, role=turn.role, affect=affect),
         affect=affect,
         integrity=_integrity(turn.integrity, INTEGRITY_OF_ROLE[turn.role]),
         expires_at=_optional_time(turn.expires_at, "expires_at"),
@@ -264,17 +261,23 @@ def _drafts_of_document(document: Document, scope: Scope, counter: TokenCounter,
     occurred_at = now if document.occurred_at is None else require_time(document.occurred_at, "occurred_at")
     shared = {
         "metadata": require_metadata(document.metadata),
-        "importance": _optional_share(document.importance, "importance"),
         "integrity": _integrity(document.integrity, "operator"),
         "expires_at": _optional_time(document.expires_at, "expires_at"),
     }
     return [
-        _draft_of_chunk(each.text, each.source, scope, occurred_at, shared)
+        _draft_of_chunk(each.text, each.source, scope, occurred_at, document.importance, shared)
         for each in chunk(document, max_tokens=CHUNK_TOKENS, counter=counter)
     ]
 
 
-def _draft_of_chunk(text: str, source: Source, scope: Scope, occurred_at: datetime, shared: Mapping[str, Any]) -> Draft:
+def _draft_of_chunk(
+    text: str,
+    source: Source,
+    scope: Scope,
+    occurred_at: datetime,
+    importance: float | None,
+    shared: Mapping[str, Any],
+) -> Draft:
     terms, length = index_terms(text, speaker=None, occurred_at=occurred_at, source=source)
     return Draft(
         content=text,
@@ -283,6 +286,7 @@ def _draft_of_chunk(text: str, source: Source, scope: Scope, occurred_at: dateti
         speaker=None,
         session=scope.session,
         occurred_at=occurred_at,
+        importance=_importance(importance, text, kind="document", role="user", affect=None),
         affect=None,
         idempotency_key=None,
         derived_from=(),
@@ -342,6 +346,12 @@ def _optional_text(value: object, name: str) -> str | None:
 
 def _optional_time(value: datetime | None, name: str) -> datetime | None:
     return None if value is None else require_time(value, name)
+
+
+def _importance(given: float | None, content: str, *, kind: str, role: str, affect: Affect | None) -> float:
+    """The importance that was given, or that the rule gives."""
+    share = _optional_share(given, "importance")
+    return importance_of(content, kind=kind, role=role, affect=affect) if share is None else share
 
 
 def _optional_share(value: float | None, name: str) -> float | None:
