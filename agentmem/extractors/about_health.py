@@ -29,7 +29,10 @@ def condition(clause: Clause, place: int) -> Iterator[Found]:
         if start < found[1] - 1:
             yield Found("allergy", (start, found[1] - 1))
     elif head in ("allergy", "allergies") and words[found[1] : found[1] + 1] == ["to"]:
-        for item in items(sentence, found[1] + 1):
+        start = found[1] + 1
+        while words[start : start + 1] and words[start] in _SOME:
+            start += 1
+        for item in items(sentence, start):
             yield Found("allergy", item)
     elif head in ("intolerance",) and found[1] - found[0] > 1:
         yield Found("allergy", (found[1] - 2, found[1] - 1))
@@ -146,14 +149,18 @@ def drug_in(words: list[str], span: Span) -> Span | None:
 
 def allergic(clause: Clause) -> Iterator[Found]:
     if place := follows(clause, "to"):
-        while clause.sentence.words[place : place + 1] and clause.sentence.words[place] in ("most", "all", "certain"):
+        while clause.sentence.words[place : place + 1] and clause.sentence.words[place] in _SOME:
             place += 1
         for found in items(clause.sentence, place, stops=_WITH_STOPS):
             said = clause.sentence.words[found[0] : found[1]]
+            if _SHARED_HEAD.match(clause.sentence.rest(found[1] - 1)) and len(said) == 1:
+                continue
             if is_thing(clause.sentence, found) and v.NOT_ALLERGENS.isdisjoint(said):
                 yield Found("allergy", found)
 
 
+_SHARED_HEAD: Final = re.compile(r" (?:and|or) \w+ (?:stings?|bites?|hair|fur|dander|products|feathers|pollen|milk)\b")
+_SOME: Final = v.words("almost nearly most all certain both some many any various several kinds types sorts of")
 _WITH_STOPS: Final = v.STOPS - {"with"}
 
 

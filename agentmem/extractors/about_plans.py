@@ -92,6 +92,8 @@ def promised(clause: Clause) -> Iterator[Found]:
     for place in range(clause.verb + 1, min(clause.verb + 7, len(words) - 1)):
         if sentence.breaks[place] or words[place] == "myself":
             return
+        if words[place : place + 2] == ["to", "myself"]:
+            return
         if words[place] == "to" or (words[place] == "i" and words[place + 1] in ("would", "will")):
             verb = place + 1 + (words[place] == "i")
             if verb < len(words) and words[verb] not in _NO_PLANS:

@@ -254,10 +254,17 @@ def contact(sentence: Sentence, place: int, attribute: str) -> Iterator[Found]:
     yield Found(attribute, (place, end + 1), value=sentence.text[found.start() : found.end()])
 
 
+_FORMER: Final = re.compile(
+    r"\b(?:was|were|old|former|no longer|used to|any ?more|not|don't|his|her|their|your)\b|@.*@"
+)
+
+
 def _written_contact(sentence: Sentence) -> Found | None:
     """An address or a number behind "my …" or "… me"."""
     for attribute, pattern in (("email", _EMAIL), ("phone", _PHONE)):
         found = pattern.search(sentence.low, sentence.start, sentence.end)
+        if found and _FORMER.search(sentence.low, sentence.start, sentence.end):
+            return None
         if found and _MINE.search(sentence.low, sentence.start, found.start()):
             place = next((at for at, end in enumerate(sentence.ends) if end > found.start()), 0)
             return next(contact(sentence, place, attribute), None)

@@ -44,11 +44,11 @@ _REMINDS: Final = re.compile(
     r" thing is|fact is|turns out|did you know|it turns out|i told you|i mentioned) (?:that )?"
 )
 _AFTER: Final = re.compile(
-    r"\b(?:i think|i guess|i suppose|i believe|i hope|or something|or so|maybe|probably|perhaps|supposedly|apparently"
-    r"|in (?:the|a|this|my|that) (?:game|dreams?|story|novel|book|movie|film|play|show|song|simulation|next life|past"
-    r" life)|in (?:minecraft|skyrim|gta|the sims|another life|theory|dog years)|if|unless|not really|or not|would be"
-    r"|said|says|one day|someday|some day|in spirit|at heart|for a day|as a joke|on paper|according to|he claims|she"
-    r" claims)\b"
+    r"\b(?:or (?:had|was|did|used to)|i think|i guess|i suppose|i believe|i hope|or something|or so|maybe|probably"
+    r"|perhaps|supposedly|apparently|in (?:the|a|this|my|that) (?:game|dreams?|story|novel|book|movie|film|play|show"
+    r"|song|simulation|next life|past life)|in (?:minecraft|skyrim|gta|the sims|another life|theory|dog years)|if"
+    r"|unless|not really|or not|would be|said|says|one day|someday|some day|in spirit|at heart|for a day|as a joke|on"
+    r" paper|according to|he claims|she claims)\b"
 )
 _OPENS_QUESTION: Final = re.compile(
     r"[,;:—–-]?\s*(?:and |but |so |or |then |also |anyway |hey |any |did )*(?:what|how|who|where|when|why|which|do"

@@ -39,6 +39,9 @@ _CORRECTED: Final = re.compile(
     r"|as)[\s,.…—–-]+){0,4}"
 )
 """What takes the words before it back; the right ones follow it."""
+_DOUBTED: Final = re.compile(
+    r",? (?:or )?well, |[.!…]+ {1,2}no, (?!(?:i|we|my|it|he|she)\b)(?:[\w'-]{1,20} ?){1,3}[.!]"
+)
 _SURELY_CORRECTED: Final = re.compile(r"\b(?:sorry|wait|i mean|i meant|scratch|correction|make that|rather)\b")
 _CHANGES: Final = v.words(
     "moved relocated started got bought purchased quit left stopped sold adopted turned broke divorced separated "
@@ -123,6 +126,8 @@ class _Reader:
         at = found.at
         if at is not None and (at := self._corrected(at)) is None:
             return
+        if found.at and at != found.at and found.value and found.value != sentence.said(*found.at):
+            return
         value = found.value if found.at == at else ""
         if not value and at is not None:
             value = sentence.said(*at)
@@ -165,6 +170,8 @@ class _Reader:
     def _corrected(self, at: Span) -> Span | None:
         """Where the value stands after "no, sorry, Porto"; None if it was taken back without another."""
         sentence = self.sentence
+        if _DOUBTED.match(sentence.low, sentence.ends[at[1] - 1]):
+            return None
         match = _CORRECTED.match(sentence.low, sentence.ends[at[1] - 1])
         if match is None:
             return at
@@ -179,7 +186,10 @@ class _Reader:
         capital = sentence.text[match.end()]
         if match[0].strip(" ,") == "actually" and not (is_like and (capital.isupper() or capital.isdigit())):
             return at
-        if right is None or not is_like or right[1] - right[0] > at[1] - at[0] + 2:
+        longer = 0 if sentence.words[at[0]].isdigit() else 2
+        if right is None or not is_like or right[1] - right[0] > at[1] - at[0] + longer:
+            return None
+        if longer == 0 and right[1] - right[0] < at[1] - at[0]:
             return None
         return right
 
@@ -192,7 +202,7 @@ class _Reader:
             spans = self._times_to_come(sentence.start, sentence.starts[first])
             return (spans[0].begins if len(spans) == 1 and spans[0].tense == "future" else None), value
         if len(spans) != 1 or spans[0].tense != "future":
-            return None, value
+            return None, _BY_A_DAY.sub("", value)
         end = sentence.ends[found.at[1] - 1]
         if spans[0].start < end:
             said = sentence.text[spans[0].start : end]
@@ -243,6 +253,7 @@ class _Reader:
         ]
 
 
+_BY_A_DAY: Final = re.compile(r" (?:by|on) (?:mon|tues|wednes|thurs|fri|satur|sun)day$", re.IGNORECASE)
 _BY: Final = re.compile(r"\bby (?=(?:mon|tues|wednes|thurs|fri|satur|sun)day\b)", re.IGNORECASE)
 _FUTURE: Final = "I will "
 """Tells the grammar of dates which of two Septembers is meant."""

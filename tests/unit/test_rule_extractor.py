@@ -22,8 +22,8 @@ from agentmem.testing.fakes import memory
 from bench.facts import LABELLED, Score, normalised, score
 
 DEVELOPMENT, FROZEN = LABELLED
-FROZEN_PRECISION = 0.91
-FROZEN_RECALL = 0.46
+FROZEN_PRECISION = 0.92
+FROZEN_RECALL = 0.47
 
 
 def read(text: str, **fields: Any) -> list[ExtractedFact]:
