@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Final
 
-from agentmem.errors import AgentMemError, InvalidInput, MemoryNotFound, ScopeError
+from agentmem.errors import AgentMemError, CorruptRecord, InvalidInput, MemoryNotFound, ScopeError
 from agentmem.extractors.sentences import sentence
 from agentmem.interfaces import EpisodicLog, ExtractedFact, ExtractionRequest, Extractor, Head, IndexQuery, LogQuery
 from agentmem.lifecycle.jobs import Backoff, Pause, Stopped, retried
@@ -127,7 +127,7 @@ class Extraction:
         settled_at = time.monotonic()
         for start in range(0, len(rows), _TURNS_AT_ONCE):
             chunk = rows[start : start + _TURNS_AT_ONCE]
-            turns = self._log.read(LogQuery(scope=scope, rows=tuple((head.partition, row) for row in chunk)))
+            turns = self._readable(scope, [(head.partition, row) for row in chunk])
             self._keep(scope, turns, self._drafts(extractor, turns, pause))
             # Only now: a crash in between extracts the same again, which stores nothing new. And each time: what an
             # extractor has read at a cost is not read again because it fails later.
@@ -143,6 +143,13 @@ class Extraction:
             # Not for uses and vectors, which come often: to look past them again costs nothing.
             self._log.move_cursor(name, _GENERATION, head.partition, batch.seq)
         self._reached[head.partition] = batch.seq
+
+    def _readable(self, scope: Scope, rows: Sequence[tuple[int, int]]) -> list[Memory]:
+        """The turns of these rows, but for damaged ones: they hold up no other, and a deep ``verify`` names them."""
+        try:
+            return self._log.read(LogQuery(scope=scope, rows=tuple(rows)))
+        except CorruptRecord:
+            return [turn for row in rows for turn in self._readable(scope, [row])] if len(rows) > 1 else []
 
     def _is_due(self, extractor: Extractor, partition: int, turns: int) -> bool:
         """Whether the turns are many or none, or have waited long enough for others to be read with."""
@@ -163,6 +170,8 @@ class Extraction:
         return {str(draft.id): draft for draft in drafts}
 
     def _extracted(self, extractor: Extractor, turns: Sequence[Memory], pause: Pause) -> Sequence[ExtractedFact]:
+        if not turns:
+            return []
         request = ExtractionRequest(turns)
         try:
             return retried(lambda: extractor.extract(request), backoff=self._backoff, pause=pause)
@@ -207,13 +216,14 @@ class Extraction:
             if fact.id.startswith(_PREFIX) and fact.id not in drafts:
                 with suppress(MemoryNotFound):
                     self._log.erase(turn.scope, [fact.id], mode="retire")
-        versions = self._log.history(turn.scope, turn.id)
+        there = self._log.read(replace(query, retired=True))
+        retired = [fact for fact in there if fact.recorded_to is not None and fact.id in drafts]
+        # A turn may have a long history: it is read only if something depends on it.
+        versions = self._log.history(turn.scope, turn.id) if retired else []
         if len(versions) > 1 and versions[-2].content != turn.content:
-            retired = (fact for fact in self._log.read(replace(query, retired=True)) if fact.recorded_to is not None)
             for fact in retired:
-                if fact.id in drafts:
-                    with suppress(MemoryNotFound):
-                        self._log.restore(turn.scope, fact.id, version=None, reason="its turn says so again")
+                with suppress(MemoryNotFound):
+                    self._log.restore(turn.scope, fact.id, version=None, reason="its turn says so again")
 
 
 def _is_supported(fact: ExtractedFact, said: Mapping[str, Memory]) -> bool:

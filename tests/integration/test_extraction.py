@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -268,6 +270,32 @@ def test_an_extractor_that_breaks_on_a_turn_holds_up_no_other_turn(tmp_path: Pat
         finding = next(finding for finding in memory.verify().findings if finding.name == "extraction")
         assert not finding.ok
         assert finding.detail.endswith("ZeroDivisionError.")
+
+
+def test_a_damaged_turn_holds_up_no_other_turn(tmp_path: Path, extractor: CityExtractor) -> None:
+    with MemoryManager.open(tmp_path, extractor=None) as memory:
+        stored = memory.store_many([Turn(f"I live in {city}") for city in ("Rome", "Troy", "Oslo")], scope=ANA)
+    with closing(sqlite3.connect(tmp_path / "agentmem.db")) as connection, connection:
+        connection.execute("UPDATE agentmem_version SET content = 'I live in Hell' WHERE id = ?", [stored[1].id])
+    with MemoryManager.open(tmp_path, extractor=extractor) as memory:
+        assert memory.flush(10)
+        assert facts(memory) == ["The user city: Rome", "The user city: Oslo"]
+        assert memory.verify().ok
+        assert stored[1].id in " ".join(each.detail for each in memory.verify(deep=True).findings if not each.ok)
+
+
+def test_once_a_damaged_fact_is_forgotten_all_the_others_are_there(memory: MemoryManager, tmp_path: Path) -> None:
+    for city in ("Rome", "Oslo"):
+        memory.store(f"I live in {city}", scope=ANA)
+    assert memory.flush(10)
+    [rome, _] = memory.list(scope=ANA, kinds={"fact"})
+    with closing(sqlite3.connect(tmp_path / "agentmem.db")) as connection, connection:
+        connection.execute("UPDATE agentmem_version SET content = 'Hell' WHERE id = ?", [rome.id])
+    memory.store("I live in Lima", scope=ANA)
+    memory.flush(10)
+    assert memory.forget(rome.id, scope=ANA).memories == 1
+    assert memory.flush(10)
+    assert facts(memory) == ["The user city: Oslo", "The user city: Lima"]
 
 
 def test_who_asks_of_me_finds_the_facts_about_the_user_before_those_about_others(tmp_path: Path) -> None:
