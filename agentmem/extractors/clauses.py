@@ -22,16 +22,16 @@ _TITLES: Final = frozenset(("dr", "mr", "mrs", "ms", "st", "prof", "jr", "sr"))
 _WORD: Final = re.compile(r"\w+(?:['’&+@/.-]\w+|-)*")
 
 _BLOCKERS: Final = re.compile(
-    r"\b(?:replied|answered|yelled|shouted|explained|whispered|announced|argued|screamed|goes|(?:was|were|is|be|all)"
-    r" like|quoted|quotes|states|stated|reads|someday|one day|eventually|in (?:the|a|this|my|that) (?:game|story|play"
-    r"|show|film)|avatar|skyrim|minecraft|if|whether|unless|wish|wishes|wished|imagine|suppose|supposing|pretend"
-    r"|dreamt|dreamed|hypothetically|when|whenever|until|till|once|before|said|says|saying|told|tells|telling|asked"
-    r"|asks|thinks?|thought|guess|believes?|believed|claims?|claimed|assumes?|assumed|joked|insists?|insisted|swears?"
-    r"|heard|hears?|wrote|writes|texted|quote|according|maybe|perhaps|probably|possibly|apparently|supposedly|might"
-    r"|hope|hoping|hopefully|feels? like|felt like|as though|as if|not sure|unsure|let's say|lets say|meant to say"
-    r"|want to say|can't say|cannot say|not that|instead of|bot|lyrics|titled|called|song|novel|movie|script|example"
-    r"|e\.g|wonder|wondering|doubt|doubts|who|whoever|say|pretending|character|fake|lie|lied|joke|rumou?r|dream|in"
-    r" case|assuming|would've|used to think)\b"
+    r"\b(?:replied|answered|yelled|shouted|explained|whispered|announced|argued|screamed|(?:he|she|it|song|saying)"
+    r" goes|(?:was|were|is|be|all) like|quoted|quotes|states|stated|reads|someday|one day|eventually|in (?:the|a|this"
+    r"|my|that) (?:game|story|play|show|film)|avatar|skyrim|minecraft|if|whether|unless|wish|wishes|wished|imagine"
+    r"|suppose|supposing|pretend|dreamt|dreamed|hypothetically|when|whenever|until|till|once|before|said|says|saying"
+    r"|told|tells|telling|asked|asks|thinks?|thought|guess|believes?|believed|claims?|claimed|assumes?|assumed|joked"
+    r"|insists?|insisted|swears?|heard|hears?|wrote|writes|texted|quote|according|maybe|perhaps|probably|possibly"
+    r"|apparently|supposedly|might|hope|hoping|hopefully|feels? like|felt like|as though|as if|not sure|unsure|let's"
+    r" say|lets say|meant to say|want to say|can't say|cannot say|not that|instead of|bot|lyrics|titled|called|song"
+    r"|novel|movie|script|example|e\.g|wonder|wondering|doubt|doubts|who|whoever|say|pretending|character|fake|lie"
+    r"|lied|joke|rumou?r|dream|in case|assuming|would've|used to think)\b"
 )
 _FACTUAL: Final = re.compile(
     r"\b(?:(?:as|like) i (?:already )?(?:said|mentioned|told you)|i (?:already )?told you|in case you (?:forgot|missed"

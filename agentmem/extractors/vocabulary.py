@@ -259,9 +259,9 @@ NOT_TASTES: Final = words(
     "woman bits bit kind sort dearly forward back more both recommendation recommendations title input feedback"
 )
 STUDY_STOPS: Final = words(
-    "hard abroad all together every a lot more less late early harder everyday daily tonight today tomorrow tests exam "
-    "exams test finals midterms midterm quiz session sessions this that how what online remotely alone part-time "
-    "full-time"
+    "first second third fourth final last-year year years two three four hard abroad all together every a lot more "
+    "less late early harder everyday daily tonight today tomorrow tests exam exams test finals midterms midterm quiz "
+    "session sessions this that how what online remotely alone part-time full-time"
 )
 SCHOOL_WORDS: Final = words(
     "high grammar university college school institute academy tech polytechnic uni mit ucla nyu lse eth"
