@@ -1,8 +1,9 @@
 """Facts behind the log: an extractor reads what people said and leaves facts that cite it.
 
-Follows each partition by a cursor, at least once and idempotently: a fact of the same words, read again, is the same
-memory. What fails holds up no write and loses nothing; the turn is the truth, a fact is derived from it. A fact that
-was forgotten stays forgotten, however often its turn is read.
+Follows each partition by a cursor, at least once and idempotently: what a turn says is the same memory however often
+it is said in it, and whoever reads it. What fails holds up no write and loses nothing; the turn is the truth, a fact is
+derived from it. A fact that was forgotten stays forgotten, and one that somebody corrected stays corrected, however
+often its turn is read or reworded.
 """
 
 from __future__ import annotations
@@ -15,9 +16,19 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Final
 
-from agentmem.errors import AgentMemError, CorruptRecord, InvalidInput, MemoryNotFound, ScopeError
+from agentmem.errors import AgentMemError, CorruptRecord, InvalidInput, MemoryNotFound, ScopeError, VersionConflict
 from agentmem.extractors.sentences import sentence
-from agentmem.interfaces import EpisodicLog, ExtractedFact, ExtractionRequest, Extractor, Head, IndexQuery, LogQuery
+from agentmem.interfaces import (
+    EpisodicLog,
+    ExtractedFact,
+    ExtractionRequest,
+    Extractor,
+    Head,
+    IndexQuery,
+    LogQuery,
+    Revision,
+)
+from agentmem.lifecycle.drafting import index_terms
 from agentmem.lifecycle.jobs import Backoff, Pause, Stopped, retried
 from agentmem.lifecycle.supersession import decide
 from agentmem.records import TRUSTED, Draft, Fact, Finding, Memory, Scope
@@ -32,6 +43,8 @@ _GENERATION: Final = 0
 """Extraction has no generations: its cursor stands under this number."""
 _PREFIX: Final = "fact:"
 """What the ids of extracted facts begin with."""
+_UNSAID: Final = "its turn no longer says so"
+"""The reason on a fact that was retired because its words are gone, not because somebody wished it."""
 
 
 class Extraction:
@@ -166,8 +179,11 @@ class Extraction:
         said = {turn.id: turn for turn in turns}
         supported = [fact for fact in facts if _is_supported(fact, said)]
         self._dropped += len(facts) - len(supported)
-        drafts = [_draft(fact, said[fact.derived_from], extractor.name) for fact in supported]
-        return {str(draft.id): draft for draft in drafts}
+        drafts: dict[str, Draft] = {}
+        for fact in supported:
+            draft = _draft(fact, said[fact.derived_from], extractor.name)
+            drafts.setdefault(str(draft.id), draft)
+        return drafts
 
     def _extracted(self, extractor: Extractor, turns: Sequence[Memory], pause: Pause) -> Sequence[ExtractedFact]:
         if not turns:
@@ -185,13 +201,12 @@ class Extraction:
             return []
 
     def _keep(self, scope: Scope, turns: Sequence[Memory], drafts: Mapping[str, Draft]) -> None:
-        """Have exactly these facts of the turns, but for those that somebody has forgotten."""
-        for turn in turns:
-            if turn.version > 1:
-                self._follow_new_words(turn, drafts)
+        """Have exactly these facts of the turns, but for those that somebody has forgotten or corrected."""
+        unwanted = {id for turn in turns if turn.version > 1 for id in self._follow_new_words(turn, drafts)}
         ids = tuple(drafts)
-        known = {fact.id for fact in self._log.read(LogQuery(scope=scope, ids=ids, retired=True))} if ids else set()
-        unwanted = known | (self._log.tombstoned(scope, ids) if ids else set())
+        if ids:
+            unwanted |= {fact.id for fact in self._log.read(LogQuery(scope=scope, ids=ids, retired=True))}
+            unwanted |= self._log.tombstoned(scope, ids)
         new = [draft for id, draft in drafts.items() if id not in unwanted]
         try:
             if new:
@@ -209,21 +224,63 @@ class Extraction:
             # No log can hold it, or another process has read the same turn at the same time.
             self._dropped += not self._log.read(LogQuery(scope=scope, ids=(str(draft.id),)))
 
-    def _follow_new_words(self, turn: Memory, drafts: Mapping[str, Draft]) -> None:
-        """Retire what was read from former words of the turn; bring back what its words, as they were before, said."""
-        query = LogQuery(scope=turn.scope, writable=True, kinds=frozenset({"fact"}), derived_from=(turn.id,))
-        for fact in self._log.read(query):
-            if fact.id.startswith(_PREFIX) and fact.id not in drafts:
-                with suppress(MemoryNotFound):
-                    self._log.erase(turn.scope, [fact.id], mode="retire")
-        there = self._log.read(replace(query, retired=True))
-        retired = [fact for fact in there if fact.recorded_to is not None and fact.id in drafts]
-        # A turn may have a long history: it is read only if something depends on it.
-        versions = self._log.history(turn.scope, turn.id) if retired else []
-        if len(versions) > 1 and versions[-2].content != turn.content:
-            for fact in retired:
-                with suppress(MemoryNotFound):
-                    self._log.restore(turn.scope, fact.id, version=None, reason="its turn says so again")
+    def _follow_new_words(self, turn: Memory, drafts: Mapping[str, Draft]) -> set[str]:
+        """Bring the facts read from former words of the turn to what its words say now.
+
+        What somebody has corrected, so that it says something else than its id, stays as they put it.
+
+        Returns:
+            Ids of facts that would say the same as corrected ones.
+        """
+        query = LogQuery(
+            scope=turn.scope, writable=True, kinds=frozenset({"fact"}), derived_from=(turn.id,), retired=True
+        )
+        corrected: set[str] = set()
+        for memory in self._log.read(query):
+            if memory.fact is None or not memory.id.startswith(_PREFIX):
+                continue
+            says = _id_of(memory.fact, turn)
+            if says != memory.id:
+                corrected.add(says)
+                continue
+            with suppress(MemoryNotFound, VersionConflict):  # somebody else was at it meanwhile
+                self._follow_words(memory, drafts.get(memory.id))
+        return corrected
+
+    def _follow_words(self, fact: Memory, draft: Draft | None) -> None:
+        """Retire what is not said any more, bring back what is said again, reword what is said in other words."""
+        is_retired = fact.recorded_to is not None
+        if draft is None and not is_retired:
+            self._revise(fact, Revision(written_by="extraction", reason=_UNSAID))
+            self._log.erase(fact.scope, [fact.id], mode="retire")
+        elif draft is not None and is_retired and fact.reason == _UNSAID:
+            self._reword(self._log.restore(fact.scope, fact.id, version=None, reason="its turn says so again"), draft)
+        elif draft is not None and not is_retired:
+            self._reword(fact, draft)
+
+    def _reword(self, memory: Memory, draft: Draft) -> None:
+        """Have the fact cite the new words, in their spelling, with the days they name unless a caller has set them."""
+        assert memory.fact is not None
+        assert draft.fact is not None
+        begins = draft.valid_from or memory.occurred_at
+        is_dated = begins == memory.valid_from or self._was_changed_by_a_caller(memory)
+        if is_dated and (memory.content, memory.fact.span) == (draft.content, draft.fact.span):
+            return
+        revision = Revision(fact=draft.fact, written_by=draft.written_by, reason="its turn was reworded")
+        if not is_dated:
+            revision = replace(revision, valid_from=begins, valid_to=draft.valid_to)
+        if draft.content != memory.content:
+            terms, length = index_terms(
+                draft.content, speaker=memory.speaker, occurred_at=memory.occurred_at, fact=draft.fact
+            )
+            revision = replace(revision, content=draft.content, terms=terms, length=length)
+        self._revise(memory, revision)
+
+    def _was_changed_by_a_caller(self, fact: Memory) -> bool:
+        return any(version.written_by == "caller" for version in self._log.history(fact.scope, fact.id))
+
+    def _revise(self, fact: Memory, revision: Revision) -> None:
+        self._log.revise(fact.scope, fact.id, revision, expected_version=fact.version, generation=None)
 
 
 def _is_supported(fact: ExtractedFact, said: Mapping[str, Memory]) -> bool:
@@ -234,7 +291,8 @@ def _is_supported(fact: ExtractedFact, said: Mapping[str, Memory]) -> bool:
 
 def _draft(found: ExtractedFact, turn: Memory, extractor: str) -> Draft:
     span = (found.start, found.end)
-    fact = Fact(found.subject, found.attribute, found.value, found.polarity, topic=found.topic, span=span)
+    topic = found.topic or None
+    fact = Fact(found.subject, found.attribute, found.value, found.polarity, topic=topic, span=span)
     return Draft(
         content=sentence(fact),
         kind="fact",
@@ -253,7 +311,7 @@ def _draft(found: ExtractedFact, turn: Memory, extractor: str) -> Draft:
         source=None,
         terms=b"",
         length=0,
-        id=_id(fact, turn),
+        id=_id_of(fact, turn),
         valid_from=found.valid_from,
         valid_to=found.valid_to,
         fact=fact,
@@ -261,7 +319,10 @@ def _draft(found: ExtractedFact, turn: Memory, extractor: str) -> Draft:
     )
 
 
-def _id(fact: Fact, turn: Memory) -> str:
-    """The same for the same fact read from the same words of the same turn."""
-    parts = (turn.id, turn.content, fact.subject, fact.attribute, fact.topic, fact.value, fact.polarity, fact.span)
-    return _PREFIX + hashlib.blake2b("\x1f".join(map(str, parts)).encode(), digest_size=16).hexdigest()
+def _id_of(fact: Fact, turn: Memory) -> str:
+    """The same for the same fact of the turn, wherever in it, in whatever case and spacing, and whoever reads it."""
+    said = (fact.subject, fact.attribute, fact.topic or "", fact.value, fact.polarity)
+    parts = (turn.id, *(" ".join(text.casefold().split()) for text in said))
+    # Half a character gets an id as well: the log refuses it.
+    text = "\x1f".join(parts).encode("utf-8", "surrogatepass")
+    return _PREFIX + hashlib.blake2b(text, digest_size=16).hexdigest()

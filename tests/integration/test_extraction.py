@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from agentmem import MemoryManager, Scope, Turn
 from agentmem.errors import BackendError
 from agentmem.extractors.sentences import sentence
 from agentmem.interfaces import ExtractedFact, ExtractionRequest, Extractor
-from agentmem.records import Fact, ForgetMode
+from agentmem.records import Fact, ForgetMode, Memory
 
 ANA = Scope(user="ana", agent="coach", session="monday")
 
@@ -318,3 +320,155 @@ def test_who_asks_of_me_finds_the_facts_about_the_user_before_those_about_others
         "Clara lives in Porto.",
         "Tom lives in Porto.",
     ]
+
+
+# --- whose fact it is -----------------------------------------------------------------------------
+
+
+class SaysHome(Extractor):
+    """Takes what follows "live in " for the home, up to the sentence's end, each time it is said."""
+
+    name = "homes"
+
+    def extract(self, request: ExtractionRequest) -> Sequence[ExtractedFact]:
+        return [
+            ExtractedFact("User", "home", f" {found[1].lower()}  ", "affirmed", turn.id, *found.span())
+            for turn in request.memories
+            for found in re.finditer(r"live in ([^.]+)", turn.content)
+        ]
+
+
+def home_of(memory: MemoryManager) -> Memory:
+    [fact] = memory.list(scope=ANA, kinds={"fact"})
+    return fact
+
+
+@pytest.mark.parametrize("mode", ["erase", "retire"])
+def test_a_forgotten_fact_does_not_come_back_by_another_extractor(tmp_path: Path, mode: ForgetMode) -> None:
+    with MemoryManager.open(tmp_path, extractor="rules", embedder=None) as memory:
+        memory.store("By the way, I live in Porto.", scope=ANA)
+        assert memory.flush(10)
+        memory.forget(home_of(memory).id, scope=ANA, mode=mode)
+    with MemoryManager.open(tmp_path, extractor=SaysHome(), embedder=None) as memory:
+        memory.store("Hello.", scope=ANA)
+        assert memory.flush(10)
+        assert facts(memory) == []
+
+
+def test_a_turn_that_two_extractors_read_says_its_fact_once(tmp_path: Path) -> None:
+    for extractor in ("rules", SaysHome()):
+        with MemoryManager.open(tmp_path, extractor=extractor, embedder=None) as memory:
+            memory.store("By the way, I live in Porto.", scope=ANA, idempotency_key="one")
+            assert memory.flush(10)
+            fact = home_of(memory).fact
+            assert fact is not None
+            assert (fact.value, fact.times) == ("Porto", 1)
+
+
+def test_the_same_said_twice_in_one_turn_is_one_fact_that_cites_the_first(tmp_path: Path) -> None:
+    with MemoryManager.open(tmp_path, extractor=SaysHome(), embedder=None) as memory:
+        memory.store("I live in Porto. As I said, I live in  PORTO.", scope=ANA)
+        assert memory.flush(10)
+        fact = home_of(memory).fact
+        assert fact is not None
+        assert (fact.times, fact.span) == (1, (2, 15))
+
+
+@pytest.mark.parametrize("mode", ["erase", "retire"])
+def test_a_forgotten_fact_does_not_come_back_when_its_turn_is_reworded(tmp_path: Path, mode: ForgetMode) -> None:
+    with MemoryManager.open(tmp_path, extractor="rules", embedder=None) as memory:
+        turn = memory.store("I live in Porto. It is nice.", scope=ANA)
+        assert memory.flush(10)
+        memory.forget(home_of(memory).id, scope=ANA, mode=mode)
+        memory.update(turn.id, scope=ANA, content="I live in Porto. It is very nice.")
+        assert memory.flush(10)
+        assert facts(memory) == []
+
+
+def test_a_fact_follows_the_words_of_its_turn(tmp_path: Path) -> None:
+    with MemoryManager.open(tmp_path, extractor="rules", embedder=None) as memory:
+        turn = memory.store("I moved to porto in 2019.", scope=ANA, occurred_at=datetime(2026, 5, 4, tzinfo=UTC))
+        assert memory.flush(10)
+        before = home_of(memory)
+        turn = memory.update(turn.id, scope=ANA, content="Well, I moved to Porto in 2020.")
+        assert memory.flush(10)
+        after = home_of(memory)
+        assert (after.id, after.content, after.written_by) == (before.id, "The user lives in Porto.", "extractor:rules")
+        assert (before.valid_from.year, after.valid_from.year) == (2019, 2020)
+        assert after.fact is not None
+        assert after.fact.span is not None
+        assert turn.content[slice(*after.fact.span)].startswith("I moved to Porto")
+        (hit, *_) = memory.retrieve("Porto", scope=ANA, kinds={"fact"})
+        assert hit.id == after.id
+
+
+def test_a_fact_whose_words_are_gone_says_so_in_its_history(memory: MemoryManager) -> None:
+    turn = memory.store("I live in Rome", scope=ANA)
+    assert memory.flush(10)
+    [rome] = memory.list(scope=ANA, kinds={"fact"})
+    memory.update(turn.id, content="I live in Turin", scope=ANA)
+    assert memory.flush(10)
+    assert [version.reason for version in memory.history(rome.id, scope=ANA)] == [None, "its turn no longer says so"]
+
+
+# --- corrected by hand ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def corrected(tmp_path: Path) -> Iterator[tuple[MemoryManager, str]]:
+    """A memory whose one fact was corrected from Proto to Porto, and the id of its turn, which says Proto still."""
+    with MemoryManager.open(tmp_path, extractor="rules", embedder=None) as memory:
+        turn = memory.store("I live in Proto. It is nice.", scope=ANA)
+        assert memory.flush(10)
+        memory.update(home_of(memory).id, scope=ANA, content="The user lives in Porto.")
+        yield memory, turn.id
+
+
+@pytest.mark.parametrize(
+    "words", ["I live in Proto. It is very nice.", "Well, I live in Porto. It is nice.", "It is nice."]
+)
+def test_a_corrected_fact_outlives_a_change_of_its_turn(corrected: tuple[MemoryManager, str], words: str) -> None:
+    memory, turn = corrected
+    memory.update(turn, scope=ANA, content=words)
+    assert memory.flush(10)
+    fact = home_of(memory)
+    assert fact.fact is not None
+    assert (fact.content, fact.fact.times) == ("The user lives in Porto.", 1)
+
+
+def test_a_corrected_fact_outlives_another_extractor(tmp_path: Path, corrected: tuple[MemoryManager, str]) -> None:
+    corrected[0].close()
+    with MemoryManager.open(tmp_path, extractor=SaysHome(), embedder=None) as memory:
+        memory.store("Hello.", scope=ANA)
+        assert memory.flush(10)
+        assert home_of(memory).content == "The user lives in Porto."
+
+
+def test_a_correction_that_was_taken_back_protects_nothing(corrected: tuple[MemoryManager, str]) -> None:
+    memory, turn = corrected
+    memory.restore(home_of(memory).id, scope=ANA, version=1)
+    memory.update(turn, scope=ANA, content="I live in Porto. It is nice.")
+    assert memory.flush(10)
+    assert home_of(memory).content == "The user lives in Porto."
+    assert home_of(memory).version == 1, "read anew"
+
+
+def test_a_corrected_day_outlives_a_change_of_its_turn(tmp_path: Path) -> None:
+    with MemoryManager.open(tmp_path, extractor="rules", embedder=None) as memory:
+        turn = memory.store("I live in Porto.", scope=ANA)
+        assert memory.flush(10)
+        memory.update(home_of(memory).id, scope=ANA, valid_from=datetime(2019, 5, 4, tzinfo=UTC))
+        memory.update(turn.id, scope=ANA, content="Well, I live in Porto.")
+        assert memory.flush(10)
+        fact = home_of(memory)
+        assert fact.fact is not None
+        assert (fact.valid_from.year, fact.fact.span) == (2019, (6, 21))
+
+
+def test_a_fact_of_half_a_character_is_dropped_and_counted(tmp_path: Path) -> None:
+    told = Told(subject="user", attribute="employer", value="A\ud800", polarity="affirmed")
+    with MemoryManager.open(tmp_path, extractor=told, embedder=None) as memory:
+        memory.store("I work at A.", scope=ANA)
+        assert memory.flush(10)
+        assert facts(memory) == []
+        assert memory.verify().ok
