@@ -336,7 +336,7 @@ class EpisodicLog(ABC):
         Raises:
             IdempotencyConflict: the key is there with other content.
             InvalidInput: a draft's ``id`` exists already.
-            MemoryNotFound: a draft is derived from a memory that was erased here.
+            MemoryNotFound: a draft is derived from a memory that was erased here, or has the id of one.
         """
 
     @abstractmethod

@@ -131,7 +131,8 @@ class SQLLog(EpisodicLog):
                 connection, scope, drafts, generation=generation, replacing=replacing, clock=self._clock
             )
             # After the write, which waits for a forget that is under way: what it forgot must not live on in these.
-            self._require_unforgotten(connection, scope, {id for draft in drafts for id in draft.derived_from})
+            own = {draft.id for draft in drafts if draft.id}
+            self._require_unforgotten(connection, scope, own.union(*(draft.derived_from for draft in drafts)))
             return memories
 
     def revise(

@@ -293,7 +293,10 @@ def _changes(old: Row, revision: Revision, generation: int | None) -> Row:
     if not isinstance(revision.valid_from, Unset):
         changed["valid_from"] = to_micros(revision.valid_from)
     if not isinstance(revision.valid_to, Unset):
-        changed |= {"valid_to": to_micros(revision.valid_to), "stated_to": to_micros(revision.valid_to)}
+        stated_to = to_micros(revision.valid_to)
+        # What was stated before is no news: a fact that another one has closed stays closed.
+        if old["fact_key"] is None or stated_to != old["stated_to"]:
+            changed |= {"valid_to": stated_to, "stated_to": stated_to}
     if not isinstance(revision.expires_at, Unset):
         changed["expires_at"] = to_micros(revision.expires_at)
     return changed

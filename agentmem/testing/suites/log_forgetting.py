@@ -124,6 +124,14 @@ class ForgettingPromises(LogSuite):
         assert again.id != one.id
         assert all_contents(log, ANA) == ["I live in Lisbon."]
 
+    def test_an_erased_id_does_not_come_back(self, log: EpisodicLog) -> None:
+        gone, kept = append(log, ANA, "one", "two")
+        log.erase(ANA, [gone.id], mode="erase")
+        with pytest.raises(MemoryNotFound, match=gone.id):
+            log.append(ANA, [draft("three"), draft("one", id=gone.id)], generation=None)
+        assert log.read(LogQuery(ANA)) == [kept], "all or none"
+        assert append_one(log, BEN, draft("mine", id=gone.id)).id == gone.id, "it was nobody else's"
+
     def test_a_row_number_is_never_used_twice(self, log: EpisodicLog) -> None:
         stored = append(log, ANA, "one", "two", "three")
         used = {(own_partition(log, ANA), row.row) for row in index_rows(log, ANA).values()}

@@ -220,6 +220,16 @@ class TimePromises(LogSuite):
         settle(log)
         assert ends(log)["Rome"] is None
 
+    def test_an_end_that_is_stated_once_more_does_not_reopen_what_another_fact_closed(self, log: EpisodicLog) -> None:
+        rome, _ = log.append(ANA, [home("Rome"), home("Oslo", day=9)], generation=None)
+        settle(log)
+        log.revise(ANA, rome.id, Revision(valid_to=None), expected_version=None, generation=None)
+        settle(log)
+        assert ends(log) == {"Rome": A_MONDAY + 9 * DAY, "Oslo": None}
+        log.revise(ANA, rome.id, Revision(valid_to=FAR_OFF), expected_version=None, generation=None)
+        settle(log)
+        assert ends(log) == {"Rome": A_MONDAY + 9 * DAY, "Oslo": None}
+
     def test_a_change_of_something_else_leaves_a_fact_as_it_stands(self, log: EpisodicLog) -> None:
         rome, _ = log.append(ANA, [home("Rome"), home("Oslo", day=9)], generation=None)
         settle(log)
