@@ -2,7 +2,7 @@
 
 Each line is ``<kind> <payload> <CRC-32>``; the first names the log. The database remembers how far it has followed
 its journal. What comes after that it has not seen: it is an older backup (or a process died between journal and
-commit), and ``replaying`` carries it out before anything is served.
+commit), and ``replaying`` carries it out before anything is served, and before anything else is forgotten.
 
     J <id>        which journal this is
     F <id>        one that was lost, and that this one takes the place of
@@ -23,7 +23,7 @@ import json
 import os
 import weakref
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Final, NamedTuple
@@ -110,20 +110,31 @@ class Journal:
             ) from error
 
     @contextmanager
-    def writing(self) -> Iterator[Page]:
-        """Lines for one transaction, which begins and ends inside the block; taken back if that raises."""
+    def writing(self, first: Callable[[Page], object] = lambda page: None) -> Iterator[Page]:
+        """Lines for one transaction, which begins and ends inside the block; taken back if that raises.
+
+        Args:
+            first: What to do before, under the same lock, with a page and a transaction of its own.
+        """
         if self.path is None:
             yield Page(self)
             return
         with self._lock.hold():
-            before = self.size()
-            try:
+            with self._taken_back_if_it_raises(self.path):
+                first(Page(self))
+            with self._taken_back_if_it_raises(self.path):
                 yield Page(self)
-            except BaseException:
-                # Whatever it was, the database has undone it.
-                with open(self.path, "r+b") as file:
-                    file.truncate(min(before, file.seek(0, os.SEEK_END)))
-                raise
+
+    @contextmanager
+    def _taken_back_if_it_raises(self, path: Path) -> Iterator[None]:
+        before = self.size()
+        try:
+            yield
+        except BaseException:
+            # Whatever it was, the database has undone it.
+            with open(path, "r+b") as file:
+                file.truncate(min(before, file.seek(0, os.SEEK_END)))
+            raise
 
     def create(self, *, instead_of: bytes | None = None) -> None:
         """Begin a new file, readable by its owner only; one that another process began meanwhile stays."""

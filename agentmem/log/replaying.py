@@ -58,6 +58,20 @@ def follow(database: Database, journal: Journal, desk_of: Callable[[Connection, 
         return _carry_out(desk_of(connection, page), journal, known)
 
 
+def catch_up(database: Database, journal: Journal, page: Page, desk_of: Callable[[Connection, Page], Desk]) -> bool:
+    """Carry out what is in the journal and not in the database; False if that is nothing.
+
+    Under the journal's lock only a process that died can have left it: the next one must not step over its wish.
+    """
+    with database.reading() as connection:
+        known = journals.followed(connection)
+    if known is None or known.offset >= journal.size() or known.id != journal.id():
+        return False
+    with database.writing() as connection:
+        _carry_out(desk_of(connection, page), journal, known)
+    return True
+
+
 def check(connection: Connection, journal: Journal) -> Finding:
     """Whether what is forgotten here would stay forgotten after a restore."""
     if journal.path is None:

@@ -428,7 +428,13 @@ class SQLLog(EpisodicLog):
     def _forgetting(self) -> Iterator[erasing.Desk]:
         """A transaction whose tombstones and receipts are in the journal before it is committed."""
         self._require_open()
-        with self._journal.writing() as page, self._database.writing() as connection:
+        behind = False
+
+        def catch_up(page: Page) -> None:
+            nonlocal behind
+            behind = replaying.catch_up(self._database, self._journal, page, self._desk)
+
+        with self._journal.writing(first=catch_up) as page, self._database.writing() as connection:
             yield self._desk(connection, page)
             page.keep(connection)
 
@@ -443,3 +449,5 @@ class SQLLog(EpisodicLog):
         self._require_open()
         with self._database.writing() as connection:
             yield connection
+        if behind:
+            self.resume()

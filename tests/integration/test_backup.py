@@ -294,6 +294,33 @@ def test_a_forget_that_a_crash_cut_off_behind_the_journal_is_carried_out(place: 
         assert (log.forgotten_again, contents(log, KEPT)) == (1, ["stays"])
 
 
+def test_what_another_process_died_over_is_forgotten_before_anything_else_is(place: Path) -> None:
+    ana, ben = Scope(user="ana"), Scope(user="ben")
+    journal, key = (place.with_name(f"agentmem.db.{end}") for end in ("journal", "key"))
+    with closing(opened(place)) as log:
+        goes, other, _ = log.append(KEPT, [draft("goes"), draft("other"), draft("stays")], generation=None)
+        log.append(ana, [draft("of ana")], generation=None)
+        log.append(ben, [draft("of ben")], generation=None)
+        copy = place.with_name("copy")
+        log.backup(copy)
+        with closing(opened(copy, journal_file=journal, tombstone_key_file=key)) as dying:
+            # Whose commits never reach the database of the other.
+            dying.erase(KEPT, [goes.id], mode="erase", request=request("dying"))
+            dying.erase_everything(ana)
+        log.erase_everything(ben)
+        log.append(ben, [draft("said by ben since")], generation=None)
+        log.erase(KEPT, [other.id], mode="erase")
+        assert (contents(log, KEPT), contents(log, ana)) == (["stays"], [])
+        log.append(ana, [draft("said by ana since")], generation=None)
+        assert log.tombstoned(KEPT, [goes.id, other.id]) == {goes.id, other.id}
+        assert {"request dying"} < {receipt.id for receipt in log.receipts(KEPT)}
+        assert [each for each in log.check() if not each.ok] == []
+    with closing(opened(place)) as log:
+        assert log.forgotten_again == 0
+        assert contents(log, KEPT) == ["stays"]
+        assert contents(log, ana) + contents(log, ben) == ["said by ana since", "said by ben since"]
+
+
 def test_postgresql_keeps_a_journal_where_it_is_told_to(postgres_url: str, tmp_path: Path) -> None:
     with closing(SQLLog(postgres_url)) as log:
         assert "brings back" in finding(log, "journal").detail
