@@ -5,11 +5,13 @@ The default run is short; ``pytest tests/integration/test_state_machine.py --hyp
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -28,6 +30,7 @@ from hypothesis.stateful import (
 )
 
 from agentmem import (
+    Fact,
     IdempotencyConflict,
     InvalidInput,
     Memory,
@@ -36,9 +39,14 @@ from agentmem import (
     Scope,
     ScopeError,
     Turn,
+    UnderHold,
     VersionConflict,
 )
+from agentmem.interfaces import LogQuery
+from agentmem.lifecycle.affect import affect_of
+from agentmem.lifecycle.importance import importance_of
 from agentmem.testing import SteppingClock, WordHashEmbedder
+from agentmem.testing.fakes import A_MONDAY
 
 SCOPES: Final = [
     Scope(tenant=tenant, **ids)
@@ -52,22 +60,58 @@ SCOPES: Final = [
     )
 ]
 TOPICS: Final = ["food", "work", "family"]
+SUBJECTS: Final = ["user", "Clara"]
+CITIES: Final = ["Lisbon", "Oslo", "Porto"]
+FIRST_DAY: Final = A_MONDAY - timedelta(days=100)
+"""Facts are of the days from here on, long before the clock of the machine."""
+LONG: Final = timedelta(days=1_000)
+"""Longer than the clock of the machine ever moves."""
+_TAKEN_ALONG: Final = ("content", "metadata", "importance", "valid_from", "valid_to", "fact", "derived_from", "role")
 scopes = st.sampled_from(SCOPES)
 topics = st.sampled_from(TOPICS)
 kinds = st.sampled_from(["turn", "turn", "turn", "rule", "lesson", "fact"])
 keys = st.sampled_from(["k1", "k2", "k3"])
+days = st.integers(0, 5)
+
+
+@dataclass(frozen=True)
+class State:
+    """One version: what it says, and what is said about it.
+
+    ``importance`` is None where the rule gives it; ``city`` is a fact's value. ``is_back`` if it was hidden before.
+    """
+
+    content: str
+    metadata: dict[str, Any]
+    importance: float | None
+    recorded: datetime
+    valid_from: datetime
+    valid_to: datetime | None = None
+    city: str | None = None
+    is_back: bool = False
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What supersession makes of a fact."""
+
+    valid_to: datetime | None = None
+    superseded_by: str | None = None
+    restates: str | None = None
+    times: int = 1
 
 
 @dataclass
 class Known:
-    """What the model knows of one memory: its owner, its versions' contents and times, how it was stored."""
+    """What the model knows of one memory: as it was stored, and every version since.
+
+    ``retired_in`` numbers the act that hid it.
+    """
 
     memory: Memory
-    contents: list[str]
-    recorded: list[datetime]
-    metadata: dict[str, Any]
-    importance: float | None = None
-    retired: bool = False
+    states: list[State]
+    retired_in: int | None = None
+    outcome: float = 0.0
 
     @property
     def id(self) -> str:
@@ -76,6 +120,19 @@ class Known:
     @property
     def owner(self) -> Scope:
         return self.memory.scope
+
+    @property
+    def now(self) -> State:
+        return self.states[-1]
+
+    @property
+    def retired(self) -> bool:
+        return self.retired_in is not None
+
+    @property
+    def key(self) -> tuple[Scope, str] | None:
+        """What a new value closes the old one of; None for what is no fact."""
+        return (replace(self.owner, session=None), self.memory.fact.subject) if self.memory.fact else None
 
 
 class MemoryAgainstADictionary(RuleBasedStateMachine):
@@ -93,6 +150,10 @@ class MemoryAgainstADictionary(RuleBasedStateMachine):
         self.keys: dict[tuple[Scope, str], str] = {}
         self.forgotten: dict[str, str] = {}
         self.exported: set[Scope] = set()
+        self.seen: list[tuple[datetime, Scope, list[tuple[Any, ...]]]] = []
+        self.receipts: Counter[tuple[str, str, str]] = Counter()
+        self.latest = self.clock.now
+        self.acts = 0
         self.words = 0
         self.memory = self._opened()
 
@@ -153,35 +214,73 @@ class MemoryAgainstADictionary(RuleBasedStateMachine):
             self._learn(stored)
             self.keys[scope, key] = stored.id
             return
-        again = self.memory.store(known.contents[0], scope=scope, idempotency_key=key)
-        assert (again.id, again.content) == (known.id, known.contents[-1])
+        again = self.memory.store(known.states[0].content, scope=scope, idempotency_key=key)
+        assert (again.id, again.content) == (known.id, known.now.content)
         with pytest.raises(IdempotencyConflict):
             self.memory.store(self._content(topic), scope=scope, idempotency_key=key)
+
+    @rule(
+        scope=scopes,
+        told=st.lists(st.tuples(st.sampled_from(SUBJECTS), st.sampled_from(CITIES), days), min_size=1, max_size=3),
+        is_read=st.booleans(),
+    )
+    def store_facts(self, scope: Scope, told: list[tuple[str, str, int]], is_read: bool) -> None:
+        """Facts in any order of their days, from a turn that they cite or as they are."""
+        sources: tuple[str, ...] = ()
+        if is_read:
+            turn = self.memory.store(self._content("family"), scope=scope, metadata={"topic": "family"})
+            self._learn(turn)
+            sources = (turn.id,)
+        stored = self.memory.store_many(
+            [
+                Turn(
+                    _sentence(subject, city),
+                    kind="fact",
+                    fact=Fact(subject, "home", city),
+                    occurred_at=FIRST_DAY + timedelta(days=day),
+                    metadata={"topic": "work"},
+                    derived_from=sources,
+                )
+                for subject, city, day in told
+            ],
+            scope=scope,
+        )
+        for memory in stored:
+            self._learn(memory)
+        assert self.memory.flush(30)
+        self._follow_settling()
 
     # --- update
 
     @precondition(lambda self: self.known)
-    @rule(data=st.data(), topic=topics)
-    def update_content(self, data: st.DataObject, topic: str) -> None:
+    @rule(data=st.data(), topic=topics, city=st.sampled_from(CITIES))
+    def update_content(self, data: st.DataObject, topic: str, city: str) -> None:
         known = self._pick(data)
         scope = self._by(data, known)
-        content = self._content(topic)
-        expected = data.draw(st.sampled_from([None, len(known.contents), len(known.contents) + 1]))
+        content = _sentence(known.memory.fact.subject, city) if known.memory.fact else self._content(topic)
+        expected = data.draw(st.sampled_from([None, len(known.states), len(known.states) + 1]))
 
         def change() -> Memory:
             return self.memory.update(known.id, scope=scope, content=content, expected_version=expected)
 
         if not self._may_change(scope, known, change):
             return
-        if expected not in (None, len(known.contents)):
+        if expected not in (None, len(known.states)):
             with pytest.raises(VersionConflict):
                 change()
             return
         updated = change()
-        assert (updated.id, updated.version, updated.content) == (known.id, len(known.contents) + 1, content)
+        assert (updated.id, updated.version, updated.content) == (known.id, len(known.states) + 1, content)
         assert (updated.scope, updated.position) == (known.owner, known.memory.position)
-        known.contents.append(content)
-        known.recorded.append(updated.recorded_from)
+        self._change(known, updated, content=content, city=city if known.memory.fact else None)
+
+    @precondition(lambda self: self.known)
+    @rule(data=st.data())
+    def update_a_fact_to_what_is_none(self, data: st.DataObject) -> None:
+        known = self._pick(data)
+        if known.memory.fact and not known.retired:
+            with pytest.raises(InvalidInput):
+                self.memory.update(known.id, scope=known.owner, content=self._content("food"))
 
     @precondition(lambda self: self.known)
     @rule(data=st.data(), topic=topics, importance=st.sampled_from([None, 0.1, 0.9]))
@@ -192,10 +291,65 @@ class MemoryAgainstADictionary(RuleBasedStateMachine):
         updated = self.memory.update(
             known.id, scope=known.owner, metadata={"topic": topic, "changed": True}, importance=importance
         )
-        assert updated.content == known.contents[-1]
-        known.metadata, known.importance = {"topic": topic, "changed": True}, importance
-        known.contents.append(updated.content)
-        known.recorded.append(updated.recorded_from)
+        assert updated.content == known.now.content
+        self._change(known, updated, metadata={"topic": topic, "changed": True}, importance=importance)
+
+    @precondition(lambda self: self.known)
+    @rule(data=st.data(), since=st.sampled_from([-1, 1]), ended=st.booleans())
+    def update_when_it_is_true(self, data: st.DataObject, since: int, ended: bool) -> None:
+        known = self._pick(data)
+        if known.memory.fact or known.retired:
+            return
+        begins = self.clock.now + since * LONG
+        ends = begins + LONG / 2 if ended else None
+        updated = self.memory.update(known.id, scope=known.owner, valid_from=begins, valid_to=ends)
+        self._change(known, updated, valid_from=begins, valid_to=ends)
+
+    @precondition(lambda self: self.known)
+    @rule(data=st.data())
+    def restore(self, data: st.DataObject) -> None:
+        known = self._pick(data)
+        scope = self._by(data, known)
+        version = data.draw(st.none() | st.integers(1, len(known.states) + 1), label="version")
+
+        def restore() -> Memory:
+            return self.memory.restore(known.id, scope=scope, version=version, reason="as it was")
+
+        may_see = _reads(scope, known.owner) and (_writes(scope, known.owner) or not known.retired)
+        if not may_see or (_writes(scope, known.owner) and version == len(known.states) + 1):
+            with pytest.raises(MemoryNotFound):
+                restore()
+        elif not _writes(scope, known.owner):
+            with pytest.raises(ScopeError):
+                restore()
+        elif not known.retired and version in (None, len(known.states)):
+            with pytest.raises(InvalidInput):
+                restore()
+        else:
+            restored = restore()
+            derived = self._derived([known])[1:] if known.retired else []
+            with_it = [each for each in derived if each.retired_in == known.retired_in]
+            assert (restored.version, restored.reason) == (len(known.states) + 1, "as it was")
+            self._bring_back(known, known.states[(version or 0) - 1])
+            for each in with_it:
+                self._bring_back(each, each.now)
+            self._follow_settling()
+
+    @precondition(lambda self: self.known)
+    @rule(data=st.data(), outcome=st.sampled_from([-1.0, 0.5, 1.0]))
+    def feedback(self, data: st.DataObject, outcome: float) -> None:
+        known = self._pick(data)
+        scope = self._by(data, known)
+
+        def judge() -> None:
+            self.memory.feedback(known.id, scope=scope, outcome=outcome)
+
+        if known.retired or not _reads(scope, known.owner):
+            with pytest.raises(MemoryNotFound):
+                judge()
+        else:
+            judge()
+            known.outcome += (outcome - known.outcome) / 3
 
     # --- forget
 
@@ -209,9 +363,9 @@ class MemoryAgainstADictionary(RuleBasedStateMachine):
             return self.memory.forget(known.id, scope=scope, mode=mode, verify=True)
 
         if known.retired and mode == "erase" and _reads(scope, known.owner) and _writes(scope, known.owner):
-            self._check_receipt(forget(), [known])
+            self._check_receipt(scope, forget(), [known])
         elif self._may_change(scope, known, forget):
-            self._check_receipt(forget(), [known], mode)
+            self._check_receipt(scope, forget(), [known], mode)
 
     @precondition(lambda self: self.known)
     @rule(data=st.data())
@@ -225,12 +379,12 @@ class MemoryAgainstADictionary(RuleBasedStateMachine):
         doomed = [
             known
             for known in self.known.values()
-            if _writes(scope, known.owner) and not known.retired and known.metadata["topic"] == topic
+            if _writes(scope, known.owner) and known.now.metadata["topic"] == topic
         ]
         where = {"metadata.topic": topic}
         rehearsal = self.memory.forget(scope=scope, where=where, dry_run=True)
-        assert (rehearsal.status, rehearsal.memories) == ("dry_run", len(doomed))
-        self._check_receipt(self.memory.forget(scope=scope, where=where, verify=True), doomed)
+        assert (rehearsal.status, rehearsal.memories) == ("dry_run", len(self._derived(doomed)))
+        self._check_receipt(scope, self.memory.forget(scope=scope, where=where, verify=True), doomed)
 
     @rule(scope=scopes)
     def forget_everything(self, scope: Scope) -> None:
@@ -239,7 +393,25 @@ class MemoryAgainstADictionary(RuleBasedStateMachine):
                 self.memory.forget(scope=scope, everything=True)
             return
         doomed = [known for known in self.known.values() if _writes(scope, known.owner)]
-        self._check_receipt(self.memory.forget(scope=scope, everything=True, verify=True), doomed)
+        self._check_receipt(scope, self.memory.forget(scope=scope, everything=True, verify=True), doomed)
+
+    @rule(scope=scopes, data=st.data())
+    def what_is_held_is_not_erased(self, scope: Scope, data: st.DataObject) -> None:
+        hold = self.memory.hold(scope=scope, reason="a case")
+        assert hold in self.memory.holds(scope=scope)
+        held = [known for known in self.known.values() if _writes(scope, known.owner)]
+        if held:
+            known = data.draw(st.sampled_from(held), label="held")
+            with pytest.raises(UnderHold):
+                self.memory.forget(known.id, scope=known.owner)
+            with pytest.raises(UnderHold):
+                self.memory.forget(scope=known.owner, where={"id": known.id})
+            with pytest.raises(UnderHold):
+                self.memory.forget(
+                    scope=replace(known.owner, agent=None) if known.owner.user else scope, everything=True
+                )
+        assert self.memory.release(scope=scope)
+        assert not self.memory.release(scope=scope)
 
     # --- read
 
@@ -249,13 +421,18 @@ class MemoryAgainstADictionary(RuleBasedStateMachine):
         known = self._pick(data)
         scope = self._by(data, known)
         kinds = {known.memory.kind} if known.memory.kind == "fact" else None
-        answer = self.memory.retrieve(_question(known.contents[-1]), scope=scope, k=k, kinds=kinds)
+        # Facts of several owners are in the same words.
+        k = 100 if known.memory.fact else k
+        answer = self.memory.retrieve(_question(known.now.content), scope=scope, k=k, kinds=kinds)
         self._check_hits(scope, answer)
-        if _reads(scope, known.owner) and not known.retired:
-            assert answer[0].id == known.id, "found first by its own words"
-            assert answer[0].content == known.contents[-1]
-        else:
+        if not _reads(scope, known.owner) or not self._holds(known):
             assert known.id not in {hit.id for hit in answer}
+        elif known.memory.fact:
+            assert known.id in {hit.id for hit in answer}
+        else:
+            assert answer[0].id == known.id, "found first by its own words"
+            assert answer[0].content == known.now.content
+            assert ("upcoming" in answer[0].labels) is (known.now.valid_from > self.clock.now)
 
     @rule(scope=scopes, topic=topics, asked=topics)
     def retrieve_where(self, scope: Scope, topic: str, asked: str) -> None:
@@ -277,7 +454,7 @@ class MemoryAgainstADictionary(RuleBasedStateMachine):
     @rule(scope=scopes, limit=st.integers(1, 7), topic=st.none() | topics)
     def list_in_pages(self, scope: Scope, limit: int, topic: str | None) -> None:
         where = None if topic is None else {"metadata.topic": topic}
-        expected = {known.id for known in self._readable(scope) if topic in (None, known.metadata["topic"])}
+        expected = {known.id for known in self._listed_now(scope) if topic in (None, known.now.metadata["topic"])}
         seen: list[Memory] = []
         cursor = None
         while True:
@@ -305,11 +482,20 @@ class MemoryAgainstADictionary(RuleBasedStateMachine):
                     verb(known.id, scope=scope)
             return
         history = self.memory.history(known.id, scope=scope)
-        assert [memory.content for memory in history] == known.contents
+        assert [memory.content for memory in history] == [state.content for state in known.states]
+        assert [memory.recorded_from for memory in history] == [state.recorded for state in known.states]
         assert [memory.version for memory in history] == list(range(1, len(history) + 1))
-        ends = [memory.recorded_to for memory in history]
-        assert ends[:-1] == known.recorded[1:]
-        assert (ends[-1] is not None) is known.retired
+        for memory, following in zip(history, known.states[1:], strict=False):
+            assert memory.recorded_to is not None
+            if following.is_back:
+                assert memory.recorded_to < following.recorded
+            else:
+                assert memory.recorded_to == following.recorded
+        assert (history[-1].recorded_to is not None) is known.retired
+        sources = self.memory.why(known.id, scope=scope) if not known.retired else ()
+        assert {each.id for each in sources} == {
+            id for id in known.memory.derived_from if not known.retired and not self.known[id].retired
+        }
         if known.retired:
             with pytest.raises(MemoryNotFound):
                 self.memory.get(known.id, scope=scope)
@@ -320,14 +506,48 @@ class MemoryAgainstADictionary(RuleBasedStateMachine):
     @rule(data=st.data())
     def what_was_known_then(self, data: st.DataObject) -> None:
         known = self._pick(data)
-        version = data.draw(st.integers(0, len(known.contents) - 1))
-        then = known.recorded[version]
-        assert self.memory.get(known.id, scope=known.owner, known_at=then).content == known.contents[version]
+        state = data.draw(st.sampled_from(known.states))
+        then = state.recorded
+        assert self.memory.get(known.id, scope=known.owner, known_at=then).content == state.content
         with pytest.raises(MemoryNotFound):
-            self.memory.get(known.id, scope=known.owner, known_at=known.recorded[0] - timedelta(microseconds=1))
+            self.memory.get(known.id, scope=known.owner, known_at=known.states[0].recorded - timedelta(microseconds=1))
+        if known.memory.fact:
+            return
         kinds = {known.memory.kind}
-        answer = self.memory.retrieve(_question(known.contents[version]), scope=known.owner, known_at=then, kinds=kinds)
-        assert answer[0].content == known.contents[version]
+        answer = self.memory.retrieve(_question(state.content), scope=known.owner, known_at=then, kinds=kinds)
+        if state.valid_to is not None and state.valid_to <= then:
+            assert known.id not in {hit.id for hit in answer}
+        else:
+            assert answer[0].content == state.content
+
+    @rule(scope=scopes, day=days)
+    def facts_of_a_day(self, scope: Scope, day: int) -> None:
+        noon = FIRST_DAY + timedelta(days=day, hours=12)
+        true_then = {
+            known.id
+            for known in self._readable(scope)
+            if known.memory.fact and known.now.valid_from <= noon
+            for standing in [self._standing(known)]
+            if standing.restates is None and (standing.valid_to is None or standing.valid_to > noon)
+        }
+        listed = self.memory.list(scope=scope, kinds={"fact"}, as_of=noon, limit=1_000)
+        assert {memory.id for memory in listed if memory.fact} == true_then
+        asked = f"Who lives in {', '.join(CITIES)}?"
+        answer = self.memory.retrieve(asked, scope=scope, kinds={"fact"}, as_of=noon, k=1_000)
+        assert {hit.id for hit in answer if hit.memory.fact} == true_then
+
+    @rule(scope=scopes)
+    def look_at_a_moment(self, scope: Scope) -> None:
+        if self.clock.now > self.latest:
+            self.seen.append((self.clock(), scope, self._told(scope)))
+
+    @precondition(lambda self: self.seen)
+    @rule(data=st.data())
+    def what_was_listed_then(self, data: st.DataObject) -> None:
+        then, scope, told = data.draw(st.sampled_from(self.seen), label="moment")
+        kept = [each for each in told if each[0] in self.known]
+        assert [each for each in self._told(scope, known_at=then) if each[0] in self.known] == kept
+        assert len(kept) == len(self._told(scope, known_at=then)), "and nothing else"
 
     # --- out and in
 
@@ -357,12 +577,17 @@ class MemoryAgainstADictionary(RuleBasedStateMachine):
         file = self.folder / f"{SCOPES.index(scope)}.jsonl"
         self.memory.import_from(file, scope=copy, trust="declared")
         lines = [json.loads(line) for line in file.read_text("utf-8").splitlines()[1:]]
-        last = {line["id"]: line for line in lines}
-        listed = self.memory.list(scope=copy, limit=10_000)
-        assert {(each.id, each.version, each.content) for each in listed} == {
-            (line["id"], line["version"], line["content"]) for line in last.values()
-        }
-        self.memory.forget(scope=replace(copy, agent=None) if copy.user else copy, everything=True)
+        histories = {id: list(each) for id, each in itertools.groupby(lines, key=lambda line: str(line["id"]))}
+        assert self.memory.flush(30)
+        copied = {each.id: each for each in self.memory.log.read(LogQuery(copy))}
+        assert copied.keys() == histories.keys()
+        for id, history in histories.items():
+            last, there = history[-1], copied[id].to_dict()
+            assert {name: there[name] for name in _TAKEN_ALONG} == {name: last[name] for name in _TAKEN_ALONG}
+            if len({(line["valid_from"], line["valid_to"]) for line in history}) == 1 and last["fact"] is None:
+                assert there["version"] == last["version"], "changes of words and what is said of them are done again"
+        receipt = self.memory.forget(scope=replace(copy, agent=None) if copy.user else copy, everything=True)
+        assert receipt.memories == len(copied)
 
     # --- around
 
@@ -373,6 +598,10 @@ class MemoryAgainstADictionary(RuleBasedStateMachine):
 
     @rule(back=st.booleans())
     def time_passes(self, back: bool) -> None:
+        if back:
+            # What is written from now on is of a time that has been before.
+            self.latest = max(self.latest, self.clock.now)
+            self.seen.clear()
         self.clock.advance(hours=-1 if back else 1)
 
     @rule()
@@ -389,7 +618,7 @@ class MemoryAgainstADictionary(RuleBasedStateMachine):
     def counts_agree(self) -> None:
         stats = self.memory.stats()
         assert sum(stats.memories.values()) == sum(not known.retired for known in self.known.values())
-        assert stats.versions == sum(len(known.contents) for known in self.known.values())
+        assert stats.versions == sum(len(known.states) for known in self.known.values())
 
     @rule()
     def all_is_well(self) -> None:
@@ -404,13 +633,32 @@ class MemoryAgainstADictionary(RuleBasedStateMachine):
 
     def _learn(self, memory: Memory) -> None:
         assert memory.id not in self.known and memory.id not in self.forgotten
-        self.known[memory.id] = Known(
-            memory, [memory.content], [memory.recorded_from], dict(memory.metadata), memory.importance
+        state = State(
+            content=memory.content,
+            metadata=dict(memory.metadata),
+            importance=memory.importance,
+            recorded=memory.recorded_from,
+            valid_from=memory.valid_from,
+            city=memory.fact.value if memory.fact else None,
         )
+        self.known[memory.id] = Known(memory, [state])
+
+    def _change(self, known: Known, updated: Memory, **changed: Any) -> None:
+        """A new version; what a rule had said of the old words it says of the new ones."""
+        before = known.now
+        if before.importance == _ruled_importance(known, before.content):
+            before = replace(before, importance=None)
+        known.states.append(replace(before, recorded=updated.recorded_from, is_back=False, **changed))
+        self._follow_settling()
+
+    def _bring_back(self, known: Known, state: State) -> None:
+        version = self.memory.history(known.id, scope=known.owner)[len(known.states)]
+        known.states.append(replace(state, recorded=version.recorded_from, is_back=known.retired))
+        known.retired_in = None
 
     def _pick(self, data: st.DataObject) -> Known:
         """Any memory, and every second time one that something happened to before."""
-        eventful = [known.id for known in self.known.values() if len(known.contents) > 1 or known.retired]
+        eventful = [known.id for known in self.known.values() if len(known.states) > 1 or known.retired]
         some = st.sampled_from(list(self.known))
         return self.known[data.draw(st.sampled_from(eventful) | some if eventful else some, label="memory")]
 
@@ -420,6 +668,42 @@ class MemoryAgainstADictionary(RuleBasedStateMachine):
 
     def _readable(self, scope: Scope) -> Iterable[Known]:
         return [known for known in self.known.values() if _reads(scope, known.owner) and not known.retired]
+
+    def _holds(self, known: Known) -> bool:
+        """That it is there, still true, and no restatement."""
+        standing = self._standing(known)
+        is_over = standing.valid_to is not None and standing.valid_to <= self.clock.now
+        return not known.retired and not is_over and standing.restates is None
+
+    def _listed_now(self, scope: Scope) -> list[Known]:
+        return [known for known in self._readable(scope) if self._holds(known)]
+
+    def _standing(self, known: Known) -> Standing:
+        if known.memory.fact is None:
+            return Standing(known.now.valid_to)
+        rivals = [each for each in self.known.values() if each.key == known.key and not each.retired]
+        return dict(_standings(rivals)).get(known.id, Standing())
+
+    def _derived(self, from_these: list[Known]) -> list[Known]:
+        """These, and then what was derived from them."""
+        ids = {known.id for known in from_these}
+        derived = [known for known in self.known.values() if ids.intersection(known.memory.derived_from)]
+        return [*from_these, *(known for known in derived if known.id not in ids)]
+
+    def _follow_settling(self) -> None:
+        """Facts stand as they must; to bring one there, supersession has written at most one version."""
+        owners = {known.key[0] for known in self.known.values() if known.key}
+        for owner in owners:
+            for memory in self.memory.log.read(LogQuery(owner, kinds=frozenset({"fact"}))):
+                known = self.known[memory.id]
+                if memory.version > len(known.states):
+                    assert (memory.version, memory.written_by) == (len(known.states) + 1, "supersession")
+                    known.states.append(replace(known.now, recorded=memory.recorded_from, is_back=False))
+                self._check(memory)
+
+    def _told(self, scope: Scope, **moment: Any) -> list[tuple[Any, ...]]:
+        listed = self.memory.list(scope=scope, limit=10_000, **moment)
+        return [(each.id, each.version, each.content, each.valid_from, each.valid_to) for each in listed]
 
     def _listed(self, scope: Scope) -> list[str]:
         return [memory.id for memory in self.memory.list(scope=scope, limit=10_000)]
@@ -436,31 +720,74 @@ class MemoryAgainstADictionary(RuleBasedStateMachine):
             return False
         return True
 
-    def _check_receipt(self, receipt: Any, doomed: list[Known], mode: str = "erase") -> None:
+    def _check_receipt(self, scope: Scope, receipt: Any, doomed: list[Known], mode: str = "erase") -> None:
+        doomed = [known for known in self._derived(doomed) if mode == "erase" or not known.retired]
         assert (receipt.status, receipt.memories, receipt.verified) == ("done", len(doomed), True)
         assert (receipt.mode, receipt.remaining) == (mode, ())
+        subject = (scope.tenant, "user", scope.user) if scope.user else (scope.tenant, "agent", str(scope.agent))
+        self.receipts[subject] += 1
+        kept = self.memory.receipts(scope=scope)
+        assert len(kept) == self.receipts[subject]
+        assert receipt in kept
+        self.acts += 1
         for known in doomed:
             if mode == "retire":
-                known.retired = True
+                known.retired_in = self.acts
                 continue
             del self.known[known.id]
-            self.forgotten[known.id] = known.contents[-1]
+            self.forgotten[known.id] = known.now.content
             self.keys = {key: id for key, id in self.keys.items() if id != known.id}
+        self._follow_settling()
 
     def _check_hits(self, scope: Scope, answer: Iterable[Any]) -> None:
-        readable = {known.id for known in self._readable(scope)}
+        there = {known.id for known in self._readable(scope)}
+        shown = {known.id for known in self._listed_now(scope)}
         for hit in answer:
-            assert hit.id in readable
+            assert hit.id in shown
             self._check(hit.memory)
-            for near in hit.neighbours:
-                assert near.id in readable
+            for near in (*hit.neighbours, *hit.corrections):
+                assert near.id in shown
                 self._check(near)
+            read = {known.id for known in self._derived([self.known[hit.id]])} & there - {hit.id}
+            assert {fact.id for fact in hit.facts} == read
+            assert ("outdated" in hit.labels) is any(fact.valid_to is not None for fact in hit.facts)
 
     def _check(self, memory: Memory) -> None:
         known = self.known[memory.id]
-        assert (memory.content, memory.version) == (known.contents[-1], len(known.contents))
-        assert (dict(memory.metadata), memory.importance) == (known.metadata, known.importance)
-        assert (memory.scope, memory.kind) == (known.owner, known.memory.kind)
+        state, standing = known.now, self._standing(known)
+        assert (memory.content, memory.version) == (state.content, len(known.states))
+        ruled = _ruled_importance(known, state.content)
+        assert memory.importance == (ruled if state.importance is None else state.importance)
+        assert (dict(memory.metadata), memory.scope, memory.kind) == (state.metadata, known.owner, known.memory.kind)
+        assert (memory.valid_from, memory.valid_to) == (state.valid_from, standing.valid_to)
+        assert memory.outcome == pytest.approx(known.outcome)
+        if memory.fact:
+            settled = (memory.fact.superseded_by, memory.fact.restates, memory.fact.times)
+            assert (memory.fact.value, *settled) == (
+                state.city,
+                standing.superseded_by,
+                standing.restates,
+                standing.times,
+            )
+
+
+def _standings(facts: Iterable[Known]) -> Iterator[tuple[str, Standing]]:
+    """Facts of one key on the line of time: each city holds until the next, and saying it again is no news."""
+    said = sorted(facts, key=lambda known: (known.now.valid_from, known.memory.position))
+    runs = [list(run) for _, run in itertools.groupby(said, key=lambda known: known.now.city)]
+    for run, following in itertools.zip_longest(runs, runs[1:]):
+        until = Standing(following[0].now.valid_from, following[0].id) if following else Standing()
+        for known in run:
+            again = {"times": len(run)} if known is run[0] else {"restates": run[0].id}
+            yield known.id, replace(until, **again)
+
+
+def _sentence(subject: str, city: str) -> str:
+    return f"{'The user' if subject == 'user' else subject} lives in {city}."
+
+
+def _ruled_importance(known: Known, content: str) -> float:
+    return importance_of(content, kind=known.memory.kind, role="user", affect=affect_of(content))
 
 
 def _reads(scope: Scope, owner: Scope) -> bool:
