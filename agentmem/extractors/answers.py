@@ -12,7 +12,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
@@ -20,8 +20,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from agentmem.errors import BackendError
 from agentmem.extractors.attributes import ATTRIBUTES, Attribute
+from agentmem.extractors.meant import Span, denies, doubt, is_of_another, is_wish, sentence_around
 from agentmem.interfaces import Completion, ExtractedFact
 from agentmem.records import POLARITIES, Memory, Polarity
+from agentmem.retrieval.dates import time_spans
 from agentmem.retrieval.lexical import query_terms
 
 
@@ -168,7 +170,13 @@ _SHORT: Final = 200
 _LONG: Final = 2_000
 _THEMSELVES: Final = frozenset({"user", "the user", "i", "me", "myself", "speaker", "the speaker"})
 _OWNERS: Final = re.compile(r"^(?:my|his|her|their|our|the|user's)\s+", re.IGNORECASE)
-_DAY: Final = re.compile(r"\d{4}(?:-\d\d(?:-\d\d)?)?")
+_OF_TWO: Final = frozenset({"family", "partner", "relationship"})
+"""What "my wife is …" may well say of the speaker."""
+_DAY: Final = re.compile(r"\d{4}(?:-\d\d(?:-\d\d)?)?", re.ASCII)
+_FROM_YEAR_TO_YEAR: Final = re.compile(
+    r"\b((?:19|20)\d\d)\s?(?:-|–|—|to|until|till|through)\s?((?:19|20)\d\d)\b", re.ASCII | re.IGNORECASE
+)
+_TOKEN: Final = re.compile(r"\w[\w'’-]*")
 
 
 class _Item(BaseModel):
@@ -224,7 +232,7 @@ def _item(said: Any) -> _Item:
 def _fact(
     item: _Item, pieces: Sequence[Piece], everything: frozenset[int], outcomes: Counter[str]
 ) -> tuple[int, ExtractedFact]:
-    """The item as a fact with the place of its piece; dates that cannot be are taken out and counted."""
+    """The item as a fact with the place of its piece; dates that nobody said are taken out and counted."""
     if not 1 <= item.turn <= len(pieces):
         raise _Dropped("no_such_turn")
     attribute = ATTRIBUTES.get(item.attribute)
@@ -234,16 +242,17 @@ def _fact(
     span = find_quote(item.quote, piece.text)
     if span is None:
         raise _Dropped("no_such_quote")
-    valid_from, valid_to = _days(item, outcomes)
-    quoted = piece.text[slice(*span)]
-    if not _is_supported(item, quoted):
+    valid_from, valid_to = _days(item, span, piece, outcomes)
+    value = _value_in(item, span, piece.text, dates=(valid_from is not None, valid_to is not None))
+    if value is None:
         raise _Dropped("unsupported_value")
+    _require_meant(item, span, value, piece.text)
     polarity = item.polarity
     if polarity == "affirmed" and valid_from is None and valid_to is not None and valid_to <= piece.turn.occurred_at:
         # Since when is not said, only that it is over.
         polarity, valid_from, valid_to = "ended", valid_to, None
     return item.turn - 1, ExtractedFact(
-        subject=_subject(item.subject, piece, everything),
+        subject=_subject(item, value, piece, everything),
         attribute=attribute.name,
         value=item.value,
         polarity=polarity,
@@ -256,9 +265,21 @@ def _fact(
     )
 
 
-def _subject(said: str, piece: Piece, everything: frozenset[int]) -> str:
-    speaker = piece.turn.speaker
+def _require_meant(item: _Item, quote: Span, value: Span, text: str) -> None:
+    """Raise _Dropped if the sentence asks, supposes or denies what the quote alone seems to say."""
+    is_affirmed = item.polarity == "affirmed" and not denies(item.value)
+    reason = doubt(text, quote, value, attribute=item.attribute, affirmed=is_affirmed)
+    if reason is not None:
+        raise _Dropped(reason)
+    if item.attribute == "instruction" and item.value and not is_wish(text, value):
+        raise _Dropped("no_wish")
+
+
+def _subject(item: _Item, value: Span, piece: Piece, everything: frozenset[int]) -> str:
+    said, speaker = item.subject, piece.turn.speaker
     if said.casefold() in _THEMSELVES or (speaker and said.casefold() == speaker.casefold()):
+        if item.attribute not in _OF_TWO and is_of_another(piece.text, value):
+            raise _Dropped("bad_subject")
         return speaker or "user"
     bare = _OWNERS.sub("", said)
     words = _words(bare)
@@ -278,44 +299,85 @@ def _topic(said: str | None, attribute: Attribute) -> str | None:
     return said.lower()
 
 
-def _is_supported(item: _Item, quoted: str) -> bool:
-    """Whether the quote says the value; a day written into it must be the one that was worked out of the words."""
+def _value_in(item: _Item, quote: Span, text: str, *, dates: tuple[bool, bool]) -> Span | None:
+    """Where in the quote the value stands; None if the quote does not say it.
+
+    Args:
+        dates: Which of the item's two days the words name: such a day may be written into the value.
+    """
     if not item.value:
-        return item.polarity == "ended"
+        return quote if item.polarity == "ended" else None
     value = item.value
-    for day in (item.valid_from, item.valid_to):
-        if isinstance(day, str) and _DAY.fullmatch(day):
-            value = value.replace(day, " ")
-    words = _words(value)
-    return words <= _words(quoted) if words else find_quote(item.value, quoted) is not None
+    for day, is_named in zip((item.valid_from, item.valid_to), dates, strict=True):
+        if is_named and _DAY.fullmatch(str(day)):
+            value = value.replace(str(day), " ")
+    start, quoted = quote[0], text[slice(*quote)]
+    words, place = _words(value), find_quote(value, quoted)
+    if not words:
+        return None if place is None or _is_all_stopwords(quoted, place) else (start + place[0], start + place[1])
+    if not words <= _words(quoted):
+        return None
+    if place is None:
+        said = [each.span() for each in _TOKEN.finditer(quoted) if not words.isdisjoint(_words(each[0]))]
+        place = (said[0][0], said[-1][1]) if said else (0, len(quoted))
+    return start + place[0], start + place[1]
 
 
-def _days(item: _Item, outcomes: Counter[str]) -> tuple[datetime | None, datetime | None]:
-    days = []
-    for said in (item.valid_from, item.valid_to):
+def _is_all_stopwords(quoted: str, place: Span) -> bool:
+    """True for "in"; not for "IT" and "The Who", nor for what is no word at all."""
+    said = quoted[slice(*place)]
+    is_name = place[0] > 0 and said != "I" and not quoted.isupper() and all(word[0].isupper() for word in said.split())
+    return any(map(str.isalpha, said)) and not is_name
+
+
+def _days(item: _Item, quote: Span, piece: Piece, outcomes: Counter[str]) -> tuple[datetime | None, datetime | None]:
+    """Since when and until when, as far as the sentence around the quote names it."""
+    named = _times_named(item, quote, piece)
+    said_at = piece.turn.occurred_at
+    just_then = (said_at, said_at + timedelta(microseconds=1))
+    days: list[datetime | None] = []
+    # What begins may begin as it is said; an end must be named.
+    for said, spans in ((item.valid_from, [just_then, *named]), (item.valid_to, named)):
         try:
-            days.append(_day(said))
+            days.append(_named_day(said, spans))
         except ValueError:
             outcomes["dates_dropped"] += 1
             days.append(None)
     first, last = days
     if first and last and last <= first:
         outcomes["dates_dropped"] += 1
-        last = None
+        first, last = (None, last) if first == said_at else (first, None)
     return first, last
 
 
-def _day(said: Any) -> datetime | None:
-    """The first moment of a year, month or day.
+def _times_named(item: _Item, quote: Span, piece: Piece) -> list[tuple[datetime, datetime]]:
+    """From when to when each time is that the sentence around the quote names."""
+    (start, _), (_, end) = sentence_around(piece.text, quote[0]), sentence_around(piece.text, quote[1] - 1)
+    said = piece.text[start:end]
+    # Of two Mays, a plan is for the one to come.
+    readings = [said, f"I will {said}"] if item.attribute in ("plan", "commitment") else [said]
+    named = [(each.begins, each.ends) for text in readings for each in time_spans(text, said_at=piece.turn.occurred_at)]
+    years = [int(year) for match in _FROM_YEAR_TO_YEAR.finditer(said) for year in match.groups()]
+    return named + [(datetime(year, 1, 1, tzinfo=UTC), datetime(year + 1, 1, 1, tzinfo=UTC)) for year in years]
+
+
+def _named_day(said: Any, spans: Sequence[tuple[datetime, datetime]]) -> datetime | None:
+    """The first moment of the first span that shares a day with this year, month or day, but not before its own.
 
     Raises:
-        ValueError: it is written in another way, or no calendar has it.
+        ValueError: it is written in another way, no calendar has it, or it shares a day with none.
     """
     if said is None or said == "":
         return None
-    if not _DAY.fullmatch(str(said)):
+    written = str(said)
+    if not _DAY.fullmatch(written):
         raise ValueError
-    return datetime.fromisoformat(f"{said}-01-01"[:10]).replace(tzinfo=UTC)
+    begins = datetime.fromisoformat(f"{written}-01-01"[:10]).replace(tzinfo=UTC)
+    for first, end in spans:
+        last = end - timedelta(microseconds=1)
+        if first.isoformat()[: len(written)] <= written <= last.isoformat()[: len(written)]:
+            return max(begins, first)
+    raise ValueError
 
 
 # --- what counts as the same words ----------------------------------------------------------------

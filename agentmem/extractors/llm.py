@@ -120,8 +120,9 @@ class LLMExtractor(Extractor):
 
         Answers: ``answers``, ``nothing_found``, and without use ``malformed``, ``truncated``, ``refused``, ``empty``,
         ``echoed``, ``oversized``, ``rejected`` (the request), ``failed`` (no answer). Items: ``facts``, ``bad_…`` (a
-        field), ``no_such_turn``, ``no_such_quote``, ``unknown_attribute``, ``unsupported_value``; ``dates_dropped`` of
-        items that were kept. Turns: ``given_up``.
+        field), ``no_such_turn``, ``no_such_quote``, ``unknown_attribute``, ``unsupported_value``; ``asked``,
+        ``supposed``, ``negated`` (in the sentence around the quote), ``no_wish``; ``dates_dropped`` of items that were
+        kept. Turns: ``given_up``.
         """
         with self._lock:
             return dict(self._outcomes)

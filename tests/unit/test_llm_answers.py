@@ -15,6 +15,7 @@ from agentmem.extractors.answers import Piece, Reading, UnusableAnswer, answer_s
 from agentmem.extractors.attributes import ATTRIBUTES
 from agentmem.interfaces import Completion, ExtractedFact
 from agentmem.testing import memory
+from agentmem.testing.fakes import A_MONDAY
 
 FENCE = "0f" * 16
 TURNS = [
@@ -60,6 +61,12 @@ def facts(text: str) -> list[ExtractedFact]:
 
 def outcomes(*items: Any) -> Counter[str]:
     return read(answer(*items)).outcomes
+
+
+def read_of(text: str, **item: Any) -> Reading:
+    """What is read from a turn of these words, all quoted, said on Monday, 5 January 2026."""
+    given = HOME | {"quote": text, "valid_from": None} | item
+    return read_answer(Completion(answer(given), "stop"), [Piece(memory(text), text)], fence=FENCE)
 
 
 # --- the answer -----------------------------------------------------------------------------------
@@ -223,19 +230,26 @@ def test_what_ended_may_be_without_a_name() -> None:
 @pytest.mark.parametrize(
     ("said", "understood"),
     [
-        ("2025", datetime(2025, 1, 1, tzinfo=UTC)),
-        ("2025-11", datetime(2025, 11, 1, tzinfo=UTC)),
-        ("2025-11-30", datetime(2025, 11, 30, tzinfo=UTC)),
-        (2025, datetime(2025, 1, 1, tzinfo=UTC)),
-        ("1899-12-31", datetime(1899, 12, 31, tzinfo=UTC)),
+        ("2025", datetime(2025, 12, 29, tzinfo=UTC)),
+        ("2025-12", datetime(2025, 12, 29, tzinfo=UTC)),
+        ("2025-12-30", datetime(2025, 12, 30, tzinfo=UTC)),
+        (2025, datetime(2025, 12, 29, tzinfo=UTC)),
+        ("2026-01-05", A_MONDAY),
         ("", None),
         (None, None),
     ],
 )
-def test_a_date_is_a_year_a_month_or_a_day(said: Any, understood: datetime | None) -> None:
+def test_a_date_is_a_year_a_month_or_a_day_that_the_words_name(said: Any, understood: datetime | None) -> None:
     reading = read(answer(HOME | {"valid_from": said}))
     assert reading.facts[0][1].valid_from == understood
     assert "dates_dropped" not in reading.outcomes
+
+
+@pytest.mark.parametrize("said", ["2019", "2025-11", "2025-12-28", "2026-01-06", "2090", "1899-12-31"])
+def test_a_date_that_nobody_named_is_taken_out_of_its_fact(said: str) -> None:
+    reading = read(answer(HOME | {"valid_from": said}))
+    assert reading.facts[0][1].valid_from is None
+    assert reading.outcomes == {"facts": 1, "dates_dropped": 1}
 
 
 @pytest.mark.parametrize(
@@ -249,13 +263,26 @@ def test_a_date_that_cannot_be_is_taken_out_of_its_fact(said: Any) -> None:
 
 
 def test_an_end_before_its_beginning_is_taken_out() -> None:
-    (fact,) = facts(answer(HOME | {"valid_from": "2025-12", "valid_to": "2025-11"}))
-    assert (fact.valid_from, fact.valid_to) == (datetime(2025, 12, 1, tzinfo=UTC), None)
+    reading = read_of("I lived in Lisbon from 2015 to 2019.", valid_from="2019", valid_to="2015")
+    assert [(fact.valid_from, fact.valid_to) for _, fact in reading.facts] == [(datetime(2019, 1, 1, tzinfo=UTC), None)]
 
 
-def test_what_was_so_until_some_day_has_ended_then() -> None:
-    (fact,) = facts(answer(HOME | {"valid_from": None, "valid_to": "2020"}))
+def test_from_one_year_to_another_is_kept_as_it_was_said() -> None:
+    ((_, fact),) = read_of("I lived in Lisbon 2015-2019.", valid_from="2015", valid_to="2019").facts
+    assert (fact.valid_from, fact.valid_to) == (datetime(2015, 1, 1, tzinfo=UTC), datetime(2019, 1, 1, tzinfo=UTC))
+
+
+@pytest.mark.parametrize("begins", [None, "2026-01-05"])
+def test_what_was_so_until_some_day_has_ended_then(begins: str | None) -> None:
+    ((_, fact),) = read_of("I lived in Lisbon until 2020.", valid_from=begins, valid_to="2020").facts
     assert (fact.polarity, fact.valid_from, fact.valid_to) == ("ended", datetime(2020, 1, 1, tzinfo=UTC), None)
+
+
+@pytest.mark.parametrize("end", ["2020", "2026-01-05", "2026"])
+def test_an_end_that_nobody_named_ends_nothing(end: str) -> None:
+    reading = read_of("I live in Lisbon.", valid_to=end)
+    assert [(fact.polarity, fact.valid_to) for _, fact in reading.facts] == [("affirmed", None)]
+    assert reading.outcomes["dates_dropped"] == 1
 
 
 def test_a_day_that_was_worked_out_may_stand_in_the_value() -> None:
@@ -267,6 +294,73 @@ def test_a_day_that_was_worked_out_may_stand_in_the_value() -> None:
     }
     assert outcomes(party | {"value": "party on 2026-05-01"}) == {"facts": 1}
     assert outcomes(party | {"value": "party on 2026-05-02"}) == {"unsupported_value": 1}
+    unnamed = party | {"valid_from": "2026-06-01", "value": "party on 2026-06-01"}
+    assert outcomes(unnamed) == {"unsupported_value": 1, "dates_dropped": 1}
+
+
+# --- what the sentence around the quote says ------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "quote", "reason"),
+    [
+        ("I don't live in Lisbon.", "live in Lisbon", "negated"),
+        ("I never lived in Lisbon.", "lived in Lisbon", "negated"),
+        ("I don't live in Lisbon.", "I don't live in Lisbon", "negated"),
+        ("Do I live in Lisbon?", "I live in Lisbon", "asked"),
+        ("If I lived in Lisbon, I'd be happy.", "I lived in Lisbon", "supposed"),
+        ("My brother lives in Lisbon.", "lives in Lisbon", "bad_subject"),
+    ],
+)
+def test_an_affirmed_fact_is_none_where_the_sentence_around_the_quote_does_not_affirm_it(
+    text: str, quote: str, reason: str
+) -> None:
+    assert read_of(text, quote=quote).outcomes == {reason: 1}
+
+
+def test_what_is_denied_may_be_denied_but_not_asked() -> None:
+    assert read_of("I don't live in Lisbon.", polarity="denied").outcomes == {"facts": 1}
+    assert read_of("Have I quit my job?", attribute="job", value="", polarity="ended").outcomes == {"asked": 1}
+
+
+@pytest.mark.parametrize("value", ["in", "and I", "to"])
+def test_stopwords_are_no_value(value: str) -> None:
+    assert read_of("I moved to Lisbon and I stay in it.", value=value).outcomes == {"unsupported_value": 1}
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("I like The Who.", "The Who"), ("I study IT.", "IT"), ("I like \N{HOT BEVERAGE}.", "\N{HOT BEVERAGE}")],
+)
+def test_a_name_of_stopwords_and_a_sign_are_values(text: str, value: str) -> None:
+    assert read_of(text, attribute="likes", value=value).outcomes == {"facts": 1}
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "polarity"),
+    [
+        ("Please answer in French.", "answer in French", "affirmed"),
+        ("Could you always answer in French?", "answer in French", "affirmed"),
+        ("Please never use emojis.", "never use emojis", "affirmed"),
+        ("Don't use emojis.", "use emojis", "denied"),
+    ],
+)
+def test_a_wish_is_an_instruction(text: str, value: str, polarity: str) -> None:
+    assert read_of(text, attribute="instruction", value=value, polarity=polarity).outcomes == {"facts": 1}
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "reason"),
+    [
+        ("I live in Lisbon.", "Lisbon", "no_wish"),
+        ("I live in Lisbon.", "live in Lisbon", "no_wish"),
+        ("No emojis please.", "emojis", "negated"),
+        ("Don't use emojis.", "use emojis", "negated"),
+        ("If I ask in French, answer in French.", "answer in French", "supposed"),
+    ],
+)
+def test_what_nobody_wishes_is_no_instruction(text: str, value: str, reason: str) -> None:
+    assert read_of(text, attribute="instruction", value=value).outcomes == {reason: 1}
 
 
 def test_the_same_fact_twice_is_one() -> None:
