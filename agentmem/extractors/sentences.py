@@ -8,7 +8,7 @@ from typing import Final
 from agentmem.extractors.attributes import attribute_of
 from agentmem.records import Fact
 
-_BEFORE: Final = "the one before"
+_UNNAMED: Final = "{subject}'s {topic} is no longer what it was."
 _NAMED_TOPIC: Final = re.compile(r"\{topic\}(?: called|:)? \{value\}")
 _PLACE: Final = re.compile(r"\{(subject|value|topic)\}")
 
@@ -18,16 +18,21 @@ def sentence(fact: Fact) -> str:
 
     >>> sentence(Fact("Clara", "employer", "Acme", "ended"))
     'Clara no longer works at Acme.'
+    >>> sentence(Fact("Clara", "employer", "", "ended"))
+    'Clara no longer works where they did.'
     """
     attribute = attribute_of(fact.attribute)
     pattern: str = getattr(attribute, fact.polarity)
-    if fact.topic and fact.value.casefold().strip() in ("", fact.topic.casefold()):
-        # "has a dog", where its name was not said
-        pattern = _NAMED_TOPIC.sub("{topic}", pattern)
+    if fact.value.casefold().strip() in ("", (fact.topic or "").casefold()):
+        if fact.polarity == "ended":
+            pattern = attribute.unnamed or _UNNAMED
+        elif fact.topic:
+            # "has a dog", where its name was not said
+            pattern = _NAMED_TOPIC.sub("{topic}", pattern)
     words = {
         "subject": "The user" if fact.subject == "user" else fact.subject,
-        "value": fact.value.strip() or _BEFORE,
-        "topic": fact.topic or attribute.name,
+        "value": fact.value.strip(),
+        "topic": fact.topic or attribute.name.replace("_", " "),
     }
     said = _PLACE.sub(lambda place: words[place[1]], pattern)
     return said[:-1] if said.endswith("..") else said

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
 from agentmem.errors import InvalidInput
 from agentmem.extractors.attributes import attribute_of
+from agentmem.extractors.sentences import sentence
 from agentmem.interfaces import Revision
 from agentmem.lifecycle.affect import affect_of
 from agentmem.lifecycle.drafting import checked_affect, index_terms, require_content
@@ -113,9 +114,12 @@ def _restated(fact: Fact, words: str) -> Fact:
         ("denied", attribute.denied),
         ("affirmed", attribute.affirmed),
     )
+    for unnamed in _unnamed(fact):
+        if words.strip().rstrip(".") == sentence(unnamed).rstrip("."):
+            return unnamed
     subject = "The user" if fact.subject == "user" else fact.subject
-    for polarity, sentence in sentences:
-        filled = sentence.replace("{subject}", subject).replace("{topic}", fact.topic or "")
+    for polarity, stated in sentences:
+        filled = stated.replace("{subject}", subject).replace("{topic}", fact.topic or "")
         before, _, behind = filled.partition("{value}")
         found = re.fullmatch(f"{re.escape(before)}(.+?){re.escape(behind)}?", words.strip(), re.DOTALL)
         if found:
@@ -125,6 +129,14 @@ def _restated(fact: Fact, words: str) -> Fact:
         f"The new content does not say what the fact's {fact.attribute} is.",
         hint=f"Write {form!r}; or forget() the fact and store another.",
     )
+
+
+def _unnamed(fact: Fact) -> Iterator[Fact]:
+    """The same of what has no name: "no longer works where they did", "has a dog"."""
+    yield replace(fact, value="", polarity="ended", span=None)
+    if fact.topic:
+        for polarity in ("affirmed", "denied"):
+            yield replace(fact, value=fact.topic, polarity=polarity, span=None)
 
 
 def _require_order(old: Memory, revision: Revision) -> None:

@@ -236,7 +236,7 @@ def test_an_end_without_a_value_is_a_fact(tmp_path: Path) -> None:
     with MemoryManager.open(tmp_path, extractor=told) as memory:
         memory.store("I quit.", scope=ANA)
         assert memory.flush(10)
-        assert facts(memory) == ["The user no longer works at the one before."]
+        assert facts(memory) == ["The user no longer works where they did."]
 
 
 def test_a_fact_that_no_log_can_hold_is_dropped_and_counted(tmp_path: Path) -> None:
