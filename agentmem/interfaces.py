@@ -464,6 +464,13 @@ class EpisodicLog(ABC):
     def tombstoned(self, scope: Scope, ids: Sequence[str]) -> frozenset[str]:
         """Those of the ids that were erased here, so that imports do not bring them back."""
 
+    def has_forgotten(self, scope: Scope) -> bool:
+        """Whether a turn of the scope's session, or without a session any turn of its owner, was ever forgotten.
+
+        Retired counts. Too often yes is fine, too often no is not: the default looks for any receipt of the owner's.
+        """
+        return bool(self.receipts(scope))
+
     @abstractmethod
     def read(self, query: LogQuery) -> list[Memory]:
         """The memories that match, in the order stored."""

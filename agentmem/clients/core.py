@@ -7,7 +7,8 @@ A shim (``ClientShim``) translates one provider's client into calls of a ``Bridg
 2. ``observe`` takes the answer and records it.
 
 Applications send the whole conversation with every call, a window of it, or only the last words. ``first_new``
-tells what of it was not there before, so that nothing is stored twice and a repeated "ok" is still kept.
+tells what of it was not there before, so that nothing is stored twice and a repeated "ok" is still kept. What was
+forgotten is not there either: where it may be among what is sent again, only ``first_unsent`` and on is recorded.
 
 Memory never fails a call: it has a deadline, and trouble is logged (at most once a minute, without content) and
 told by ``Bridge.status``. ``strict`` raises it instead.
@@ -32,7 +33,7 @@ from typing import Any, Final, Literal, Protocol, TypeVar, get_args
 
 from agentmem.context.rendering import render_hits
 from agentmem.errors import AgentMemError, ConfigError, InvalidInput, ScopeError, StoreBusy
-from agentmem.interfaces import Message
+from agentmem.interfaces import LogQuery, Message
 from agentmem.records import Memory, Page, Retrieval, Role, Scope, Turn
 
 T = TypeVar("T")
@@ -63,8 +64,19 @@ _CONVERSATION: Final = 6
 _HITS_WHEN_UNSURE: Final = 3
 
 
+class Ledger(Protocol):
+    """What a wrapped client needs of a log; every EpisodicLog has it."""
+
+    def has_forgotten(self, scope: Scope) -> bool: ...
+
+    def read(self, query: LogQuery) -> Sequence[Memory]: ...
+
+
 class Recorder(Protocol):
     """What a wrapped client needs of a memory; MemoryManager has it."""
+
+    @property
+    def log(self) -> Ledger: ...
 
     def retrieve(
         self, query: str, /, *, scope: Scope, max_tokens: int | None = None, conversation: Sequence[Message] = ()
@@ -179,11 +191,16 @@ def private_turns() -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """One thing in a conversation that memory can keep: never the application's system prompt."""
+    """One thing in a conversation that memory can keep: never the application's system prompt.
+
+    Args:
+        is_call: The model calls a tool; kept under the role of what tools say.
+    """
 
     role: Role
     text: str
     speaker: str | None = None
+    is_call: bool = False
 
     @property
     def key(self) -> bytes:
@@ -191,13 +208,13 @@ class Said:
         return hashlib.blake2b(f"{self.role}\0{self.text.strip()}".encode(), digest_size=16).digest()
 
 
-def say(role: Role, text: str, speaker: str | None = None) -> Iterator[Said]:
+def say(role: Role, text: str, speaker: str | None = None, *, is_call: bool = False) -> Iterator[Said]:
     """The text as memory can hold it: nothing if it is blank, in pieces if it is too long for one turn."""
     # NUL and lone surrogates can be sent to a model but not be stored.
     text = text.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")
     if text.strip():
         for start in range(0, len(text), _PIECE_CHARACTERS):
-            yield Said(role, text[start : start + _PIECE_CHARACTERS], speaker)
+            yield Said(role, text[start : start + _PIECE_CHARACTERS], speaker, is_call)
 
 
 def first_new(known: Sequence[bytes], said: Sequence[Said], *, answered: bool = True) -> int:
@@ -222,6 +239,15 @@ def first_new(known: Sequence[bytes], said: Sequence[Said], *, answered: bool = 
     if end == len(said) and said[-1].role == "user" and answered:
         return end - 1
     return end
+
+
+def first_unsent(said: Sequence[Said]) -> int:
+    """Where in ``said`` begins what no earlier call can have held: behind the model's last answer.
+
+    Without any answer it is the user's last message.
+    """
+    answers = [place for place, one in enumerate(said) if one.role == "assistant" or one.is_call]
+    return answers[-1] + 1 if answers else _last_of_user(said) or 0
 
 
 def _shared_tail(known: Sequence[bytes], keys: Sequence[bytes]) -> tuple[int, int]:
@@ -250,15 +276,28 @@ def _shared_head(known: Sequence[bytes], keys: Sequence[bytes]) -> tuple[int, in
 # --- the bridge -----------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True)
+class _Recall:
+    """A block with the key of the question it was made for, and with the versions, by id, of what it rests on."""
+
+    question: bytes
+    block: str
+    told: Mapping[str, int]
+
+
 @dataclass(slots=True)
 class _Session:
-    """What is known of one session: its messages, the last recall, the write under way."""
+    """What is known of one session: its messages, the last recall, the write under way.
+
+    ``given`` is the scope as the caller has it, without a session where one was made.
+    """
 
     scope: Scope
+    given: Scope
     is_read_back: bool
     known: list[bytes] = field(default_factory=list)
     answered: bool = True
-    recalled: tuple[bytes, str] | None = None
+    recalled: _Recall | None = None
     writing: Future[Any] | None = None
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -303,8 +342,9 @@ class Bridge:
         A new process needs longer for its first answer than a call may be held up.
         """
         scope = self.scope or current_scope() or Scope(agent="nobody")
+        asked = [Said("user", "What is known?")]
         try:
-            self._within(lambda: self._block(scope, "What is known?", ()), time.monotonic() + _WARM_UP_S)
+            self._within(lambda: self._recalled(scope, asked, 0), time.monotonic() + _WARM_UP_S)
         except Exception:  # noqa: BLE001  the first call will meet the same trouble and tell of it
             return
 
@@ -326,7 +366,7 @@ class Bridge:
         try:
             messages = list(said)
             self._read_back(session, deadline)
-            new = self._take_new(session, messages)
+            new = self._take_new(session, messages, deadline)
             try:
                 block = self._recall(session, messages, is_new=bool(new), deadline=deadline)
             finally:
@@ -373,7 +413,7 @@ class Bridge:
             session = self._sessions.pop(scope, None)
             if session is None:
                 is_own = scope.session is None
-                session = _Session(replace(scope, session=_new_session_id()) if is_own else scope, is_own)
+                session = _Session(replace(scope, session=_new_session_id()) if is_own else scope, scope, is_own)
             self._sessions[scope] = session
             while len(self._sessions) > _MAX_SESSIONS:
                 self._sessions.popitem(last=False)
@@ -392,51 +432,93 @@ class Bridge:
 
     def _recorded(self, scope: Scope) -> list[bytes]:
         known: list[bytes] = []
+        _extend(known, [Said(memory.role, memory.content) for memory in self._listed(scope)])
+        return known
+
+    def _listed(self, scope: Scope) -> Iterator[Memory]:
         cursor: str | None = None
         while True:
             page = self.memory.list(
                 scope=scope, kinds={"turn"}, where={"session": scope.session}, limit=_MAX_KNOWN, cursor=cursor
             )
-            _extend(known, [Said(memory.role, memory.content) for memory in page])
+            yield from page
             cursor = page.cursor
             if cursor is None:
-                return known
+                return
 
-    def _take_new(self, session: _Session, said: Sequence[Said]) -> Sequence[Said]:
+    def _take_new(self, session: _Session, said: Sequence[Said], deadline: float) -> Sequence[Said]:
+        """What is to be recorded of ``said``, which the session knows from now on."""
+        unsent = first_unsent(said)
         with session.lock:
             if session.is_read_back:
                 start = first_new(session.known, said, answered=session.answered)
             else:
-                start = _last_of_user(said) or 0  # what came before may be known or not: better a gap than a double
-            new = said[start:]
-            _extend(session.known, new)
+                start = unsent  # what came before may be known or not: better a gap than a double
+            # Here the same: what came before may be new or forgotten.
+            begin = unsent if start < unsent and self._has_forgotten(session.given, deadline) else start
+            _extend(session.known, said[start:])
             session.answered = False
-            return new
+            return said[begin:]
+
+    def _has_forgotten(self, scope: Scope, deadline: float) -> bool:
+        """Whether what the session does not know may be what it has forgotten; yes if memory cannot tell."""
+        try:
+            return self._within(lambda: self._lacks(scope), deadline)
+        except Exception as error:  # noqa: BLE001  told by the status
+            self._trouble("degraded", error)
+            return True
+
+    def _lacks(self, scope: Scope) -> bool:
+        """Whether something that was said in the session is not there any more, or not in the words it was said in."""
+        if self.memory.log.has_forgotten(scope):
+            return True
+        if scope.session is None:
+            return False
+        held = self.memory.log.read(LogQuery(scope=scope, session=scope.session, kinds=frozenset({"turn"})))
+        return any(memory.version > 1 for memory in held) or len(held) > sum(1 for _ in self._listed(scope))
 
     def _recall(self, session: _Session, said: Sequence[Said], *, is_new: bool, deadline: float) -> str:
-        """The block for the user's last words; looked up once a turn, the same in every call of an agent's loop."""
+        """The block for the user's last words; looked up once a turn, the same in every call of an agent's loop.
+
+        Looked up again if something that it tells was forgotten, has ended or was changed meanwhile, by anybody.
+        """
         place = _last_of_user(said)
         if place is None:
             return ""
-        question = said[place]
+        question = said[place].key
         is_asking = place == len(said) - 1
-        if session.recalled and session.recalled[0] == question.key and not (is_asking and is_new):
-            return session.recalled[1]
-        if not is_asking:
+        recall = session.recalled
+        if recall is not None and recall.question == question and not (is_asking and is_new):
+            told = recall.told
+            if not told or self._within(lambda: self._versions(session.scope, told) == told, deadline):
+                return recall.block
+        elif not is_asking:
             return ""
-        block = self._within(lambda: self._block(session.scope, question.text, said[:place]), deadline)
-        session.recalled = (question.key, block)
-        return block
+        session.recalled = recall = self._within(lambda: self._recalled(session.scope, said, place), deadline)
+        return recall.block
 
-    def _block(self, scope: Scope, query: str, before: Sequence[Said]) -> str:
+    def _recalled(self, scope: Scope, said: Sequence[Said], place: int) -> _Recall:
+        """What memory has for the words at ``place`` and the call does not say itself."""
         budget = self.options.max_tokens
-        conversation = [Message(one.role, one.text) for one in before if one.role != "tool"][-_CONVERSATION:]
-        retrieval = self.memory.retrieve(query, scope=scope, max_tokens=budget, conversation=conversation)
-        present = {one.text.strip() for one in before} | {query.strip()}
+        question = said[place]
+        conversation = [Message(one.role, one.text) for one in said[:place] if one.role != "tool"][-_CONVERSATION:]
+        retrieval = self.memory.retrieve(question.text, scope=scope, max_tokens=budget, conversation=conversation)
+        present = {one.text.strip() for one in said}
         hits = [hit for hit in retrieval.hits if hit.content.strip() not in present]
         if retrieval.confidence < self.options.sure_from:
             hits = hits[:_HITS_WHEN_UNSURE]
-        return render_hits(hits, max_tokens=budget).text if hits else ""
+        if not hits:
+            return _Recall(question.key, "", {})
+        shown = {memory.id: memory.version for hit in hits for memory in (hit.memory, *hit.corrections)}
+        # When a fact is superseded, its turn becomes outdated and stays the version that it is.
+        facts = {fact.id for hit in hits for fact in hit.facts}
+        told = self._versions(scope, shown.keys() | facts) | shown
+        return _Recall(question.key, render_hits(hits, max_tokens=budget).text, told)
+
+    def _versions(self, scope: Scope, ids: Collection[str]) -> dict[str, int]:
+        """The versions of those of the memories that are there and hold now, by id."""
+        page = self.memory.list(scope=scope, where={"id": {"$in": list(ids)}}, limit=len(ids))
+        return {memory.id: memory.version for memory in page}
 
     def _record(self, session: _Session, said: Sequence[Said], *, wait_s: float, complete: bool = True) -> None:
         if not said:

@@ -255,7 +255,7 @@ def _said(message: Mapping[str, Any]) -> Iterator[Said]:
         audio = _fields(message.get("audio"))
         yield from say("assistant", text or message.get("refusal") or audio.get("transcript") or "")
         for call in message.get("tool_calls") or ():
-            yield from say("tool", _call_text(_fields(call)))
+            yield from say("tool", _call_text(_fields(call)), is_call=True)
 
 
 def _call_text(call: Mapping[str, Any]) -> str:

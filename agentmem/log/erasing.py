@@ -45,6 +45,11 @@ class Desk:
         """Leave tombstones of the subject's ids; how many were new."""
         return self.bury_hashes(tombstones.keyed_hash(subject, id) for id in ids)
 
+    def mark_sessions(self, subject: bytes, sessions: Iterable[str]) -> None:
+        """Remember that turns of these sessions ("" for none) were forgotten: what is sent again may hold them."""
+        if marked := set(sessions):
+            self.bury_hashes(tombstones.session_mark(subject, session) for session in {"", *marked})
+
     def bury_hashes(self, hashes: Iterable[bytes]) -> int:
         new = tombstones.bury(self.connection, hashes, at=self.now)
         self.page.bury(new)
@@ -107,6 +112,7 @@ def erase_places(
     for partition_id, doomed in _by_partition(places):
         left = _left_behind(connection, partition_id, doomed)
         rows = _rows_of(connection, partition_id, doomed)
+        desk.mark_sessions(subject, _sessions_of(connection, partition_id, doomed))
         counts["version"] += len(rows)
         _delete_in(connection, version, version.c.id, partition_id, doomed)
         counts["lineage"] += _delete_in(connection, lineage, lineage.c.source_id, partition_id, doomed)
@@ -128,6 +134,7 @@ def erase_places(
 def retire(desk: Desk, scope: Scope, ids: Sequence[str], *, request: ErasureRequest | None) -> Erasure:
     """Close the current versions of the memories and of what was derived from them: hidden, kept in the history."""
     connection = desk.connection
+    subject = tombstones.subject_key(desk.key, address(scope))
     places = _with_descendants(connection, scope, reading.writable_partitions(connection, scope, ids))
     dropped: list[tuple[int, int]] = []
     writes: list[tuple[int, int]] = []
@@ -136,6 +143,7 @@ def retire(desk: Desk, scope: Scope, ids: Sequence[str], *, request: ErasureRequ
         if ticket is None:
             raise unknown_memory(wanted[0])
         tasks.leave_settling(connection, partition_id, _fact_keys(connection, partition_id, wanted))
+        desk.mark_sessions(subject, _sessions_of(connection, partition_id, wanted))
         rows = _rows_of(connection, partition_id, wanted, current=True)
         writing.close_versions(connection, partition_id, rows, seq=ticket.first_seq, now=desk.now)
         dropped += [(partition_id, row) for row in rows]
@@ -169,7 +177,10 @@ def doom(desk: Desk, scope: Scope, *, request: ErasureRequest | None) -> Erasure
         counted.memories, counted.rows, partitions=tuple(partitions), receipt=request.id if request else None
     )
     if partitions:
-        desk.page.doom(tombstones.subject_hash(tombstones.subject_key(desk.key, owner)))
+        subject = tombstones.subject_key(desk.key, owner)
+        desk.page.doom(tombstones.subject_hash(subject))
+        for partition_id in partitions:
+            desk.mark_sessions(subject, connection.execute(_sessions(partition_id)).scalars())
     _give_up(desk, partitions, owner, by=request.id if request else new_id())
     if request is not None:
         desk.receipt(request, "erase", erased, owner, ToDrop(partitions=tuple(partitions)))
@@ -383,6 +394,19 @@ def _rows_of(connection: Connection, partition_id: int, ids: Sequence[str], *, c
             statement = statement.where(version.c.closed_seq.is_(None))
         rows += connection.execute(statement).scalars()
     return rows
+
+
+def _sessions_of(connection: Connection, partition_id: int, ids: Sequence[str]) -> set[str]:
+    """The sessions of the turns among these ids; "" for none."""
+    sessions: set[str] = set()
+    for part in reading.in_parts(ids):
+        sessions.update(connection.execute(_sessions(partition_id).where(version.c.id.in_(part))).scalars())
+    return sessions
+
+
+def _sessions(partition_id: int) -> Select[Any]:
+    session = func.coalesce(version.c.session, "")
+    return select(session).where(version.c.partition_id == partition_id, version.c.kind == "turn").distinct()
 
 
 def _delete_in(connection: Connection, table: Table, column: object, partition_id: int, ids: Sequence[str]) -> int:

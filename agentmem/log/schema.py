@@ -4,7 +4,7 @@ partition   one row per (tenant, user, agent) layer; its head counts the layer's
 version     one row per version of a memory, with its token bag and its vector
 erasure     which rows were erased, for the caches of other processes; numbers only
 lineage     which memory was derived from which
-tombstone   keyed hashes of erased ids: stop imports from bringing them back, hold no content
+tombstone   keyed hashes of erased ids, and of sessions with forgotten turns: stop their return, hold no content
 generation  one set of comparable vectors; the highest number is the current one
 cursor      how far an index has followed a partition
 setting     facts about the database itself

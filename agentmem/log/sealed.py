@@ -233,6 +233,9 @@ class SealedLog(EpisodicLog):
     def tombstoned(self, scope: Scope, ids: Sequence[str]) -> frozenset[str]:
         return self._log.tombstoned(scope, ids)
 
+    def has_forgotten(self, scope: Scope) -> bool:
+        return self._log.has_forgotten(scope)
+
     def partitions_of(self, scope: Scope, ids: Sequence[str]) -> dict[str, int]:
         return self._log.partitions_of(scope, ids)
 

@@ -281,6 +281,11 @@ class SQLLog(EpisodicLog):
         with self._reading() as connection:
             return frozenset(tombstones.forgotten(connection, self._subject(scope), ids))
 
+    def has_forgotten(self, scope: Scope) -> bool:
+        mark = tombstones.session_mark(self._subject(scope), scope.session)
+        with self._reading() as connection:
+            return bool(tombstones.found(connection, [mark]))
+
     def read(self, query: LogQuery) -> list[Memory]:
         with self._reading() as connection:
             return reading.read(connection, query)
@@ -437,6 +442,8 @@ class SQLLog(EpisodicLog):
         with self._journal.writing(first=catch_up) as page, self._database.writing() as connection:
             yield self._desk(connection, page)
             page.keep(connection)
+        if behind:
+            self.resume()
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
@@ -449,5 +456,3 @@ class SQLLog(EpisodicLog):
         self._require_open()
         with self._database.writing() as connection:
             yield connection
-        if behind:
-            self.resume()

@@ -154,6 +154,8 @@ def best_first(scores: Floats, among: Bools, count: int) -> Indices:
     A longer answer begins with the shorter one.
     """
     candidates = np.flatnonzero(among)
+    if not count:
+        return candidates[:0]
     values = scores[candidates]
     if count < len(candidates):
         bar = np.partition(values, len(values) - count)[len(values) - count]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -55,6 +55,8 @@ def _placed(
         # Read one session, one source, instead of looking through all.
         if where and getattr(query, column) is None and isinstance(where.get(column), str):
             query = replace(query, **{column: where[column]})
+    if where and query.ids is None and (ids := _few_ids(where.get("id"))):
+        query = replace(query, ids=ids)
     while True:
         page = log.read(replace(query, after=after, limit=_READ_AT_ONCE))
         partitions = {(head.user, head.agent): head.partition for head in log.heads(query.scope)}
@@ -67,6 +69,15 @@ def _placed(
                 yield after, memory
         if len(page) < _READ_AT_ONCE:
             return
+
+
+def _few_ids(condition: object) -> tuple[str, ...]:
+    """The ids that a condition on ``id`` lists, if they are few enough to be read at once."""
+    listed = condition.get("$in") if isinstance(condition, Mapping) else [condition]
+    if not isinstance(listed, Sequence) or len(listed) > _READ_AT_ONCE:
+        return ()
+    ids = tuple(id for id in listed if isinstance(id, str))
+    return ids if len(ids) == len(listed) else ()
 
 
 def _cursor(place: Place | None) -> str:

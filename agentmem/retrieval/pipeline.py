@@ -249,7 +249,8 @@ class Retriever:
             "restated": view.column("restated"),
         }
         if rules := self._outlived(now):
-            hidden["expired"] = hidden["expired"] | view.joined(lambda partition: _outlived(partition, rules))
+            outlived = view.joined(lambda partition: _outlived(partition, rules)).astype(np.bool_, copy=False)
+            hidden["expired"] = hidden["expired"] | outlived
         if not question.include_untrusted:
             hidden["untrusted"] = ~view.column("trusted")
         refused = hidden["expired"] | hidden["untrusted"] if "untrusted" in hidden else hidden["expired"]

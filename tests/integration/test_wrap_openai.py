@@ -141,6 +141,7 @@ def test_the_first_call_of_a_process_has_its_memories_however_long_loading_takes
         """As slow at its first question as a process that has everything still to load."""
 
         is_loaded = False
+        log = memory.log
         store_many = staticmethod(memory.store_many)
         list = staticmethod(memory.list)
 
@@ -225,6 +226,19 @@ def test_a_history_resent_to_a_new_process_is_recorded_once(tmp_path: Path, clie
             ask(memory.wrap(client, scope=ANA, strict=True), *history)
     with MemoryManager.open(tmp_path, wrapping=PATIENT) as memory:
         assert [text for _, text in recorded(memory)] == ["one", "Understood.", "two", "Understood."]
+
+
+def test_a_forgotten_question_is_not_recorded_again_when_its_tool_loop_goes_on_in_a_new_process(
+    memory: MemoryManager, server: OpenAIServer, client: Any
+) -> None:
+    server.will(Answer(None, (tool_call("forget", "{}"),)))
+    asked = user("My bank PIN is 4711.")
+    called = ask(memory.wrap(client, scope=ANA), asked).choices[0].message
+    memory.forget([item.id for item in memory.list(scope=ANA)], scope=ANA)
+    result = {"role": "tool", "tool_call_id": "call_1", "content": "Forgotten."}
+    ask(wrap(client, memory=memory, scope=ANA, options=PATIENT), asked, called, result)
+    assert recorded(memory) == [("tool", "Forgotten."), ("assistant", "Understood.")]
+    assert "4711" not in server.prompt.replace("My bank PIN is 4711.", "", 1)
 
 
 def test_the_system_prompt_is_not_recorded(memory: MemoryManager, client: Any) -> None:
@@ -323,6 +337,7 @@ class Broken:
         raise StoreBusy("Too late.")
 
     retrieve = store_many = list = _fail
+    log: Any = None
 
 
 def test_a_failing_memory_never_fails_the_call(server: OpenAIServer, client: Any) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from agentmem.clients import Bridge, Prepared, Said, WrapOptions, current_scope, private_turns, use_scope
 from agentmem.errors import AgentMemError, InvalidInput, ScopeError, StoreBusy, StoreFull
-from agentmem.interfaces import Message
+from agentmem.interfaces import LogQuery, Message
 from agentmem.records import Hit, Memory, Page, Retrieval, Scope, Turn
 
 ANA = Scope(user="ana", session="monday")
@@ -23,7 +23,7 @@ BOB = Scope(user="bob", session="monday")
 
 
 class ListMemory:
-    """A memory that is a list, finds what shares a word, and fails or hangs when told to."""
+    """A memory that is a list and its own log, finds what shares a word, and fails or hangs when told to."""
 
     def __init__(self) -> None:
         self.memories: list[Memory] = []
@@ -32,6 +32,22 @@ class ListMemory:
         self.before_reading: Callable[[], None] = lambda: None
         self.before_storing: Callable[[], None] = lambda: None
         self.confidence = 0.5
+        self.forgotten: set[Scope] = set()
+
+    @property
+    def log(self) -> ListMemory:
+        return self
+
+    def has_forgotten(self, scope: Scope) -> bool:
+        self.before_reading()
+        return scope in self.forgotten
+
+    def read(self, query: LogQuery) -> Sequence[Memory]:
+        return [memory for memory in self.memories if memory.scope == query.scope]
+
+    def forget(self, *words: str) -> None:
+        self.forgotten |= {memory.scope for memory in self.memories if memory.content in words}
+        self.memories = [memory for memory in self.memories if memory.content not in words]
 
     def retrieve(
         self, query: str, /, *, scope: Scope, max_tokens: int | None = None, conversation: Sequence[Message] = ()
@@ -59,6 +75,8 @@ class ListMemory:
         cursor: str | None = None,
     ) -> Page:
         self.before_reading()
+        if where is not None and "id" in where:
+            return Page(tuple(memory for memory in self.memories if memory.id in where["id"]["$in"]))
         mine = [memory for memory in self.memories if memory.scope == scope]
         start = int(cursor or 0)
         rest = start + limit < len(mine)
@@ -175,6 +193,34 @@ def test_without_a_session_each_wrap_makes_one_for_each_person(memory: ListMemor
     assert all(session and session[14] == "7" for session in sessions)
 
 
+def test_what_was_forgotten_is_not_recorded_again_by_a_process_that_gets_it_sent_again(memory: ListMemory) -> None:
+    exchange(Bridge(memory, scope=ANA), users("one"), "1")
+    exchange(Bridge(memory, scope=ANA), users("one", "1", "two"), "2")
+    memory.forget("two", "2")
+    exchange(Bridge(memory, scope=ANA), users("one", "1", "two", "2", "three"), "3")
+    assert [m.content for m in memory.memories] == ["one", "1", "three", "3"]
+
+
+def test_what_was_forgotten_meanwhile_is_not_recorded_by_a_process_that_never_knew_it(memory: ListMemory) -> None:
+    first, second = Bridge(memory, scope=ANA), Bridge(memory, scope=ANA)
+    exchange(first, users("one"), "1")
+    exchange(second, users("one", "1", "two"), "2")
+    memory.forget("two", "2")
+    exchange(first, users("one", "1", "two", "2", "three"), "3")
+    assert [m.content for m in memory.memories] == ["one", "1", "three", "3"]
+
+
+def test_when_nobody_can_tell_whether_something_was_forgotten_only_the_last_words_are_recorded(
+    memory: ListMemory,
+) -> None:
+    bridge = Bridge(memory, scope=ANA)
+    exchange(bridge, users("one"), "1")
+    memory.before_reading = _raising(RuntimeError("broken"))
+    exchange(bridge, users("one", "1", "two", "2", "three"), "3")
+    assert bridge.status == "degraded"
+    assert [m.content for m in memory.memories] == ["one", "1", "three", "3"]
+
+
 # --- recalling ------------------------------------------------------------------------------------
 
 
@@ -214,6 +260,18 @@ def test_memory_is_asked_once_in_a_turn_and_the_block_stays_the_same(memory: Lis
     assert memory.questions == ["weather please"]
     assert len(set(blocks)) == 1
     assert blocks[0] != ""
+
+
+def test_memory_is_asked_again_in_a_turn_once_something_it_told_is_gone(memory: ListMemory) -> None:
+    for words in ("the weather is mine", "the weather is nice"):
+        exchange(Bridge(memory, scope=Scope(user="ana", session="sunday")), users(words))
+    memory.questions.clear()
+    bridge = Bridge(memory, scope=ANA)
+    assert "mine" in exchange(bridge, users("weather please"), "looking").block
+    memory.forget("the weather is mine")
+    block = bridge.prepare([*users("weather please", "looking"), Said("tool", "rain")]).block
+    assert memory.questions == ["weather please", "weather please"]
+    assert ("mine" in block, "nice" in block, "looking" in block) == (False, True, False)
 
 
 def test_a_tool_result_alone_asks_nothing(memory: ListMemory) -> None:

@@ -6,13 +6,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentmem.clients import Said, say
-from agentmem.clients.core import first_new
+from agentmem.clients.core import first_new, first_unsent
 
 
 def conversation(text: str) -> list[Said]:
-    """``"u:hi a:hello"`` as things said; u, a and t are user, assistant and tool."""
-    roles = {"u": "user", "a": "assistant", "t": "tool"}
-    return [Said(roles[word[0]], word[2:]) for word in text.split()]  # type: ignore[arg-type]  # they are roles
+    """``"u:hi a:hello"`` as things said; u, a, c and t are user, assistant, its calls of tools, and tool."""
+    roles = {"u": "user", "a": "assistant", "c": "tool", "t": "tool"}
+    return [
+        Said(roles[word[0]], word[2:], is_call=word[0] == "c")  # type: ignore[arg-type]  # they are roles
+        for word in text.split()
+    ]
 
 
 def new(known: str, incoming: str, *, answered: bool = True) -> str:
@@ -109,3 +112,26 @@ def test_words_too_long_for_one_turn_are_said_in_pieces() -> None:
     pieces = list(say("tool", text))
     assert "".join(piece.text for piece in pieces) == text
     assert max(len(piece.text.encode()) for piece in pieces) <= 1 << 20
+
+
+# --- what no earlier call can have held -----------------------------------------------------------
+
+
+def unsent(incoming: str) -> str:
+    said = conversation(incoming)
+    return " ".join(f"{one.role[0]}:{one.text}" for one in said[first_unsent(said) :])
+
+
+def test_what_follows_the_last_answer_was_never_sent() -> None:
+    assert unsent("u:1 a:1 u:2") == "u:2"
+    assert unsent("u:1 a:1 u:2 u:3") == "u:2 u:3"
+
+
+def test_what_follows_the_last_call_of_a_tool_was_never_sent() -> None:
+    assert unsent("u:1 c:x c:y t:x t:y") == "t:x t:y"
+    assert unsent("u:1 c:x t:x a:1 u:2") == "u:2"
+
+
+def test_without_an_answer_only_the_last_message_was_never_sent() -> None:
+    assert unsent("u:1 u:2") == "u:2"
+    assert unsent("") == ""

@@ -87,7 +87,7 @@ def test_a_longer_answer_begins_with_the_shorter_one(scores: Any, among: Any, on
     assert fusion.best_first(scores, among, short)[:short].tolist() == best[:short]
 
 
-@given(evidence, masks, st.integers(1, SIZE))
+@given(evidence, masks, st.integers(0, SIZE))
 def test_the_best_are_those_and_only_among_those(scores: Any, among: Any, count: int) -> None:
     best = fusion.best_first(scores, among, count)[:count]
     expected = sorted(np.flatnonzero(among).tolist(), key=lambda slot: (-scores[slot], -slot))[:count]

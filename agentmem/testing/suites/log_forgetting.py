@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from agentmem.errors import MemoryNotFound, ScopeError
-from agentmem.interfaces import EpisodicLog, IndexQuery, LogQuery, Revision
+from agentmem.interfaces import EpisodicLog, ErasureRequest, IndexQuery, LogQuery, Revision
 from agentmem.records import ForgetMode, Scope
 from agentmem.testing.fakes import draft
 from agentmem.testing.suites.log_base import (
@@ -116,6 +116,20 @@ class ForgettingPromises(LogSuite):
         log.erase(ANA, [one.id], mode="erase")
         assert log.tombstoned(ANA, [one.id, two.id, "unknown"]) == {one.id}
         assert log.tombstoned(ANA, []) == frozenset()
+
+    @pytest.mark.parametrize("mode", ["erase", "retire"])
+    def test_a_session_that_a_turn_was_forgotten_of_is_known_as_such(self, log: EpisodicLog, mode: ForgetMode) -> None:
+        monday, tuesday = (Scope(user="ana", agent="coach", session=day) for day in ("monday", "tuesday"))
+        anywhere = Scope(user="ana", agent="coach")
+        one = append_one(log, ANA, draft("one", session="monday"))
+        two = append_one(log, ANA, draft("two", session="tuesday"))
+        assert not any(map(log.has_forgotten, (monday, tuesday, anywhere)))
+        log.erase(ANA, [one.id], mode=mode, request=ErasureRequest("r", one.recorded_from))
+        assert log.has_forgotten(monday)
+        assert log.has_forgotten(anywhere)
+        assert not log.has_forgotten(BEN)
+        log.erase_everything(Scope(user="ana"), request=ErasureRequest("s", two.recorded_from))
+        assert log.has_forgotten(tuesday)
 
     def test_saying_it_again_is_a_new_memory(self, log: EpisodicLog) -> None:
         one = append_one(log, ANA, draft("I live in Porto.", idempotency_key="k"))
