@@ -975,3 +975,7 @@ def _ids_of(target: str | Memory | Hit | Retrieval | Iterable[str | Memory | Hit
     if not each:
         raise InvalidInput("feedback() was given nothing to judge.", hint="Pass an id, a Hit or a Retrieval.")
     return [one if isinstance(one, str) else getattr(one, "id", "") for one in each]
+    if not isinstance(target, str | Memory | Hit | Iterable):
+        raise InvalidInput(
+            f"feedback() judges memories, not {type(target).__name__}.", hint="Pass an id, a Hit or a Retrieval."
+        )

@@ -395,14 +395,15 @@ class Receipt:
     """What ``forget`` did, without the content.
 
     Args:
-        status: ``done`` when every step is verified, ``pending`` while one is left (see
+        status: ``done`` when every step is carried out, ``pending`` while one is left (see
             ``remaining``), ``dry_run`` when nothing was touched.
         memories: How many memories were (or would be) forgotten.
         rows: Rows removed by table.
         remaining: What still has to be done, in words, and by whom.
-        verified: Whether the record was looked for afterwards and not found; None = not looked for.
+        verified: Whether all was looked for afterwards, everywhere, and not found; None = not looked for, or not all
+            of it or not everywhere (see ``checks``).
         checks: What was looked at for ``verify=True``, and what was seen, in words.
-        similar: Ids of memories that still say nearly the same; for the caller to judge.
+        similar: Ids of the scope's memories that still say the same (in metadata too) or nearly; for the caller to judge.
         requested_by: Who asked, where the caller said so.
         subject: Keyed hash of whose memory it was, so that a receipt can be found again without naming anyone.
         previous_hash, hash: The chain of the tenant's receipts; ``verify()`` checks it.

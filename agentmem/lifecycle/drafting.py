@@ -103,9 +103,11 @@ def completed(draft: Draft) -> Draft:
     if draft.source is not None:
         for name in (draft.source.name, *draft.source.headings):
             require_text(name, "source")
-    terms, length = index_terms(content, speaker=speaker, occurred_at=occurred_at, source=draft.source, fact=draft.fact)
+    fact = _fact(draft.fact, kind=draft.kind)
+    terms, length = index_terms(content, speaker=speaker, occurred_at=occurred_at, source=draft.source, fact=fact)
     return replace(
         draft,
+        fact=fact,
         id=_optional_text(draft.id, "id"),
         session=_optional_text(draft.session, "session"),
         occurred_at=occurred_at,
@@ -201,7 +203,7 @@ def _draft_of_turn(turn: Turn, scope: Scope, now: datetime) -> Draft:
     _require_choice(turn.role, "role", ROLES)
     speaker = _optional_text(turn.speaker, "speaker")
     occurred_at = now if turn.occurred_at is None else require_time(turn.occurred_at, "occurred_at")
-    fact = _fact(turn)
+    fact = _fact(turn.fact, kind=turn.kind)
     affect = checked_affect(turn.affect)
     if affect is None and turn.kind != "summary":
         affect = affect_of(content)
@@ -230,8 +232,7 @@ def _draft_of_turn(turn: Turn, scope: Scope, now: datetime) -> Draft:
     )
 
 
-def _fact(turn: Turn) -> Fact | None:
-    fact = turn.fact
+def _fact(fact: object, *, kind: str) -> Fact | None:
     if fact is None:
         return None
     if isinstance(fact, Mapping):
@@ -241,8 +242,8 @@ def _fact(turn: Turn) -> Fact | None:
             raise InvalidInput("fact takes subject, attribute, value, polarity and topic.") from error
     if not isinstance(fact, Fact):
         raise InvalidInput(f"fact must be a Fact, not {type(fact).__name__}.")
-    if turn.kind != "fact":
-        raise InvalidInput(f"A Turn of kind {turn.kind!r} carries no fact.", hint='Write kind="fact".')
+    if kind != "fact":
+        raise InvalidInput(f"What is of kind {kind!r} carries no fact.", hint='Write kind="fact".')
     _require_choice(fact.polarity, "fact.polarity", POLARITIES)
     for name in ("subject", "attribute"):
         if _optional_text(getattr(fact, name), f"fact.{name}") is None:

@@ -9,21 +9,26 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
 
 from agentmem.clock import Clock
-from agentmem.errors import AgentMemError
+from agentmem.errors import AgentMemError, CorruptRecord, InvalidInput
 from agentmem.interfaces import EpisodicLog, Erasure, ErasureRequest, LogQuery, VectorChange, VectorStore
 from agentmem.lifecycle import residue
 from agentmem.lifecycle.jobs import Pause
-from agentmem.lifecycle.residue import Evidence
+from agentmem.lifecycle.residue import MAX_MEMORIES, Evidence, Residue
 from agentmem.log.rows import new_id
 from agentmem.records import ForgetMode, Receipt, Scope
 
 _LATER: Final = "the vector store's files: flush() or close() empties them"
+_FOUND: Final = (
+    "text that was erased is still in %s: look for what else holds it (names, sessions, reasons of holds or of other"
+    " receipts, other programs) and remove it there; flush() or close() then ends this receipt, not verified"
+)
 
 
 class Forgetter:
@@ -82,6 +87,8 @@ class Forgetter:
         """Forget these memories of the scope."""
         wanted = list(dict.fromkeys(ids))
         request = self._request(reason, requested_by)
+        if mode == "erase":
+            self._require_unquoted(request, LogQuery(scope, ids=tuple(wanted[:MAX_MEMORIES]), retired=True))
         if dry_run:
             return self._receipt(request, mode, self._log.erase(scope, wanted, mode=mode, dry_run=True))
         evidence = residue.evidence(self._log, scope, wanted) if verify and mode == "erase" else Evidence()
@@ -99,6 +106,7 @@ class Forgetter:
     ) -> Receipt:
         """Erase every memory of one user, or of one agent's layer."""
         request = self._request(reason, requested_by)
+        self._require_unquoted(request, LogQuery(scope, writable=True, retired=True, limit=MAX_MEMORIES))
         if dry_run:
             return self._receipt(request, "erase", self._log.erase_everything(scope, dry_run=True))
         evidence = residue.evidence(self._log, scope, None) if verify else Evidence()
@@ -147,14 +155,27 @@ class Forgetter:
         checks = ["read back: nothing is there" if gone else "read back: it is still there"]
         if receipt.mode == "retire":
             return replace(receipt, verified=gone, checks=tuple(checks))
+        seen = self._searched(receipt, evidence)
+        checks += seen.checks
+        is_whole = seen.is_whole
+        try:
+            copies = residue.copies(self._log, scope, evidence)
+        except AgentMemError as error:
+            checks.append(f"copies in other memories were not looked for: {error.message}")
+            copies, is_whole = (), False
+        return replace(
+            receipt,
+            verified=False if seen.found or not gone else (True if is_whole else None),
+            checks=tuple(checks),
+            similar=tuple(dict.fromkeys((*copies, *residue.similar(self._log, scope, evidence)))),
+            remaining=(*receipt.remaining, *([_FOUND % ", ".join(seen.found)] if seen.found else [])),
+        )
+
+    def _searched(self, receipt: Receipt, evidence: Evidence) -> Residue:
         if receipt.remaining:
-            checks.append("files were not searched: what they hold is still to be removed")
-        else:
-            seen = residue.search(self._log, (*self._log.files(), *self._vectors.files()), evidence)
-            checks += seen.checks
-            gone = gone and not seen.found
-        similar = residue.similar(self._log, scope, evidence)
-        return replace(receipt, verified=gone, checks=tuple(checks), similar=similar)
+            # Nor later: by then nobody knows any more what to look for.
+            return Residue(("files were not searched: what they hold was still to be removed",), is_whole=False)
+        return residue.search(self._log, (*self._log.files(), *self._vectors.files()), evidence)
 
     def _finish(self, receipt: Receipt, erasure: Erasure, files: tuple[str, ...]) -> Receipt:
         """Do what is left of an erasure."""
@@ -167,7 +188,7 @@ class Forgetter:
 
     def _kept(self, receipt: Receipt) -> Receipt:
         """Close the receipt, or keep what is left of it."""
-        done = not receipt.remaining and receipt.verified is not False
+        done = not receipt.remaining
         receipt = replace(
             receipt, status="done" if done else "pending", done_at=self._clock() if done else None, hash=None
         )
@@ -216,6 +237,21 @@ class Forgetter:
         if self._log.read(LogQuery(scope=scope, ids=tuple(ids))):
             return False
         return mode == "retire" or self._log.tombstoned(scope, ids) == frozenset(ids)
+
+    def _require_unquoted(self, request: ErasureRequest, query: LogQuery) -> None:
+        """Raise InvalidInput if the receipt, which outlives the memories, would quote one of them."""
+        said = {"reason": request.reason or "", "requested_by": request.requested_by or ""}
+        said = {name: words for name, words in said.items() if residue.is_telling(words)}
+        texts: list[str] = []
+        # What is damaged is quoted by nobody, and must not stand in the way of its own erasure.
+        with suppress(CorruptRecord):
+            texts = [memory.content for memory in self._log.read(query)] if said else []
+        for name, words in said.items():
+            if residue.is_quoted(texts, words):
+                raise InvalidInput(
+                    f"{name} quotes what is to be forgotten, and would keep it in the receipt; nothing was forgotten.",
+                    hint="Say it without those words.",
+                )
 
     def _request(self, reason: str | None, requested_by: str | None) -> ErasureRequest:
         return ErasureRequest(new_id(), self._clock(), requested_by=requested_by, reason=reason)

@@ -60,13 +60,30 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Residue:
-    """What a search saw: in words, and whether something was found that should not be there."""
+    """What a search saw, in words.
+
+    Args:
+        found: Names of the files that hold something which should not be there.
+        is_whole: Whether everything was looked for in everything.
+    """
 
     checks: tuple[str, ...]
-    found: bool
+    found: tuple[str, ...] = ()
+    is_whole: bool = True
 
 
 # --- before ---------------------------------------------------------------------------------------
+
+
+def is_quoted(texts: Sequence[str], said: str) -> bool:
+    """True if the words hold one of the texts, or as much of a long one as a search through files looks for."""
+    heard = said.casefold()
+    return any(piece.casefold() in heard for text in texts if is_telling(text) for piece in _pieces_of(text))
+
+
+def is_telling(text: str) -> bool:
+    """False for what is so short that others will have said it too."""
+    return len(text.encode("utf-8")) >= _SHORTEST_BYTES
 
 
 def evidence(log: EpisodicLog, scope: Scope, ids: Sequence[str] | None) -> Evidence:
@@ -112,7 +129,7 @@ def _doomed(log: EpisodicLog, scope: Scope, ids: Sequence[str] | None) -> list[M
 
 def search(log: EpisodicLog, files: Sequence[Path], evidence: Evidence) -> Residue:
     """Look for the texts and vectors in all the files."""
-    texts = [text for text in evidence.texts if len(text.encode("utf-8")) >= _SHORTEST_BYTES]
+    texts = list(filter(is_telling, evidence.texts))
     named = [(text, piece.encode("utf-8")) for text in texts for piece in _pieces_of(text)]
     vectors = {text: vector for text, vector in evidence.vectors.items() if text in texts}
     named += [(text, piece) for text, vector in vectors.items() for piece in _vector_pieces(vector)]
@@ -121,13 +138,14 @@ def search(log: EpisodicLog, files: Sequence[Path], evidence: Evidence) -> Resid
     if short := len(evidence.texts) - len(texts):
         checks.append(f"{short} texts are too short to be told from others, and were not searched for")
     if not files:
-        return Residue((*checks, "cannot tell what files hold: there are none here to search"), False)
+        return Residue((*checks, "cannot tell what files hold: there are none here to search"), is_whole=False)
     plain, unknown = _by_format(files)
     checks += [f"cannot tell what {file.name} holds: it is in no format that can be searched" for file in unknown]
     finder = Finder([needle for _, needle in named], [wide for _, wide in near])
     texts_found = [text for text, _ in (*named, *near)]
     if not _finds_what_is_planted():
-        return Residue((*checks, "cannot tell what files hold: the search did not find what was planted"), False)
+        failed = "cannot tell what files hold: the search did not find what was planted"
+        return Residue((*checks, failed), is_whole=False)
     checks.append("the search found what was planted")
     places: defaultdict[str, set[str]] = defaultdict(set)
     for file in plain:
@@ -135,13 +153,14 @@ def search(log: EpisodicLog, files: Sequence[Path], evidence: Evidence) -> Resid
             places[texts_found[number]].add(file.name)
     # Somebody else's memory may say the same words; which of the two the bytes belong to cannot be seen.
     shared = {text for text in places if any(log.copies([piece])[piece] for piece in _pieces_of(text))}
-    found = sorted({name for text, names in places.items() if text not in shared for name in names})
+    found = tuple(sorted({name for text, names in places.items() if text not in shared for name in names}))
     if shared:
         checks.append(f"{len(shared)} texts are in other memories too, whose copies were left")
     size = sum(file.stat().st_size for file in plain if file.exists())
     what = f"{len(texts)} texts and {len(vectors)} vectors searched for in {len(plain)} files ({size:,} bytes)"
     checks.append(f"{what}: {'found in ' + ', '.join(found) if found else 'none found'}")
-    return Residue(tuple(checks), bool(found))
+    is_whole = not unknown and not evidence.limits and bool(texts or not evidence.texts)
+    return Residue(tuple(checks), found, is_whole)
 
 
 class Finder:
@@ -277,7 +296,36 @@ def _finds_what_is_planted() -> bool:
         return Finder([os.urandom(32), planted]).count(file) == {1: 1}
 
 
-# --- after: memories that say nearly the same -----------------------------------------------------
+# --- after: memories that say the same, or nearly -------------------------------------------------
+
+
+def copies(log: EpisodicLog, scope: Scope, evidence: Evidence) -> tuple[str, ...]:
+    """Ids of memories which the scope may change and that hold an erased text in whatever they say, in any version."""
+    pieces = {piece for text in filter(is_telling, evidence.texts) for piece in _pieces_of(text)}
+    if not pieces or sum(head.seq for head in _heads(log, scope)) > MAX_ROWS:
+        return ()
+    held = log.read(LogQuery(scope, writable=True, retired=True))
+    return tuple(
+        memory.id for memory in held if any(piece in words for words in _said(log, memory) for piece in pieces)
+    )
+
+
+def _said(log: EpisodicLog, memory: Memory) -> Iterator[str]:
+    """Every text of the memory, former versions' too."""
+    for version in log.history(memory.scope, memory.id) if memory.version > 1 else [memory]:
+        yield from _strings(version.to_dict())
+
+
+def _strings(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for name, each in value.items():
+            yield str(name)
+            yield from _strings(each)
+    elif isinstance(value, list | tuple):
+        for each in value:
+            yield from _strings(each)
 
 
 def similar(log: EpisodicLog, scope: Scope, evidence: Evidence) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, RowMapping, and_, func, insert, select, text
 
+from agentmem.errors import CorruptRecord
 from agentmem.interfaces import Erasure
 from agentmem.log.journal import Journal, Page, followed, parsed
 from agentmem.log.schema import erasure, receipt, version
@@ -191,8 +192,11 @@ def _wrong(row: Row, place: int, previous: bytes) -> str | None:
         return "it does not follow the one before"
     if _raw(row["hash"]) != _hash(previous, str(row["body"]), row["to_drop"]):
         return "it was changed"
-    told = json.loads(row["body"])
-    if (told["id"], told["status"], told["subject"]) != (row["id"], row["status"], _raw(row["subject"]).hex()):
+    try:
+        told = _receipt_of(row)
+    except CorruptRecord:
+        return "it was changed"
+    if (told.id, told.status, told.subject) != (row["id"], row["status"], _raw(row["subject"]).hex()):
         return "its columns were changed"
     return None
 
@@ -229,14 +233,20 @@ def _told(made: Receipt) -> tuple[Any, ...]:
 
 
 def _receipt_of(row: Row) -> Receipt:
-    told = json.loads(row["body"])
-    return Receipt(
-        **told
-        | {name: told[name] and datetime.fromisoformat(told[name]) for name in ("requested_at", "done_at")}
-        | {name: tuple(told[name]) for name in ("remaining", "checks", "similar")},
-        previous_hash=bytes(row["previous_hash"]).hex(),
-        hash=bytes(row["hash"]).hex(),
-    )
+    try:
+        told = json.loads(row["body"])
+        return Receipt(
+            **told
+            | {name: told[name] and datetime.fromisoformat(told[name]) for name in ("requested_at", "done_at")}
+            | {name: tuple(told[name]) for name in ("remaining", "checks", "similar")},
+            previous_hash=bytes(row["previous_hash"]).hex(),
+            hash=bytes(row["hash"]).hex(),
+        )
+    except (ValueError, TypeError, KeyError) as error:
+        raise CorruptRecord(
+            f"Tenant {row['tenant']!r}, receipt {row['place']}: it was changed, and cannot be read.",
+            hint="Compare the table with a backup; `agentmem doctor` names every such place.",
+        ) from error
 
 
 def _unfinished(connection: Connection, row: Row) -> tuple[Receipt, Erasure]:

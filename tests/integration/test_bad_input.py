@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -35,9 +36,9 @@ from agentmem import (
 )
 from agentmem.errors import AgentMemError
 from agentmem.log import engine
-from agentmem.records import MAX_CONTENT_BYTES
+from agentmem.records import MAX_CONTENT_BYTES, Fact
 from agentmem.testing import FrozenClock, WordHashEmbedder
-from agentmem.testing.fakes import A_MONDAY
+from agentmem.testing.fakes import A_MONDAY, draft
 from agentmem.testing.suites.base import ODD_TEXTS
 
 ANA = Scope(user="ana", agent="coach", session="monday")
@@ -335,6 +336,39 @@ def test_what_is_no_id_is_refused(memory: MemoryManager, id: Any) -> None:
     for call in _by_id(memory).values():
         with nothing_written(memory), pytest.raises((InvalidInput, MemoryNotFound)):
             call(id)
+
+
+@pytest.mark.parametrize("target", [None, 5, b"x", [], [None], [5]])
+def test_feedback_judges_memories(memory: MemoryManager, target: Any) -> None:
+    memory.store("I like figs.", scope=ANA)
+    with pytest.raises(InvalidInput):
+        memory.feedback(target, scope=ANA, outcome=1.0)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"subject": ""},
+        {"subject": "x" * 100_000},
+        {"subject": 5},
+        {"attribute": "a\x00b"},
+        {"attribute": ["x"]},
+        {"topic": "\ud800"},
+        {"topic": {}},
+        {"value": "\ud800"},
+        {"value": None},
+        {"value": " "},
+        {"polarity": "maybe"},
+    ],
+    ids=lambda change: repr(change)[:30],
+)
+def test_facts_that_an_import_made_are_checked_like_a_callers(memory: MemoryManager, change: dict[str, Any]) -> None:
+    fact = replace(Fact("user", "home", "Porto"), **change)
+    with pytest.raises(InvalidInput):
+        memory.store(Turn("The user lives in Porto.", kind="fact", fact=fact), scope=ANA)
+    with pytest.raises(InvalidInput):
+        memory.store_drafts([draft("The user lives in Porto.", kind="fact", fact=fact, terms=b"", length=0)], scope=ANA)
+    assert [each.kind for each in memory.list(scope=ANA)] == ["turn"], "what the fixture stored"
 
 
 @pytest.mark.parametrize("id", ["unknown", "0" * 32, "\x00", "\ud800", "x" * 100_000, "%", "1 OR 1=1", "theirs"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 import sqlite3
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from agentmem import MemoryManager, Receipt, Scope
+from agentmem.errors import CorruptRecord
 from agentmem.interfaces import ErasureRequest
 from agentmem.log.receipts import hash_of
 from agentmem.log.sql import SQLLog
@@ -136,6 +138,23 @@ def test_every_edit_drop_and_swap_is_found_and_its_place_named(log: SQLLog, tmp_
     assert finding(log).ok, "the control: put back as it was, it is whole"
 
 
+@pytest.mark.parametrize("body", ["garbage", "[]", "{}", '{"unknown": 1}'])
+def test_a_receipt_that_cannot_be_read_is_a_corrupt_record(log: SQLLog, tmp_path: Path, body: str) -> None:
+    first, second = forget(log, ANA, 1, close=False), forget(log, ANA, 2)
+    digest = hashlib.sha256(bytes.fromhex(first.previous_hash or "") + body.encode()).digest()
+    with closing(sqlite3.connect(tmp_path / "agentmem.db", isolation_level=None)) as database:
+        # With care: its own hash fits, and the next entry follows it.
+        database.execute(
+            "UPDATE agentmem_receipt SET body = ?, to_drop = NULL, hash = ? WHERE place = 1", [body, digest]
+        )
+        database.execute("UPDATE agentmem_receipt SET previous_hash = ? WHERE place = 2", [digest])
+    for ask in (lambda: log.receipts(ANA), log.unfinished_receipts, lambda: log.close_receipt(first)):
+        with pytest.raises(CorruptRecord, match="receipt 1"):
+            ask()
+    assert not finding(log).ok and "receipt 1" in finding(log).detail
+    assert second.hash is not None
+
+
 Rows = list[tuple[object, ...]]
 
 
@@ -175,8 +194,6 @@ def _swap_places(rows: Rows, choose: random.Random) -> Rows:
 
 def _write_anew(rows: Rows, choose: random.Random) -> Rows:
     """A body changed with care: its own hash fits again."""
-    import hashlib
-
     at = choose.randrange(len(rows))
     row = dict(zip(COLUMNS, rows[at], strict=True))
     body = json.dumps(json.loads(str(row["body"])) | {"memories": 99}, sort_keys=True, separators=(",", ":"))

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import itertools
+import sqlite3
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from agentmem import MemoryManager, Receipt, Scope
+from agentmem import InvalidInput, MemoryManager, Receipt, Scope
 from agentmem.lifecycle.residue import Finder
 from agentmem.log.sql import SQLLog
 from agentmem.testing import WordHashEmbedder
@@ -62,6 +65,12 @@ def test_what_a_file_still_holds_is_found(tmp_path: Path, what: str) -> None:
         receipt = memory.forget(old.id, scope=ANA, verify=True)
         assert (receipt.status, receipt.verified) == ("pending", False)
         assert said(receipt, "found in leak.bin")
+        assert "leak.bin" in receipt.remaining[0] and "flush()" in receipt.remaining[0]
+        memory.flush()
+        [ended] = memory.receipts(scope=ANA)
+        assert (ended.status, ended.verified, ended.remaining) == ("done", False, ()), "nobody can look for it again"
+        assert said(ended, "found in leak.bin")
+        assert memory.log.unfinished_receipts() == []
     log.close()
 
 
@@ -71,6 +80,7 @@ def test_of_a_file_in_a_format_nobody_knows_the_answer_is_cannot_tell(tmp_path: 
     log.leak.write_bytes(bytes(range(256)) * 8)
     with MemoryManager(log, embedder=None) as memory:
         receipt = memory.forget(memory.store(SECRET, scope=ANA).id, scope=ANA, verify=True)
+        assert (receipt.status, receipt.verified) == ("done", None)
         assert said(receipt, "cannot tell what sealed holds")
         assert not said(receipt, "sealed: none found")
     log.close()
@@ -82,8 +92,54 @@ def test_a_log_without_files_cannot_tell(postgres_url: str) -> None:
         with MemoryManager(log, embedder=None) as memory:
             receipt = memory.forget(memory.store(SECRET, scope=ANA).id, scope=ANA, verify=True)
             assert said(receipt, "cannot tell") or said(receipt, "not searched")
+            assert receipt.verified is None
             assert not said(receipt, "none found")
         log.close()
+
+
+def test_files_that_a_reader_keeps_from_being_emptied_are_not_called_searched(tmp_path: Path) -> None:
+    with MemoryManager.open(tmp_path, embedder=None, extractor=None) as memory:
+        old = memory.store(SECRET, scope=ANA)
+        memory.flush()
+        with closing(sqlite3.connect(tmp_path / "agentmem.db", isolation_level=None)) as reader:
+            reader.execute("BEGIN")
+            reader.execute("SELECT count(*) FROM agentmem_version").fetchall()
+            receipt = memory.forget(old.id, scope=ANA, verify=True)
+            assert (receipt.status, receipt.verified) == ("pending", None)
+        memory.flush()
+        [receipt] = memory.receipts(scope=ANA)
+        assert (receipt.status, receipt.verified) == ("done", None)
+        assert said(receipt, "nothing is there") and said(receipt, "not searched")
+
+
+@pytest.mark.parametrize("where", ["reason", "requested_by"])
+@pytest.mark.parametrize("verify", [False, True])
+def test_a_receipt_does_not_quote_what_it_speaks_of(memory: MemoryManager, where: str, verify: bool) -> None:
+    kept = memory.store(SECRET, scope=ANA)
+    long = memory.store(f"It began so: {SECRET} And it went on like this for a good while.", scope=ANA)
+    said: dict[str, Any] = {where: f"Please remove '{SECRET.upper()}'", "verify": verify}
+    for selector in ({"where": {"kind": "turn"}}, {"everything": True}):
+        scope = Scope(user="ana") if "everything" in selector else ANA
+        with pytest.raises(InvalidInput, match=where):
+            memory.forget(scope=scope, **selector, **said)
+    with pytest.raises(InvalidInput, match="nothing was forgotten"):
+        memory.forget(long.id, scope=ANA, reason=f"the one with {long.content[:48]}…")
+    assert list(memory.list(scope=ANA)) == [kept, long] and memory.receipts(scope=ANA) == []
+    receipt = memory.forget(kept.id, scope=ANA, reason="She asked for it by letter on Monday.", verify=True)
+    assert (receipt.status, receipt.verified) == ("done", True)
+
+
+def test_the_persons_own_copies_are_named(memory: MemoryManager) -> None:
+    old = memory.store(SECRET, scope=ANA)
+    noted = memory.store("Something else.", scope=ANA, metadata={"notes": [{"said": f'she said "{SECRET}"'}]})
+    quoted = memory.store(f"{'Much more was said that day. ' * 40}{SECRET}", scope=ANA)
+    former = memory.store(f"Once more: {SECRET}", scope=ANA)
+    memory.update(former.id, scope=ANA, content="All is harmless in this one.")
+    retired = memory.store(f"And again: {SECRET}", scope=ANA)
+    memory.forget(retired.id, scope=ANA, mode="retire")
+    memory.store(SECRET, scope=Scope(user="ben", agent="coach"))
+    receipt = memory.forget(old.id, scope=ANA, verify=True)
+    assert set(receipt.similar) == {noted.id, quoted.id, former.id, retired.id}
 
 
 def test_what_somebody_else_said_too_is_no_residue(memory: MemoryManager) -> None:
