@@ -534,7 +534,7 @@ def restore_backup(
 
     if not yes:
         _confirm(f"Replace {at.database_url} by {file}? What was stored since is lost.")
-    forgotten = restore_backup(file, at.database_url)
+    forgotten = restore_backup(file, at.database_url, **at.log_files)
     if at.json:
         output.print_json({"restored": str(file), "forgotten": forgotten})
     else:

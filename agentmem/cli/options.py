@@ -118,6 +118,13 @@ class Store(Setup):
         return f"sqlite:///{quote(str(self._folder / DATABASE))}"
 
     @property
+    def log_files(self) -> dict[str, Any]:
+        """What the configuration says of the files that belong to the log, for what opens it without the manager."""
+        options = self.configured.log.options if self.configured else {}
+        names = ("tombstone_key_file", "journal_file", "keys", "master_key_variable")
+        return {name: options[name] for name in names if name in options}
+
+    @property
     def _folder(self) -> Path:
         return (self.path or Path(FOLDER)).expanduser().absolute()
 

@@ -6,6 +6,7 @@ import os
 import shutil
 import sqlite3
 from contextlib import closing, suppress
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +15,7 @@ from agentmem.errors import BackendError, ConfigError, InvalidInput, StoreBusy
 from agentmem.log import tombstones
 from agentmem.log.engine import Database
 from agentmem.log.journal import default_journal_file
+from agentmem.log.keyring import MASTER_KEY_VARIABLE
 from agentmem.log.schema import VERSION_TABLE
 
 _WITH_POSTGRES: Final = (
@@ -55,6 +57,8 @@ def restore_backup(
     *,
     tombstone_key_file: str | Path | None = None,
     journal_file: str | Path | None = None,
+    keys: str | Path | None = None,
+    master_key_variable: str = MASTER_KEY_VARIABLE,
     clock: Clock = utc_now,
 ) -> int:
     """Put a backup in the place of a SQLite log, without what was forgotten since; how many memories that were.
@@ -66,13 +70,16 @@ def restore_backup(
     Args:
         backup: A file that ``SQLLog.backup`` wrote.
         url: The log's file, or its ``sqlite:///`` URL.
-        tombstone_key_file, journal_file: As the log is opened with.
+        tombstone_key_file, journal_file: As the log is opened with; for a sealed one ``keys`` and
+            ``master_key_variable`` too.
 
     Raises:
-        ConfigError: the journal or the key is missing: without them nobody knows what was forgotten.
+        ConfigError: the journal or the key is missing: without them nobody knows what was forgotten; or the backup is
+            sealed, and these are not its keys.
         StoreBusy: another connection has the log open.
         BackendError: the backup is damaged, or no backup.
     """
+    from agentmem.log.sealed import SealedLog
     from agentmem.log.sql import SQLLog
 
     source, live = Path(backup), _file_of(url)
@@ -90,7 +97,8 @@ def restore_backup(
     _remove(copy)
     try:
         shutil.copyfile(source, _make_empty(copy))
-        log = SQLLog(f"sqlite:///{copy}", tombstone_key_file=key, journal_file=journal, clock=clock)
+        made = partial(SealedLog, keys=keys, master_key_variable=master_key_variable) if keys else SQLLog
+        log = made(f"sqlite:///{copy}", tombstone_key_file=key, journal_file=journal, clock=clock)
         try:
             log.resume()
             again = log.forgotten_again

@@ -41,6 +41,15 @@ class Desk:
     def now(self) -> int:
         return to_micros(self.clock())
 
+    def condemn(self, owner: Mapping[str, str], by: str, *, among: Sequence[int] | None = None) -> int:
+        """Order the owner's key to be destroyed, where there are keys; how many.
+
+        Args:
+            by: The request.
+            among: Only a key that something in these partitions is sealed with.
+        """
+        return 0
+
     def bury(self, subject: bytes, ids: Iterable[str]) -> int:
         """Leave tombstones of the subject's ids; how many were new."""
         return self.bury_hashes(tombstones.keyed_hash(subject, id) for id in ids)
@@ -169,19 +178,20 @@ def doom(desk: Desk, scope: Scope, *, request: ErasureRequest | None) -> Erasure
     """
     _require_whole(scope)
     connection, owner = desk.connection, address(scope)
+    by = request.id if request else new_id()
+    keys = desk.condemn(owner, by)
     # Waits for writers of these partitions, so that no row slips in behind the count.
     partitions = list(lock_subject(connection, scope))
     holds.require_none(connection, partitions)
     counted = _count(connection, partitions)
-    erased = Erasure(
-        counted.memories, counted.rows, partitions=tuple(partitions), receipt=request.id if request else None
-    )
+    rows = _counted({**counted.rows, "key": keys})
+    erased = Erasure(counted.memories, rows, partitions=tuple(partitions), receipt=request.id if request else None)
     if partitions:
         subject = tombstones.subject_key(desk.key, owner)
         desk.page.doom(tombstones.subject_hash(subject))
         for partition_id in partitions:
             desk.mark_sessions(subject, connection.execute(_sessions(partition_id)).scalars())
-    _give_up(desk, partitions, owner, by=request.id if request else new_id())
+    _give_up(desk, partitions, owner, by=by)
     if request is not None:
         desk.receipt(request, "erase", erased, owner, ToDrop(partitions=tuple(partitions)))
     return erased
@@ -189,9 +199,12 @@ def doom(desk: Desk, scope: Scope, *, request: ErasureRequest | None) -> Erasure
 
 def doom_again(desk: Desk, partitions: Sequence[int], owner: Mapping[str, str], *, request: ErasureRequest) -> Erasure:
     """Give up what the journal says was given up before; holds do not stop it, and the journal has it already."""
+    # Not a key that the same person has by now: what it sealed is in no older backup.
+    keys = desk.condemn(owner, request.id, among=partitions)
     lock(desk.connection, partitions)
     counted = _count(desk.connection, partitions)
-    erased = Erasure(counted.memories, counted.rows, partitions=tuple(partitions), receipt=request.id)
+    rows = _counted({**counted.rows, "key": keys})
+    erased = Erasure(counted.memories, rows, partitions=tuple(partitions), receipt=request.id)
     _give_up(desk, partitions, owner, by=request.id)
     desk.receipt(request, "erase", erased, owner, ToDrop(partitions=tuple(partitions)))
     return erased

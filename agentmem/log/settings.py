@@ -21,6 +21,12 @@ def read(connection: Connection, name: str) -> bytes | None:
     return bytes(value) if value is not None else None
 
 
+def beginning_with(connection: Connection, prefix: str) -> dict[str, bytes]:
+    """The settings whose names begin so, by name."""
+    statement = select(setting).where(setting.c.name.startswith(prefix, autoescape=True)).order_by(setting.c.name)
+    return {row.name: bytes(row.value) for row in connection.execute(statement)}
+
+
 def write(connection: Connection, name: str, value: bytes | None) -> None:
     """Keep the value, or nothing more for None."""
     if value is None:

@@ -14,7 +14,7 @@ from typing import Any, Final
 from sqlalchemy import Connection
 
 from agentmem.clock import Clock, utc_now
-from agentmem.errors import ManagerClosed, unknown_memory
+from agentmem.errors import ConfigError, ManagerClosed, unknown_memory
 from agentmem.interfaces import (
     Embedded,
     EpisodicLog,
@@ -38,6 +38,7 @@ from agentmem.log import (
     receipts,
     replaying,
     restoring,
+    settings,
     settling,
     tasks,
     tombstones,
@@ -57,6 +58,8 @@ _logger = logging.getLogger("agentmem.log")
 _CHECKPOINT_TRIES: Final = 5
 _CHECKPOINT_PAUSE_S: Final = 0.02
 _TURN_S: Final = 0.02
+SEALED: Final = "sealed"
+"""Setting of a log whose words are sealed: which keys they take."""
 _LEFT_ON_POSTGRES: Final = (
     "PostgreSQL keeps the bytes of deleted rows: run VACUUM FULL agentmem_version (or drop the tenant's partition); "
     "archived WAL, replicas and backups keep theirs until they expire",
@@ -80,7 +83,8 @@ class SQLLog(EpisodicLog):
         forgotten_again: How many memories an older backup had brought back and this opening forgot again.
 
     Raises:
-        ConfigError: the URL or the file system will not do, or the journal that this log keeps is gone.
+        ConfigError: the URL or the file system will not do, the journal that this log keeps is gone, or its words are
+            sealed (``SealedLog``).
         SchemaTooNew: a newer agentmem wrote the database.
     """
 
@@ -100,6 +104,7 @@ class SQLLog(EpisodicLog):
         try:
             self._database.require_settings()
             ensure_schema(self._database)
+            self._require_readable()
             self._key = tombstones.load_key(self._database, Path(tombstone_key_file) if tombstone_key_file else None)
             self._key_is_known = tombstones.is_known(self._database, self._key)
             # Before anything is served: an older backup may hold what was forgotten since.
@@ -127,6 +132,7 @@ class SQLLog(EpisodicLog):
         if not drafts and not replacing:
             return []
         with self._writing() as connection:
+            self._admit(connection, scope, drafts)
             memories = writing.append(
                 connection, scope, drafts, generation=generation, replacing=replacing, clock=self._clock
             )
@@ -379,6 +385,18 @@ class SQLLog(EpisodicLog):
             self._closed = True
             self._journal.close()
             self._database.close()
+
+    def _require_readable(self) -> None:
+        """Raise ConfigError if this log cannot read what the database holds."""
+        with self._database.reading() as connection:
+            if settings.read(connection, SEALED) is not None:
+                raise ConfigError(
+                    f"{self.place} is sealed: its words take the keys that it was sealed with.",
+                    hint="Open it as {type: sealed, url: …, keys: …}, or as SealedLog(url, keys=…).",
+                )
+
+    def _admit(self, connection: Connection, scope: Scope, drafts: Sequence[Draft]) -> None:
+        """For logs that have a reason to refuse drafts once nobody else can write; this one has none."""
 
     def _derived_finding(self) -> Finding:
         with self._reading() as connection:
