@@ -271,8 +271,8 @@ class AsyncMemoryManager:
     async def hold(self, *, scope: Scope, reason: str) -> Hold:
         return await self._call(self.sync.hold, scope=scope, reason=reason)
 
-    async def release(self, *, scope: Scope) -> bool:
-        return await self._call(self.sync.release, scope=scope)
+    async def release(self, *, scope: Scope, reason: str | None = None) -> bool:
+        return await self._call(self.sync.release, scope=scope, reason=reason)
 
     async def holds(self, *, scope: Scope) -> Sequence[Hold]:
         return await self._call(self.sync.holds, scope=scope)
@@ -413,8 +413,8 @@ class AsyncBoundMemory:
     async def hold(self, *, reason: str) -> Hold:
         return await self._memory.hold(scope=self.scope, reason=reason)
 
-    async def release(self) -> bool:
-        return await self._memory.release(scope=self.scope)
+    async def release(self, *, reason: str | None = None) -> bool:
+        return await self._memory.release(scope=self.scope, reason=reason)
 
     async def holds(self) -> Sequence[Hold]:
         return await self._memory.holds(scope=self.scope)

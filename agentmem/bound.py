@@ -93,9 +93,9 @@ class BoundMemory:
         """As ``MemoryManager.hold``."""
         return self._memory.hold(scope=self.scope, reason=reason)
 
-    def release(self) -> bool:
+    def release(self, *, reason: str | None = None) -> bool:
         """As ``MemoryManager.release``."""
-        return self._memory.release(scope=self.scope)
+        return self._memory.release(scope=self.scope, reason=reason)
 
     def holds(self) -> Sequence[Hold]:
         """As ``MemoryManager.holds``."""

@@ -399,11 +399,18 @@ class EpisodicLog(ABC):
 
     @abstractmethod
     def hold(self, scope: Scope, *, reason: str) -> Hold:
-        """Let nothing of the scope be erased until ``release``; a scope of a user covers every agent of it."""
+        """Let nothing of the scope be erased until ``release``; a scope of a user covers every agent of it.
+
+        Several may stand on one scope, told apart by their reasons; the same reason again is the same hold.
+        """
 
     @abstractmethod
-    def release(self, scope: Scope) -> bool:
-        """End the hold of exactly this scope; False if there was none."""
+    def release(self, scope: Scope, *, reason: str | None = None) -> bool:
+        """End the hold of exactly this scope and reason, or its only one; False if there was none.
+
+        Raises:
+            InvalidInput: there are several, and no reason was named; it names theirs.
+        """
 
     @abstractmethod
     def holds(self, scope: Scope) -> list[Hold]:

@@ -623,17 +623,21 @@ class MemoryManager:
     def hold(self, *, scope: Scope, reason: str) -> Hold:
         """A legal hold: nothing of the scope is erased, by anybody or by retention, until ``release``.
 
-        It freezes and shows nothing: what has expired stays hidden. The scope of a user covers every agent.
+        It freezes and shows nothing: what has expired stays hidden. The scope of a user covers every agent. Several may
+        stand on one scope, told apart by their reasons (at most 500 characters each); the same reason again is the
+        same hold.
         """
         self._require(scope)
-        if not require_text(reason, "reason").strip():
-            raise InvalidInput("A hold needs a reason.", hint="Such as: case 4711.")
         return self._log.hold(scope, reason=reason)
 
-    def release(self, *, scope: Scope) -> bool:
-        """End the hold of exactly this scope; False if there was none."""
+    def release(self, *, scope: Scope, reason: str | None = None) -> bool:
+        """End the hold of exactly this scope and reason, or its only one; False if there was none.
+
+        Raises:
+            InvalidInput: there are several, and no reason was named; it names theirs.
+        """
         self._require(scope)
-        return self._log.release(scope)
+        return self._log.release(scope, reason=reason)
 
     def holds(self, *, scope: Scope) -> Sequence[Hold]:
         """The holds that forbid erasing something of this scope."""

@@ -36,6 +36,7 @@ MAX_CONTENT_BYTES: Final = 1 << 20
 MAX_METADATA_BYTES: Final = 64 << 10
 MAX_METADATA_DEPTH: Final = 32
 MAX_ID_CHARACTERS: Final = 512
+MAX_HOLD_REASON_CHARACTERS: Final = 500
 
 
 class Unset(Enum):
@@ -432,11 +433,23 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """A legal hold: nothing of this scope is erased until it is released. It freezes, and shows nothing."""
+    """A legal hold: nothing of this scope is erased until it is released. It freezes, and shows nothing.
+
+    Several may stand on one scope, told apart by their reasons.
+    """
 
     scope: Scope
     reason: str
     placed_at: datetime
+
+    def __post_init__(self) -> None:
+        if not require_text(self.reason, "reason").strip():
+            raise InvalidInput("A hold needs a reason.", hint="Such as: case 4711.")
+        if len(self.reason) > MAX_HOLD_REASON_CHARACTERS:
+            raise InvalidInput(
+                f"The reason of a hold is longer than {MAX_HOLD_REASON_CHARACTERS} characters.",
+                hint="Name the case, and keep what is to be said of it elsewhere.",
+            )
 
     def to_dict(self) -> dict[str, Any]:
         return _as_object(self)

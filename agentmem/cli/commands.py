@@ -427,11 +427,29 @@ def hold(at: Target, reason: Annotated[str, typer.Argument(help="Such as a case 
         output.print_text(f"held: {placed.reason}")
 
 
+@command(app, "holds", panel=_MEMORIES)
+def holds(at: Target) -> int:
+    """List the holds that keep something of a user or agent from being erased."""
+    with at.open() as memory:
+        found = memory.holds(scope=at.scope)
+    if at.json:
+        output.print_json([each.to_dict() for each in found])
+    elif found:
+        rows = [
+            [output.day(each.placed_at), each.scope.user or "", each.scope.agent or "", each.reason] for each in found
+        ]
+        output.show(output.table("since", "user", "agent", "reason", rows=rows))
+    return 0 if found else 1
+
+
 @command(app, "release", panel=_MEMORIES)
-def release(at: Target) -> int:
+def release(
+    at: Target,
+    reason: Annotated[str | None, typer.Option(help="That of the hold to end; unset: the only one.")] = None,
+) -> int:
     """End a hold."""
     with at.open() as memory:
-        is_released = memory.release(scope=at.scope)
+        is_released = memory.release(scope=at.scope, reason=reason)
     if at.json:
         output.print_json({"released": is_released})
     else:

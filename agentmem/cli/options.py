@@ -51,7 +51,7 @@ HINTS: Final[dict[type[AgentMemError], str]] = {
     ),
     errors.ScopeError: "Name the --user and --agent it belongs to, or leave out the one it does not.",
     errors.VersionConflict: "`agentmem show` it, and repeat the change on what you find.",
-    errors.UnderHold: "Ask whoever placed it; `agentmem release` ends it.",
+    errors.UnderHold: "Ask whoever placed it; `agentmem holds` shows it, `agentmem release` ends it.",
     errors.IdempotencyConflict: "Take a new --key for new words, or `agentmem update` the memory.",
 }
 """The next step in words of the command line, where the library speaks of its own calls."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from dataclasses import replace
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, delete, exists, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, delete, exists, or_, select, text
 
 from agentmem.clock import Clock, from_micros, to_micros
-from agentmem.errors import UnderHold
+from agentmem.errors import InvalidInput, UnderHold
 from agentmem.log.reading import in_parts
 from agentmem.log.schema import hold, partition
 from agentmem.log.scoping import address
@@ -16,17 +17,27 @@ from agentmem.records import Hold, Scope
 
 
 def place(connection: Connection, scope: Scope, reason: str, *, clock: Clock) -> Hold:
-    """Hold the scope; a hold that is there gets the new reason and keeps its date."""
-    owner = address(scope)
-    changed = connection.execute(update(hold).where(_is(scope)).values(reason=reason))
-    if not changed.rowcount:
-        connection.execute(insert(hold), {**owner, "reason": reason, "placed_at": to_micros(clock())})
-    return _hold_of(connection.execute(select(hold).where(_is(scope))).one())
+    """Hold the scope; a hold that is there for the same reason stays as it is."""
+    placed = Hold(replace(scope, session=None), reason, clock())
+    connection.execute(_PLACE, {**address(scope), "reason": reason, "placed_at": to_micros(placed.placed_at)})
+    return _hold_of(connection.execute(select(hold).where(_is(scope), hold.c.reason == reason)).one())
 
 
-def release(connection: Connection, scope: Scope) -> bool:
-    """End the hold of exactly this scope; False if there was none."""
-    return bool(connection.execute(delete(hold).where(_is(scope))).rowcount)
+def release(connection: Connection, scope: Scope, reason: str | None) -> bool:
+    """End the hold of exactly this scope and reason, or its only one; False if there was none.
+
+    Raises:
+        InvalidInput: there are several, and no reason was named.
+    """
+    standing = select(hold.c.reason).where(_is(scope)).order_by(hold.c.placed_at, hold.c.reason)
+    reasons = list(connection.execute(standing).scalars())
+    if reason is None and len(reasons) > 1:
+        raise InvalidInput(
+            f"{replace(scope, session=None)} is under {len(reasons)} holds: {', '.join(map(repr, reasons))}.",
+            hint="Name the reason of the one to release.",
+        )
+    ended = delete(hold).where(_is(scope), hold.c.reason.in_(reasons if reason is None else [reason]))
+    return bool(connection.execute(ended).rowcount)
 
 
 def covering(connection: Connection, scope: Scope) -> list[Hold]:
@@ -34,7 +45,7 @@ def covering(connection: Connection, scope: Scope) -> list[Hold]:
     condition = and_(hold.c.tenant == scope.tenant, hold.c.user_id == (scope.user or ""))
     if scope.agent is not None:
         condition = and_(condition, or_(hold.c.agent_id == scope.agent, and_(hold.c.user_id != "", _ALL_AGENTS)))
-    found = connection.execute(select(hold).where(condition).order_by(hold.c.placed_at, hold.c.agent_id))
+    found = connection.execute(select(hold).where(condition).order_by(hold.c.placed_at, hold.c.agent_id, hold.c.reason))
     return [_hold_of(row) for row in found]
 
 
@@ -51,11 +62,15 @@ def require_none(connection: Connection, partitions: Iterable[int]) -> None:
         if row is not None:
             held = _hold_of(row)
             raise UnderHold(
-                f"{held.scope} is under a legal hold since {held.placed_at:%Y-%m-%d}: {held.reason}",
-                hint="Nothing was erased. Ask whoever placed it; release(scope=…) ends it.",
+                f"{held.scope} is under a legal hold since {held.placed_at:%Y-%m-%d}: {held.reason.rstrip('.')}.",
+                hint="Nothing was erased. Ask whoever placed it; release(scope=…, reason=…) ends it.",
             )
 
 
+_PLACE: Final = text(
+    "INSERT INTO agentmem_hold (tenant, user_id, agent_id, reason, placed_at)"
+    " VALUES (:tenant, :user_id, :agent_id, :reason, :placed_at) ON CONFLICT DO NOTHING"
+)
 _ALL_AGENTS = hold.c.agent_id == ""
 _covers = and_(
     hold.c.tenant == partition.c.tenant,

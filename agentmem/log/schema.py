@@ -9,7 +9,7 @@ generation  one set of comparable vectors; the highest number is the current one
 cursor      how far an index has followed a partition
 setting     facts about the database itself
 task        work that a write left behind: fact keys to settle, sessions to summarise
-hold        scopes of which nothing may be erased
+hold        scopes of which nothing may be erased, a row for each reason
 receipt     what forget did, chained by tenant; no content
 """
 
@@ -203,7 +203,7 @@ hold = Table(
     Column("tenant", String, primary_key=True),
     Column("user_id", String, primary_key=True),
     Column("agent_id", String, primary_key=True),
-    Column("reason", Text, nullable=False),
+    Column("reason", String, primary_key=True),
     Column("placed_at", BigInteger, nullable=False),
 )
 

@@ -200,11 +200,11 @@ class SQLLog(EpisodicLog):
         with self._writing() as connection:
             # An erasure that is under way is waited for, so that from here on none is.
             erasing.lock_subject(connection, scope)
-            return holds.place(connection, scope, require_text(reason, "reason"), clock=self._clock)
+            return holds.place(connection, scope, reason, clock=self._clock)
 
-    def release(self, scope: Scope) -> bool:
+    def release(self, scope: Scope, *, reason: str | None = None) -> bool:
         with self._writing() as connection:
-            return holds.release(connection, scope)
+            return holds.release(connection, scope, None if reason is None else require_text(reason, "reason"))
 
     def holds(self, scope: Scope) -> list[Hold]:
         with self._reading() as connection:

@@ -81,8 +81,14 @@ def test_a_fact_that_changed_goes_its_way_through_the_commands(run: Run) -> None
     assert answer(run("hold", "case 4711", "--json"))["reason"] == "case 4711"
     held = run("forget", porto)
     assert (held.exit_code, "`agentmem release` ends it" in held.stderr) == (5, True)
+    answer(run("hold", "tax audit", "--json"))
+    assert [each["reason"] for each in answer(run("holds", "--json"))] == ["case 4711", "tax audit"]
+    assert "tax audit" in run("holds").stdout
+    unnamed = run("release")
+    assert (unnamed.exit_code, "'case 4711', 'tax audit'" in unnamed.stderr) == (2, True)
+    assert answer(run("release", "--reason", "tax audit", "--json"))["released"]
     assert answer(run("release", "--json"))["released"]
-    assert run("release").exit_code == 1
+    assert (run("release").exit_code, run("holds").exit_code) == (1, 1)
     receipt = answer(run("forget", porto, "--by", "ana", "--reason", "asked", "--verify", "--json"))
     assert (receipt["memories"], receipt["verified"]) == (2, True)
     assert [each["id"] for each in answer(run("receipts", "--json"))][-1] == receipt["id"]

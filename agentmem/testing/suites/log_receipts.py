@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from agentmem.errors import MemoryNotFound, UnderHold
+from agentmem.errors import InvalidInput, MemoryNotFound, UnderHold
 from agentmem.interfaces import EpisodicLog, Erasure, ErasureRequest, LogQuery
 from agentmem.records import Fact, ForgetMode, Receipt, Scope
 from agentmem.testing.fakes import A_MONDAY, draft
@@ -170,10 +170,35 @@ class ReceiptPromises(LogSuite):
         assert log.release(USER) is True
         assert log.release(USER) is False
 
-    def test_a_second_hold_of_a_scope_changes_its_reason(self, log: EpisodicLog) -> None:
+    def test_a_scope_is_held_until_the_last_of_its_holds_is_released(self, log: EpisodicLog) -> None:
+        [one] = append(log, ANA, "one")
+        log.hold(ANA, reason="case 17")
+        log.hold(ANA, reason="case 18")
+        assert log.release(ANA, reason="case 19") is False
+        assert log.release(ANA, reason="case 17") is True
+        with pytest.raises(UnderHold, match=r"case 18\. Nothing"):
+            log.erase(ANA, [one.id], mode="erase")
+        assert log.release(ANA, reason="case 18") is True
+        assert log.holds(ANA) == []
+        assert log.erase(ANA, [one.id], mode="erase").memories == 1
+
+    def test_the_same_reason_again_is_the_same_hold(self, log: EpisodicLog) -> None:
         first = log.hold(ANA, reason="case 17")
-        assert log.hold(ANA, reason="case 18") == replace(first, reason="case 18")
-        assert len(log.holds(ANA)) == 1
+        assert log.hold(replace(ANA, session="tuesday"), reason="case 17") == first
+        assert log.holds(ANA) == [first]
+
+    def test_of_several_holds_none_is_released_unnamed(self, log: EpisodicLog) -> None:
+        log.hold(ANA, reason="case 17")
+        log.hold(ANA, reason="case 18")
+        with pytest.raises(InvalidInput, match=r"'case 17', 'case 18'.*reason"):
+            log.release(ANA)
+        assert len(log.holds(ANA)) == 2
+
+    @pytest.mark.parametrize("reason", ["", " ", "x" * 501, "a\0b"])
+    def test_a_hold_needs_a_reason_that_can_be_kept(self, log: EpisodicLog, reason: str) -> None:
+        with pytest.raises(InvalidInput, match="reason"):
+            log.hold(ANA, reason=reason)
+        assert log.holds(ANA) == []
 
     def test_what_was_derived_under_a_hold_keeps_its_source(self, log: EpisodicLog) -> None:
         source = append_one(log, USER, draft("I live in Porto."))

@@ -56,9 +56,9 @@ def upgrade() -> None:
         sa.Column("tenant", sa.String(), nullable=False),
         sa.Column("user_id", sa.String(), nullable=False),
         sa.Column("agent_id", sa.String(), nullable=False),
-        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
         sa.Column("placed_at", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("tenant", "user_id", "agent_id"),
+        sa.PrimaryKeyConstraint("tenant", "user_id", "agent_id", "reason"),
     )
     op.create_table(
         "agentmem_receipt",
