@@ -152,7 +152,7 @@ def search(log: EpisodicLog, files: Sequence[Path], evidence: Evidence) -> Resid
         for number in finder.count(file):
             places[texts_found[number]].add(file.name)
     # Somebody else's memory may say the same words; which of the two the bytes belong to cannot be seen.
-    shared = {text for text in places if any(log.copies([piece])[piece] for piece in _pieces_of(text))}
+    shared = {text for text in places if any(log.copies([piece]).get(piece) for piece in _pieces_of(text))}
     found = tuple(sorted({name for text, names in places.items() if text not in shared for name in names}))
     if shared:
         checks.append(f"{len(shared)} texts are in other memories too, whose copies were left")

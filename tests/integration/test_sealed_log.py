@@ -468,6 +468,17 @@ def test_a_verified_forget_says_that_nothing_is_left(memory: MemoryManager) -> N
     assert (receipt.status, receipt.verified) == ("done", True)
 
 
+def test_what_a_receipt_names_as_similar_can_be_forgotten_as_it_stands_there(tmp_path: Path) -> None:
+    with opened(tmp_path) as memory:
+        one = memory.store(f"I play the {SECRET} on my own.", scope=ANA)
+        (alike,) = memory.store_drafts([draft(f"Ana: I play the {SECRET} on my own.", id="hash-of-words")], scope=ANA)
+        (found,) = memory.forget(one.id, scope=ANA, verify=True).similar
+        assert memory.get(found, scope=ANA) == memory.get("hash-of-words", scope=ANA) == alike
+        memory.forget(found, scope=ANA)
+        assert memory.list(scope=ANA).items == ()
+    assert b"hash-of-words" not in files_of(tmp_path)
+
+
 def test_words_in_the_name_of_a_session_are_found_by_verifying(memory: MemoryManager) -> None:
     words = "the long name of a session"
     one = memory.store(Turn(words, session=words), scope=ANA)
