@@ -161,6 +161,17 @@ def test_a_block_stays_byte_for_byte_the_same_while_nothing_of_it_changes(
     assert questions == ["What is my bank PIN?", "bank PIN"]
 
 
+def test_whether_a_block_still_stands_is_read_by_ids_alone(
+    memory: MemoryManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pin = memory.store("My bank PIN is 4711.", scope=SUNDAY)
+    wrapped, _ = asked(memory)
+    read, wanted = memory.log.read, []
+    monkeypatch.setattr(memory.log, "read", lambda query: (wanted.append(query.ids), read(query))[1])
+    wrapped.prepare(LATER)
+    assert wanted == [(pin.id,)]
+
+
 def test_a_memory_that_cannot_be_asked_again_gives_no_block(
     memory: MemoryManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:

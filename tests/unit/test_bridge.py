@@ -267,11 +267,11 @@ def test_memory_is_asked_again_in_a_turn_once_something_it_told_is_gone(memory: 
         exchange(Bridge(memory, scope=Scope(user="ana", session="sunday")), users(words))
     memory.questions.clear()
     bridge = Bridge(memory, scope=ANA)
-    assert "mine" in exchange(bridge, users("weather please"), "looking").block
+    assert "mine" in exchange(bridge, users("weather please"), "asking for weather").block
     memory.forget("the weather is mine")
-    block = bridge.prepare([*users("weather please", "looking"), Said("tool", "rain")]).block
+    block = bridge.prepare([*users("weather please", "asking for weather"), Said("tool", "rain")]).block
     assert memory.questions == ["weather please", "weather please"]
-    assert ("mine" in block, "nice" in block, "looking" in block) == (False, True, False)
+    assert ("mine" in block, "nice" in block, "asking" in block) == (False, True, False)
 
 
 def test_a_tool_result_alone_asks_nothing(memory: ListMemory) -> None:
