@@ -38,7 +38,6 @@ from agentmem.log import (
     receipts,
     replaying,
     restoring,
-    retelling,
     settings,
     settling,
     tasks,
@@ -393,7 +392,7 @@ class SQLLog(EpisodicLog):
             if settings.read(connection, SEALED) is not None:
                 raise ConfigError(
                     f"{self.place} is sealed: its words take the keys that it was sealed with.",
-                    hint="Name their folder: log: {type: sealed, url: …, keys: …}; for a backup restore_backup(…, keys=…).",
+                    hint="Name their folder: {type: sealed, url: …, keys: …}; for a backup, restore_backup(…, keys=…).",
                 )
 
     def _admit(self, connection: Connection, scope: Scope, drafts: Sequence[Draft]) -> None:
@@ -410,20 +409,11 @@ class SQLLog(EpisodicLog):
     def _settle(self, task: Task, decide: Settle) -> bool:
         try:
             with self._writing() as connection:
-                if not settling.settle_key(connection, task, decide, clock=self._clock):
-                    return False
-                self._retell(connection, task, decide)
-                return True
+                return settling.settle_key(connection, task, decide, clock=self._clock)
         except settling.UndecidedError as error:
-            _warn(error)
+            # The message alone: what went wrong may quote a fact.
+            _logger.warning("%s (%s)", error, type(error.__cause__).__name__)
             return False
-
-    def _retell(self, connection: Connection, task: Task, decide: Settle) -> None:
-        try:
-            retelling.retell_key(connection, task, decide)
-        except settling.UndecidedError as error:
-            # What is current is settled; a former version that is damaged must not hold it up.
-            _warn(error)
 
     def _require_unforgotten(self, connection: Connection, scope: Scope, ids: set[str]) -> None:
         if ids:
@@ -484,8 +474,3 @@ class SQLLog(EpisodicLog):
         self._require_open()
         with self._database.writing() as connection:
             yield connection
-
-
-def _warn(error: settling.UndecidedError) -> None:
-    # The message alone: what went wrong may quote a fact.
-    _logger.warning("%s (%s)", error, type(error.__cause__).__name__)
