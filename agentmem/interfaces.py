@@ -96,11 +96,11 @@ class LogQuery:
         rows: Only these (partition, row) pairs.
         as_of: Only what was true in the world then (``valid_from <= as_of < valid_to``).
         known_at: The versions that the log held then; unset = the current ones.
-        unexpired_at: Only what has not expired then.
-        outlived: Not what these retention rules let expire; in their order.
+        unexpired_at: Only what has not expired then, by its last version, nor anything that it was made from.
+        outlived: Not what these retention rules let expire, nor what was made from that; in their order.
         ended_at: Not what had stopped being true in the world then (``valid_to <= ended_at``).
         retired: Also the last version of each retired memory.
-        folded: Not facts that only restate another.
+        same_key: Only facts of the keys (subject, attribute, topic) that the facts of these ids have.
         origin: Only what was taken in from there.
         derived_from: Only what was made from one of these ids.
         after: Continue behind this (partition, position).
@@ -119,7 +119,7 @@ class LogQuery:
     outlived: tuple[Outlived, ...] = ()
     ended_at: datetime | None = None
     retired: bool = False
-    folded: bool = False
+    same_key: tuple[str, ...] | None = None
     origin: str | None = None
     derived_from: tuple[str, ...] | None = None
     after: tuple[int, int] | None = None
@@ -130,7 +130,9 @@ class LogQuery:
 class IndexQuery:
     """What an index of one partition lacks: everything written after ``after``.
 
-    ``known_at`` asks instead for the rows as the log held them then (``after`` must be 0).
+    ``known_at`` asks instead for the rows as the log held them then (``after`` must be 0). With
+    ``unexpired_at``, what that and ``outlived`` would leave out of a ``LogQuery`` has it as its ``expires_at``, and
+    nothing else has an end before it.
     """
 
     scope: Scope
@@ -138,6 +140,8 @@ class IndexQuery:
     after: int = 0
     known_at: datetime | None = None
     vectors: bool = True
+    unexpired_at: datetime | None = None
+    outlived: tuple[Outlived, ...] = ()
 
 
 class IndexRow(NamedTuple):

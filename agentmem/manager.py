@@ -379,7 +379,7 @@ class MemoryManager:
             explain=explain,
         )
         answer = self._retriever.retrieve(question)
-        if self._uses.is_due:
+        if self._uses.is_due or (self._retriever.has_met_expired and self._sweeper.is_needed):
             self._worker.wake()
         return answer
 
@@ -420,17 +420,20 @@ class MemoryManager:
             limit: 1 to 10,000.
             cursor: ``Page.cursor`` of the page before; stays good while memories are added, changed and forgotten.
         """
-        query = replace(self._current(scope, as_of, known_at), kinds=checked_kinds(kinds), folded=True)
+        query = replace(self._current(scope, as_of, known_at), kinds=checked_kinds(kinds))
         return page_of(self._log, query, where, limit=limit, cursor=cursor)
 
     def history(self, id: str, /, *, scope: Scope) -> Sequence[Memory]:
         """Every version of the memory, oldest first: who wrote it and why; also of a retired one.
 
         Raises:
-            MemoryNotFound
+            MemoryNotFound: unknown, another scope's, erased or expired.
         """
         self._require(scope)
-        return self._log.history(scope, _require_id(id))
+        versions = self._log.history(scope, _require_id(id))
+        if not self._unexpired(scope, versions):
+            raise unknown_memory(id)
+        return versions
 
     def why(self, id: str, /, *, scope: Scope) -> Sequence[Memory]:
         """The memories that this one was derived from, oldest first: of a fact the turn it was read from.
@@ -448,7 +451,7 @@ class MemoryManager:
         if window["start"] > window["end"]:
             raise InvalidInput(f"start is later than end: {start} > {end}.")
         versions = self._log.changes(scope, window["start"], window["end"])
-        return difference(versions, **window, receipts=self._log.receipts(scope))
+        return difference(self._unexpired(scope, versions), **window, receipts=self._log.receipts(scope))
 
     # --- update -----------------------------------------------------------------------------------
 
@@ -892,6 +895,12 @@ class MemoryManager:
         known_at = None if known_at is None else require_time(known_at, "known_at")
         query = LogQuery(scope=scope, as_of=as_of, known_at=known_at, ended_at=as_of or known_at or self._clock())
         return self._retention.readable(query)
+
+    def _unexpired(self, scope: Scope, versions: Sequence[Memory]) -> Sequence[Memory]:
+        """Those of the versions whose memories have not expired by now, retired or not."""
+        query = LogQuery(scope=scope, ids=tuple({version.id for version in versions}), retired=True)
+        shown = {memory.id for memory in self._log.read(self._retention.readable(query))}
+        return [version for version in versions if version.id in shown]
 
     def _forget_matching(
         self, scope: Scope, where: Mapping[str, Any] | None, *, mode: ForgetMode, **how: Any

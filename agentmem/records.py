@@ -131,6 +131,14 @@ class Fact:
     restates: str | None = None
     times: int = 1
 
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """Subject, attribute and topic, however written: what facts that may supersede each other share."""
+        subject, attribute, topic = (
+            " ".join(part.casefold().split()) for part in (self.subject, self.attribute, self.topic or "")
+        )
+        return subject, attribute, topic
+
 
 @dataclass(frozen=True, slots=True)
 class Turn:

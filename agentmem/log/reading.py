@@ -24,6 +24,8 @@ from sqlalchemy import (
     or_,
     select,
     true,
+    tuple_,
+    union,
 )
 
 from agentmem.clock import to_micros
@@ -46,6 +48,7 @@ _is_followed: Final = and_(
     _newer.c.id == version.c.id,
     _newer.c.version > version.c.version,
 )
+_alike: Final = version.alias("alike")
 is_last: Final = ~exists().where(_is_followed)
 _joined: Final = version.join(partition, version.c.partition_id == partition.c.id)
 
@@ -117,8 +120,7 @@ def index_rows(connection: Connection, query: IndexQuery) -> IndexBatch:
         raise ScopeError(f"{query.scope} does not read partition {query.partition}.")
     at = {"at": query.partition, "after": query.after}
     if query.known_at is not None:
-        known_at = to_micros(query.known_at)
-        rows = connection.execute(_snapshot_statement(query.vectors), {"at": query.partition, "known_at": known_at})
+        rows = connection.execute(_snapshot_statement(query), {**parameters(query.scope), "at": query.partition})
         return IndexBatch(seq, list(map(IndexRow._make, rows.all())))
     rows = connection.execute(_rows_statement(query.vectors), at)
     batch = list(map(IndexRow._make, rows.all()))
@@ -324,17 +326,20 @@ def _rows_statement(vectors: bool) -> Select[Any]:
     return select(*INDEX_COLUMNS, vector).where(_at, _after, _current).order_by(version.c.seq)
 
 
-@cache
-def _snapshot_statement(vectors: bool) -> Select[Any]:
-    vector = version.c.vector if vectors else null()
-    known_at: Any = bindparam("known_at")
+def _snapshot_statement(query: IndexQuery) -> Select[Any]:
+    assert query.known_at is not None
+    columns: dict[str, ColumnElement[Any]] = dict(
+        zip(IndexRow._fields, (*INDEX_COLUMNS, version.c.vector if query.vectors else null()), strict=True)
+    )
+    if query.unexpired_at is not None:
+        at, expires_at = to_micros(query.unexpired_at), version.c.expires_at
+        expired = ~_is_unexpired(reader(query.scope), query.unexpired_at, query.outlived)
+        # An end that was taken back since is none either.
+        columns["expires_at"] = case((expired, at), (expires_at > at, expires_at), else_=null())
     return (
-        select(*INDEX_COLUMNS, vector)
-        .where(
-            _at,
-            version.c.recorded_from <= known_at,
-            or_(version.c.recorded_to.is_(None), version.c.recorded_to > known_at),
-        )
+        select(*columns.values())
+        .select_from(_joined)
+        .where(_at, *_was_held(to_micros(query.known_at)))
         .order_by(version.c.seq)
     )
 
@@ -412,15 +417,13 @@ def _select(connection: Connection, query: LogQuery, narrowed: ColumnElement[boo
         # On its own, so that what was derived is looked up and not every memory asked what it came from.
         among = derived.where(visible(who), lineage.c.source_id.in_(query.derived_from)).correlate(None)
         conditions += [version.c.id.in_(among), _is_derived_from(query.derived_from)]
-    if query.unexpired_at is not None:
-        expires_at = version.c.expires_at
-        conditions.append(or_(expires_at.is_(None), expires_at > to_micros(query.unexpired_at)))
-    if query.outlived:
-        conditions.append(~has_outlived(query.outlived))
+    if query.same_key is not None:
+        keys = select(_alike.c.fact_key).where(_alike.c.partition_id.in_(_seen(who)), _alike.c.id.in_(query.same_key))
+        conditions.append(version.c.fact_key.in_(keys))
+    if query.unexpired_at is not None or query.outlived:
+        conditions.append(_is_unexpired(who, query.unexpired_at, query.outlived))
     if query.ended_at is not None:
         conditions.append(or_(version.c.valid_to.is_(None), version.c.valid_to > to_micros(query.ended_at)))
-    if query.folded:
-        conditions.append(version.c.restates.is_(None))
     if query.origin is not None:
         conditions.append(version.c.origin == query.origin)
     if query.after is not None:
@@ -459,9 +462,40 @@ def _versions_held(query: LogQuery) -> list[ColumnElement[bool]]:
     if query.known_at is None:
         return [or_(_current, is_last) if query.retired else _current]
     known_at = to_micros(query.known_at)
-    was_open = or_(version.c.recorded_to.is_(None), version.c.recorded_to > known_at)
+    was_begun, was_open = _was_held(known_at)
     was_last = ~exists().where(_is_followed, _newer.c.recorded_from <= known_at)
-    return [version.c.recorded_from <= known_at, or_(was_open, was_last) if query.retired else was_open]
+    return [was_begun, or_(was_open, was_last) if query.retired else was_open]
+
+
+def _was_held(known_at: int) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    recorded_to = version.c.recorded_to
+    return version.c.recorded_from <= known_at, or_(recorded_to.is_(None), recorded_to > known_at)
+
+
+def _seen(who: Reader) -> Select[Any]:
+    """The numbers of the partitions that the reader sees."""
+    return select(partition.c.id).where(visible(who)).correlate(None)
+
+
+def _is_unexpired(who: Reader, at: datetime | None, rules: Sequence[Outlived]) -> ColumnElement[bool]:
+    """That a memory has not come to its end, nor anything that it was made from."""
+    is_there = tuple_(version.c.partition_id, version.c.id).not_in(_gone(who, at, rules))
+    # When something occurred never changes, so each row can be asked by itself.
+    return and_(is_there, ~has_outlived(rules)) if rules else is_there
+
+
+def _gone(who: Reader, at: datetime | None, rules: Sequence[Outlived]) -> Select[Any]:
+    """Partition and id of what the reader sees and its last version lets expire, and of what was made from it."""
+    place = select(version.c.partition_id, version.c.id).select_from(_joined).where(visible(who), is_last)
+    made_of = select(lineage.c.source_id).where(lineage.c.partition_id.in_(_seen(who)))
+    first = union(
+        place.where(false() if at is None else version.c.expires_at <= to_micros(at)),
+        *([place.where(version.c.id.in_(made_of), has_outlived(rules))] if rules else ()),
+    ).subquery()
+    gone = select(first.c.partition_id, first.c.id).cte("gone", recursive=True)
+    made = select(lineage.c.partition_id, lineage.c.derived_id).join(gone, gone.c.id == lineage.c.source_id)
+    gone = gone.union(made.where(lineage.c.partition_id.in_(_seen(who))))
+    return select(gone.c.partition_id, gone.c.id)
 
 
 def has_outlived(rules: Sequence[Outlived]) -> ColumnElement[bool]:

@@ -184,12 +184,10 @@ def dump_affect(affect: Affect | None) -> str | None:
 
 
 def fact_key(fact: Fact | None) -> bytes | None:
-    """16 bytes that facts which may supersede each other share: of subject, attribute and topic, however written."""
+    """16 bytes of the fact's ``key``."""
     if fact is None:
         return None
-    parts = (fact.subject, fact.attribute, fact.topic or "")
-    named = "\x1f".join(" ".join(part.casefold().split()) for part in parts)
-    return hashlib.blake2b(named.encode("utf-8"), digest_size=16).digest()
+    return hashlib.blake2b("\x1f".join(fact.key).encode("utf-8"), digest_size=16).digest()
 
 
 def as_said(fact: Fact) -> Fact:

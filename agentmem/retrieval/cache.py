@@ -12,15 +12,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 import numpy as np
 
-from agentmem.clock import from_micros
+from agentmem.clock import from_micros, to_micros
 from agentmem.embedders import from_blobs
 from agentmem.growing import GrowingArray
-from agentmem.interfaces import EpisodicLog, Head, IndexBatch, IndexQuery, IndexRow
-from agentmem.records import KINDS, TRUSTED, Affect, Scope
+from agentmem.interfaces import EpisodicLog, Head, IndexBatch, IndexQuery, IndexRow, Outlived, Standing
+from agentmem.records import KINDS, TRUSTED, Affect, Fact, Scope
 from agentmem.retrieval.lexical import Postings, query_terms
 from agentmem.retrieval.prior import prior
 from agentmem.vectors.exact import VectorTable
@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 
     Slots = NDArray[np.int64]
 
+T = TypeVar("T")
+Key = tuple[str, str, str]
+"""The ``key`` of a ``Fact``."""
+
 NEVER: Final = np.iinfo(np.int64).max
 """The time of what has no end, in microseconds."""
 _SPOKEN: Final = frozenset({"turn", "document"})
@@ -39,6 +43,17 @@ _MASKS_KEPT: Final = 8
 _BYTES_OF_AN_ID: Final = 96
 _BYTES_OF_A_FACT: Final = 800
 _BYTES_OF_A_USE: Final = 200
+
+
+class Judged(NamedTuple):
+    """How facts stand whose key is in several partitions of a user, by id; and as columns, by partition.
+
+    ``state`` is ``facts_changed`` of each of the partitions: another one makes it out of date.
+    """
+
+    state: tuple[int, ...]
+    standings: Mapping[str, Standing]
+    columns: Mapping[int, tuple[Slots, Slots, NDArray[np.bool_]]]
 
 
 class CachedPartition:
@@ -67,9 +82,17 @@ class CachedPartition:
         self._metadata: dict[int, Any] = {}
         self._odd_affects: dict[int, Affect] = {}
         self._uses: dict[int, tuple[int, float]] = {}
-        self._facts: dict[int, _StoredFact] = {}
+        self._facts: dict[int, str] = {}
         self._fact_slots: dict[str, int] = {}
-        self._facts_of: dict[str, list[int]] = {}
+        self._keys: dict[int, Key] = {}
+        self._slots_of_key: dict[Key, list[int]] = {}
+        self._unkeyed: list[int] = []
+        self._sources: dict[int, tuple[str, ...]] = {}
+        self._derived_from: dict[str, list[int]] = {}
+        self.facts_changed = 0
+        """Grows whenever a fact comes or goes."""
+        self.judged: dict[tuple[int, ...], Judged] = {}
+        """By the partitions that a reader sees, this the last of them: how facts stand that are in several."""
         self._masks: OrderedDict[str, NDArray[np.bool_]] = OrderedDict()
         self._last: dict[int, int] = {}
 
@@ -97,9 +120,35 @@ class CachedPartition:
     def has_facts(self) -> bool:
         return bool(self._facts)
 
-    def facts_of(self, id: str) -> Sequence[int]:
+    @property
+    def has_derived(self) -> bool:
+        return bool(self._derived_from)
+
+    def derived_from(self, id: str) -> Sequence[int]:
+        """The slots of what was made from the memory of this id."""
+        return self._derived_from.get(id, ())
+
+    def facts_of(self, id: str) -> list[int]:
         """The slots of the facts that were taken from the memory of this id."""
-        return self._facts_of.get(id, ())
+        return [slot for slot in self.derived_from(id) if slot in self._facts]
+
+    def facts_by_key(self) -> Mapping[Key, Sequence[int]]:
+        """The slots of the facts of each key. Worked out here: most readers see one partition and never ask."""
+        for slot in self._unkeyed:
+            if fields := self.fact_at(slot):
+                key = self._keys[slot] = Fact(**fields).key
+                self._slots_of_key.setdefault(key, []).append(slot)
+        self._unkeyed.clear()
+        return self._slots_of_key
+
+    def standing(self, standings: Mapping[str, Standing]) -> tuple[Slots, Slots, NDArray[np.bool_]]:
+        """Of these facts those that are here: their slots, until when they hold, whether they restate another."""
+        here = {slot: each for id, each in standings.items() if (slot := self._fact_slots.get(id)) is not None}
+        return (
+            np.array(list(here), np.int64),
+            np.array([to_micros(each.valid_to) if each.valid_to else NEVER for each in here.values()], np.int64),
+            np.array([each.restates is not None for each in here.values()], np.bool_),
+        )
 
     def fact_slot(self, id: str) -> int | None:
         """Where the fact of this id is; None if it is not here."""
@@ -107,8 +156,7 @@ class CachedPartition:
 
     def fact_at(self, slot: int) -> Mapping[str, Any]:
         """The fields of the ``Fact`` in a slot; none of them if it was forgotten meanwhile."""
-        stored = self._facts.get(slot)
-        fields: Mapping[str, Any] = json.loads(stored.fact) if stored else {}
+        fields: Mapping[str, Any] = json.loads(self._facts.get(slot, "{}"))
         return fields
 
     def version_at(self, slot: int) -> tuple[str, int]:
@@ -167,6 +215,7 @@ class CachedPartition:
         self._note_affects(columns["affect"], first)
         self._extend("restated", [restates is not None for restates in columns["restates"]])
         self._note_facts(rows, first)
+        self._note_sources(rows, first)
         self._note_uses(columns["accesses"], columns["outcome"], first)
         self._extend("prior", self._priors(np.arange(first, len(self))))
         self._extend("trusted", [integrity in TRUSTED for integrity in columns["integrity"]])
@@ -202,26 +251,31 @@ class CachedPartition:
 
     def _note_facts(self, rows: Sequence[IndexRow], first: int) -> None:
         for slot, row in enumerate(rows, first):
-            if row.kind != "fact":
-                continue
-            sources = tuple(json.loads(row.derived_from)) if row.derived_from else ()
-            self._facts[slot] = _StoredFact(row.fact or "{}", sources)
-            self._fact_slots[row.id] = slot
-            for source in sources:
-                self._facts_of.setdefault(source, []).append(slot)
+            if row.kind == "fact":
+                self._facts[slot] = row.fact or "{}"
+                self._fact_slots[row.id] = slot
+                self._unkeyed.append(slot)
+                self.facts_changed += 1
+
+    def _note_sources(self, rows: Sequence[IndexRow], first: int) -> None:
+        for slot, row in enumerate(rows, first):
+            if row.derived_from is not None:
+                self._sources[slot] = tuple(json.loads(row.derived_from))
+                for source in self._sources[slot]:
+                    self._derived_from.setdefault(source, []).append(slot)
 
     def _drop_fact(self, slot: int) -> None:
-        stored = self._facts.pop(slot, None)
-        if stored is None:
+        if self._facts.pop(slot, None) is None:
             return
+        self.facts_changed += 1
         if self._fact_slots.get(self._ids[slot]) == slot:
             del self._fact_slots[self._ids[slot]]
-        for source in stored.sources:
-            left = [each for each in self._facts_of[source] if each != slot]
-            # Another list, so that one that is being read stays as it is.
-            self._facts_of[source] = left
-            if not left:
-                del self._facts_of[source]
+        if (key := self._keys.pop(slot, None)) is not None:
+            _leave(self._slots_of_key, key, slot)
+
+    def _drop_sources(self, slot: int) -> None:
+        for source in self._sources.pop(slot, ()):
+            _leave(self._derived_from, source, slot)
 
     def _note_uses(self, accesses: Sequence[int], outcomes: Sequence[float], first: int) -> None:
         for slot, use in enumerate(zip(accesses, outcomes, strict=True), first):
@@ -254,6 +308,7 @@ class CachedPartition:
         slots = slots[self.postings.alive[slots]]
         for slot in slots.tolist():
             self._drop_fact(slot)
+            self._drop_sources(slot)
             self._uses.pop(slot, None)
             self._odd_affects.pop(slot, None)
         self._count_sessions(self["unit"][slots], -self.postings.lengths[slots])
@@ -310,7 +365,7 @@ class CachedPartition:
         columns = sum(column.nbytes for column in self._columns.values())
         names = sum(names.nbytes for names in (*self._names.values(), self._units))
         vectors = self.vectors.nbytes if self.vectors is not None else 0
-        sparse = _BYTES_OF_A_FACT * len(self._facts) + _BYTES_OF_A_USE * len(self._uses)
+        sparse = _BYTES_OF_A_FACT * len(self._facts) + _BYTES_OF_A_USE * (len(self._uses) + len(self._sources))
         return columns + names + sparse + _BYTES_OF_AN_ID * len(self) + self.postings.nbytes + vectors
 
     def _values_of(self, slot: int) -> Columns:
@@ -375,6 +430,15 @@ _COLUMNS: Final[Mapping[str, type]] = {
 with 0 for no affect: most have no more decimals, and the few that do are kept beside."""
 
 
+def _leave(slots_by: dict[T, list[int]], key: T, slot: int) -> None:
+    """Take a slot from the list of a key, which goes with its last."""
+    left = [each for each in slots_by[key] if each != slot]
+    # Another list, so that one that is being read stays as it is.
+    slots_by[key] = left
+    if not left:
+        del slots_by[key]
+
+
 class _StoredAffect(NamedTuple):
     """An affect as its columns hold it; ``odd`` is the affect itself, if they cannot."""
 
@@ -394,11 +458,6 @@ def _stored_affect(text: str) -> _StoredAffect:
     valence, arousal = round(100 * affect.valence), round(100 * affect.arousal)
     is_odd = (affect.valence, affect.arousal) != (valence / 100, arousal / 100)
     return _StoredAffect(valence + 101, arousal, affect.label, affect if is_odd else None)
-
-
-class _StoredFact(NamedTuple):
-    fact: str
-    sources: tuple[str, ...]
 
 
 class _Names:
@@ -477,13 +536,27 @@ class PartitionCache:
             yield partitions
 
     def snapshot(
-        self, scope: Scope, known_at: datetime, *, generation: int | None, dimensions: int
+        self,
+        scope: Scope,
+        known_at: datetime,
+        *,
+        unexpired_at: datetime,
+        outlived: Sequence[Outlived],
+        generation: int | None,
+        dimensions: int,
     ) -> list[CachedPartition]:
-        """The partitions as the log held them then; read anew each time, never kept."""
+        """The partitions as the log held them then, but for what has expired since; read anew each time, never kept."""
         partitions = []
         for head in self._log.heads(scope):
             partition = CachedPartition(head, generation=generation, dimensions=dimensions)
-            query = IndexQuery(scope, head.partition, known_at=known_at, vectors=generation is not None)
+            query = IndexQuery(
+                scope,
+                head.partition,
+                known_at=known_at,
+                vectors=generation is not None,
+                unexpired_at=unexpired_at,
+                outlived=tuple(outlived),
+            )
             partition.apply(self._log.index_rows(query))
             partitions.append(partition)
         return partitions

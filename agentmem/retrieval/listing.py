@@ -5,14 +5,16 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Any, Final
 
 from agentmem.errors import InvalidInput
 from agentmem.interfaces import EpisodicLog, LogQuery
 from agentmem.records import Memory, Page
-from agentmem.where import memory_columns, parse_where
+from agentmem.retrieval import standing
+from agentmem.retrieval.standing import NO_STANDINGS
+from agentmem.where import Predicate, memory_columns, parse_where
 
 MAX_PAGE: Final = 10_000
 _READ_AT_ONCE: Final = 1_000
@@ -33,7 +35,7 @@ def page_of(
         raise InvalidInput(f"limit must be a whole number from 1 to {MAX_PAGE:,}, not {limit!r}.")
     found: list[Memory] = []
     reached: Place | None = None
-    for place, memory in _placed(log, query, where, after=_after(cursor)):
+    for place, memory in _placed(log, query, where, after=_after(cursor), folded=True):
         if len(found) == limit:
             return Page(tuple(found), _cursor(reached))
         found.append(memory)
@@ -47,9 +49,13 @@ def matching(log: EpisodicLog, query: LogQuery, where: Mapping[str, Any] | None)
 
 
 def _placed(
-    log: EpisodicLog, query: LogQuery, where: Mapping[str, Any] | None, *, after: Place | None
+    log: EpisodicLog, query: LogQuery, where: Mapping[str, Any] | None, *, after: Place | None, folded: bool = False
 ) -> Iterator[tuple[Place, Memory]]:
-    """The memories that match, each with the place behind which a listing goes on."""
+    """The memories that match, each with the place behind which a listing goes on.
+
+    With ``folded``, facts as they stand for this reader: without those that ended with another agent, and without those
+    that only say again what another one of the answer does.
+    """
     predicate = parse_where(where)
     for column in ("session", "origin"):
         # Read one session, one source, instead of looking through all.
@@ -60,15 +66,42 @@ def _placed(
     while True:
         page = log.read(replace(query, after=after, limit=_READ_AT_ONCE))
         partitions = {(head.user, head.agent): head.partition for head in log.heads(query.scope)}
+        left_out = _left_out(log, query, predicate, page, partitions) if folded else frozenset()
         for memory in page:
             partition = partitions.get((memory.scope.user, memory.scope.agent))
             if partition is None:
                 continue  # forgotten meanwhile, with its whole layer
             after = partition, memory.position
-            if predicate is None or predicate(memory_columns(memory)):
+            if memory.id not in left_out and (predicate is None or predicate(memory_columns(memory))):
                 yield after, memory
         if len(page) < _READ_AT_ONCE:
             return
+
+
+def _left_out(
+    log: EpisodicLog,
+    query: LogQuery,
+    predicate: Predicate | None,
+    page: Sequence[Memory],
+    partitions: Mapping[tuple[str | None, str | None], int],
+) -> Set[str]:
+    """The ids of the facts on a page that have ended for this reader, or only say again what another does."""
+    facts = [memory for memory in page if memory.fact is not None]
+    standings = NO_STANDINGS
+    if facts and sum(user is not None for user, _ in partitions) > 1:
+        alike = LogQuery(query.scope, known_at=query.known_at, same_key=tuple(fact.id for fact in facts))
+        standings = standing.together(log.read(alike))
+    run = tuple(fact.id for fact in facts if fact.id in standings or standing.said_first(fact) != fact.id)
+    if not run:
+        return frozenset()
+    closed = {fact.id for fact in facts if standing.is_closed(fact, query.ended_at, standings)}
+    readable = (
+        fact
+        for fact in log.read(replace(query, after=None, limit=None, same_key=run))
+        if predicate is None or predicate(memory_columns(fact))
+    )
+    said = [fact for fact in readable if not standing.is_closed(fact, query.ended_at, standings)]
+    return closed | standing.restated(said, standings)
 
 
 def _few_ids(condition: object) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -29,19 +30,21 @@ from agentmem.interfaces import (
     Outlived,
     Reranker,
     RerankRequest,
+    Standing,
     TokenCounter,
     VectorQuery,
     VectorStore,
 )
 from agentmem.records import KINDS, Hit, Label, Memory, Retrieval, Scope
 from agentmem.retrieval import confidence, fusion
-from agentmem.retrieval.cache import CachedPartition, PartitionCache
+from agentmem.retrieval.cache import CachedPartition, Judged, PartitionCache
 from agentmem.retrieval.explain import signals_of
 from agentmem.retrieval.lexical import K1, OF_USER, QUESTION, TIMED, idf, query_terms
 from agentmem.retrieval.options import RetrievalOptions
 from agentmem.retrieval.prior import share
 from agentmem.retrieval.question import Question
 from agentmem.retrieval.related import relatives
+from agentmem.retrieval.standing import says_the_same, together
 from agentmem.retrieval.timewords import asks_when
 from agentmem.retrieval.uses import Uses
 from agentmem.vectors import index_name
@@ -115,6 +118,8 @@ class Retriever:
         self._options = options or RetrievalOptions()
         self._clock = clock
         self._cache = PartitionCache(log, budget=self._options.cache_mb << 20)
+        self.has_met_expired = False
+        """True once an answer left something out that has expired: if nobody writes, nobody else looks for it."""
 
     @property
     def cache_bytes(self) -> int:
@@ -166,7 +171,10 @@ class Retriever:
         here = meaning.generation if self._store is None or question.known_at else None
         wanted = {"generation": here.number, "dimensions": here.dimensions} if here else _NO_VECTORS
         if question.known_at is not None:
-            yield self._cache.snapshot(question.scope, question.known_at, **wanted)
+            now = self._clock()
+            yield self._cache.snapshot(
+                question.scope, question.known_at, unexpired_at=now, outlived=self._outlived(now), **wanted
+            )
         else:
             with self._cache.current(question.scope, **wanted) as partitions:
                 yield partitions
@@ -184,7 +192,31 @@ class Retriever:
 
     def _ranking(self, question: Question, meaning: _Meaning) -> _Ranking:
         with self._partitions(question, meaning) as partitions:
-            return self._ranked(question, meaning, _View(partitions))
+            view = _View(partitions)
+            view.judge(self._judged(question.scope, partitions))
+            return self._ranked(question, meaning, view)
+
+    def _judged(self, scope: Scope, partitions: Sequence[CachedPartition]) -> Judged | None:
+        """How facts stand whose key is in several partitions of the user; None if there are not several."""
+        of_user = [each for each in partitions if each.has_facts and each.owner[1] is not None]
+        if len(of_user) < 2:
+            return None
+        numbers = tuple(each.number for each in of_user)
+        state = tuple(each.facts_changed for each in of_user)
+        judged = of_user[-1].judged.get(numbers)
+        if judged is None or judged.state != state:
+            keys = Counter(key for each in of_user for key in each.facts_by_key())
+            rows = [
+                (each.number, int(each["row"][slot]))
+                for each in of_user
+                for key, slots in each.facts_by_key().items()
+                if keys[key] > 1
+                for slot in slots
+            ]
+            standings = together(self._log.read(LogQuery(scope, rows=tuple(rows)))) if rows else {}
+            judged = Judged(state, standings, {each.number: each.standing(standings) for each in of_user})
+            of_user[-1].judged[numbers] = judged
+        return judged
 
     def _ranked(self, question: Question, meaning: _Meaning, view: _View) -> _Ranking:
         """Every memory in view: what of it the question may reach, and how it scores."""
@@ -243,19 +275,22 @@ class Retriever:
         if question.where is not None and (predicate := parse_where(question.where)) is not None:
             where = question.where
             asked &= view.joined(lambda partition: partition.matching(where, predicate)).astype(np.bool_, copy=False)
-        hidden = {
-            "superseded": view.column("valid_to") <= moment,
-            "expired": view.column("expires_at") <= to_micros(now),
-            "restated": view.column("restated"),
-        }
+        expired: Bools = view.column("expires_at") <= to_micros(now)
         if rules := self._outlived(now):
-            outlived = view.joined(lambda partition: _outlived(partition, rules)).astype(np.bool_, copy=False)
-            hidden["expired"] = hidden["expired"] | outlived
+            expired = expired | view.joined(lambda partition: _outlived(partition, rules)).astype(np.bool_, copy=False)
+        expired = view.with_derived(expired & view.alive)
+        self.has_met_expired |= bool(expired.any())
+        superseded: Bools = view.valid_to <= moment
+        hidden = {"superseded": superseded, "expired": expired}
+        told = begun & ~expired
         if not question.include_untrusted:
-            hidden["untrusted"] = ~view.column("trusted")
-        refused = hidden["expired"] | hidden["untrusted"] if "untrusted" in hidden else hidden["expired"]
-        visible = begun & ~np.logical_or.reduce(list(hidden.values()))
-        return _Reach(asked, hidden, visible, begun & ~refused, moment)
+            hidden["untrusted"] = ~view.column("trusted").astype(np.bool_, copy=False)
+            told &= ~hidden["untrusted"]
+        visible = told & ~superseded
+        if view.has_facts and "fact" in question.searched_kinds:
+            hidden["restated"] = view.restated(asked & visible)
+            visible &= ~hidden["restated"]
+        return _Reach(asked, hidden, visible, told, moment)
 
     def _cosines(self, question: Question, meaning: _Meaning, view: _View, lexical: Floats) -> Floats:
         """The cosine of every memory to the question, 0 where it is below 0 or not known."""
@@ -346,11 +381,12 @@ class Retriever:
         while len(slots := ranking.best(done + wanted)[done:]):
             around = {slot: ranking.neighbours(slot) for slot in slots}
             facts = {slot: ranking.facts(slot) if view.has_facts else _Facts() for slot in slots}
-            beside = (near for slot in slots for near in (*around[slot], *facts[slot].slots, *facts[slot].corrections))
+            beside = (near for slot in slots for near in (*around[slot], *facts[slot].beside))
             memories = self._memories(question, view, {*slots, *beside})
             for slot in slots:
                 if slot not in memories:  # forgotten since it was ranked
                     continue
+                corrections = facts[slot].corrections(memories)
                 yield (
                     slot,
                     Hit(
@@ -360,8 +396,8 @@ class Retriever:
                         signals=signals_of(ranking.shares, slot) if question.explain else {},
                         neighbours=tuple(memories[near] for near in around[slot] if near in memories),
                         facts=tuple(memories[fact] for fact in facts[slot].slots if fact in memories),
-                        labels=ranking.labels(slot, facts[slot]),
-                        corrections=tuple(memories[fact] for fact in facts[slot].corrections if fact in memories),
+                        labels=ranking.labels(slot, is_outdated=bool(corrections)),
+                        corrections=tuple({each.id: each for each in corrections if each is not None}.values()),
                     ),
                 )
             done += len(slots)
@@ -371,17 +407,7 @@ class Retriever:
         """The memories in these slots, where the log still has them."""
         places = {view.version_at(slot): slot for slot in slots}
         found = self._log.read(LogQuery(question.scope, rows=tuple(view.row_at(slot) for slot in slots)))
-        if question.known_at is not None:
-            found = self._not_expired_since(question.scope, found)
         return {places[memory.id, memory.version]: memory for memory in found}
-
-    def _not_expired_since(self, scope: Scope, versions: Sequence[Memory]) -> list[Memory]:
-        """Without old versions of memories that were given an end later, and have come to it."""
-        now = self._clock()
-        ids = tuple({memory.id for memory in versions})
-        latest = self._log.read(LogQuery(scope, ids=ids, retired=True))
-        gone = {memory.id for memory in latest if memory.expires_at is not None and memory.expires_at <= now}
-        return [memory for memory in versions if memory.id not in gone]
 
     def _note_uses(self, question: Question, ranking: _Ranking, slots: Sequence[int]) -> None:
         if self._uses is not None and question.known_at is None:
@@ -405,13 +431,29 @@ class _View:
 
     def __init__(self, partitions: Sequence[CachedPartition]) -> None:
         self.partitions = partitions
-        self.offsets = np.cumsum([0, *(len(partition) for partition in partitions)])[:-1].tolist()
-        self.size = sum(len(partition) for partition in partitions)
+        self.offsets: list[int] = np.cumsum([0, *(len(partition) for partition in partitions)])[:-1].tolist()
+        self.sizes = [len(partition) for partition in partitions]
+        self.size = sum(self.sizes)
         self.lengths: Floats = self.joined(lambda partition: partition.postings.lengths)
         self.alive: Bools = self.joined(lambda partition: partition.postings.alive).astype(np.bool_, copy=False)
         self.has_facts = any(partition.has_facts for partition in partitions)
+        self.valid_to: NDArray[np.int64] = self.column("valid_to")
+        self.restating: Bools = self.column("restated").astype(np.bool_, copy=False)
+        self._standings: Mapping[str, Standing] = {}
         self.previous = self._links("previous")
         self.following = self._links("following")
+
+    def judge(self, judged: Judged | None) -> None:
+        """Let facts stand as they do for who reads several partitions, and not as each has settled them."""
+        if judged is None or not judged.standings:
+            return
+        self._standings = judged.standings
+        self.valid_to, self.restating = self.valid_to.copy(), self.restating.copy()
+        for partition, offset in zip(self.partitions, self.offsets, strict=True):
+            if partition.number in judged.columns:
+                slots, valid_to, restating = judged.columns[partition.number]
+                self.valid_to[slots + offset] = valid_to
+                self.restating[slots + offset] = restating
 
     def joined(self, values: Callable[[CachedPartition], NDArray[Any]]) -> NDArray[Any]:
         """The partitions' arrays behind one another; of a single one, its own."""
@@ -440,36 +482,90 @@ class _View:
 
     def facts_of(self, id: str) -> list[int]:
         """The slots of the facts that were taken from the memory of this id, in the order stored."""
-        found = (
-            offset + own
-            for partition, offset in zip(self.partitions, self.offsets, strict=True)
-            for own in partition.facts_of(id)
-        )
-        # One that was stored since the ranking was not looked at.
-        return [slot for slot in found if slot < self.size]
+        return self._slots(lambda partition: partition.facts_of(id))
+
+    def with_derived(self, expired: Bools) -> Bools:
+        """What has expired and what was made from it, and from that again."""
+        if not any(partition.has_derived for partition in self.partitions):
+            return expired
+        found = expired.copy()
+        fresh = np.flatnonzero(found).tolist()
+        while fresh:
+            made = {derived for slot in fresh for derived in self._made_from(self.version_at(slot)[0])}
+            fresh = [slot for slot in made if not found[slot]]
+            found[fresh] = True
+        return found
 
     def holding(self, slot: int, moment: int) -> int | None:
         """The fact that holds in place of this one at the moment: what closed it, what closed that, and so on."""
-        partition, own = self._place(slot)
-        offset = slot - own
         seen: set[int] = set()
-        following: int | None = own
-        while following is not None and following not in seen and following + offset < self.size:
+        following: int | None = slot
+        while following is not None and following not in seen:
             seen.add(following)
-            fact = partition.fact_at(following)
-            if fact.get("restates"):
-                following = partition.fact_slot(fact["restates"])
-            elif partition["valid_to"][following] > moment:
-                return following + offset
-            else:
-                following = partition.fact_slot(fact.get("superseded_by") or "")
+            superseded_by, restates = self._settled(following)
+            if restates is None and self.valid_to[following] > moment:
+                return following
+            following = self._fact_slot(restates or superseded_by or "")
         return None
+
+    def restated(self, readable: Bools) -> Bools:
+        """Which of the readable facts only say again what another of them says."""
+        again: defaultdict[str | None, list[int]] = defaultdict(list)
+        for slot in np.flatnonzero(self.restating & readable).tolist():
+            again[self._settled(slot)[1]].append(slot)
+        folded = np.zeros(self.size, np.bool_)
+        for first, slots in again.items():
+            place = self._fact_slot(first or "")
+            is_there = place is not None and readable[place]
+            folded[slots if is_there else sorted(slots, key=self._when)[1:]] = True
+        return folded
+
+    def said(self, first: int, readable: Bools) -> int | None:
+        """This fact if it is readable, else the earliest readable one that restates it."""
+        if readable[first]:
+            return first
+        id = self.version_at(first)[0]
+        again = (slot for slot in np.flatnonzero(self.restating & readable).tolist() if self._settled(slot)[1] == id)
+        return min(again, key=self._when, default=None)
 
     def polarity(self, slot: int) -> str | None:
         """The polarity of the fact in a slot."""
         partition, own = self._place(slot)
         polarity: str | None = partition.fact_at(own).get("polarity")
         return polarity
+
+    def _settled(self, slot: int) -> tuple[str | None, str | None]:
+        """The ids of what closed the fact in a slot and of what it restates."""
+        partition, own = self._place(slot)
+        standing = self._standings.get(partition.version_at(own)[0])
+        if standing is not None:
+            return standing.superseded_by, standing.restates
+        fact = partition.fact_at(own)
+        return fact.get("superseded_by"), fact.get("restates")
+
+    def _made_from(self, id: str) -> list[int]:
+        return self._slots(lambda partition: partition.derived_from(id))
+
+    def _when(self, slot: int) -> tuple[int, int, int, str]:
+        times = (self.at(slot, column) for column in ("valid_from", "occurred_at", "position"))
+        return *times, self.version_at(slot)[0]  # type: ignore[return-value]
+
+    def _fact_slot(self, id: str) -> int | None:
+        for partition, offset, size in zip(self.partitions, self.offsets, self.sizes, strict=True):
+            slot = partition.fact_slot(id)
+            if slot is not None and slot < size:
+                return offset + slot
+        return None
+
+    def _slots(self, own: Callable[[CachedPartition], Sequence[int]]) -> list[int]:
+        """The slots in view of each partition's own."""
+        # One that was stored since the ranking was not looked at.
+        return [
+            offset + slot
+            for partition, offset, size in zip(self.partitions, self.offsets, self.sizes, strict=True)
+            for slot in own(partition)
+            if slot < size
+        ]
 
     def _place(self, slot: int) -> tuple[CachedPartition, int]:
         number = bisect_right(self.offsets, slot) - 1
@@ -634,14 +730,16 @@ class _Ranking:
         """What was taken from the memory in this slot, and what holds in place of it at the moment asked for."""
         view, moment = self.view, self.reach.moment
         found = [fact for fact in view.facts_of(view.version_at(slot)[0]) if self.reach.told[fact]]
-        over = [fact for fact in found if view.at(fact, "valid_to") <= moment and view.polarity(fact) in _STATED]
-        holding = (view.holding(fact, moment) for fact in over)
-        corrections = dict.fromkeys(fact for fact in holding if fact is not None and self.reach.visible[fact])
-        return _Facts(tuple(found), tuple(corrections), bool(over))
+        over = [fact for fact in found if view.valid_to[fact] <= moment and view.polarity(fact) in _STATED]
+        holding = ((fact, view.holding(fact, moment)) for fact in over)
+        return _Facts(
+            tuple(found),
+            {fact: first if first is None else view.said(first, self.reach.visible) for fact, first in holding},
+        )
 
-    def labels(self, slot: int, facts: _Facts) -> tuple[Label, ...]:
+    def labels(self, slot: int, *, is_outdated: bool) -> tuple[Label, ...]:
         """What must be said of the memory in this slot beside its words."""
-        labels: list[Label] = ["outdated"] if facts.are_outdated else []
+        labels: list[Label] = ["outdated"] if is_outdated else []
         if self.view.at(slot, "valid_from") > self.reach.moment:
             labels.append("upcoming")
         return tuple(labels)
@@ -652,11 +750,19 @@ _STATED: Final = frozenset({"affirmed", "denied"})
 
 
 class _Facts(NamedTuple):
-    """By slot: the facts that were taken from a memory, those that hold in place of the outdated ones."""
+    """By slot: the facts that were taken from a memory; of those that do not hold, what holds in place of each."""
 
     slots: tuple[int, ...] = ()
-    corrections: tuple[int, ...] = ()
-    are_outdated: bool = False
+    over: Mapping[int, int | None] = {}
+
+    @property
+    def beside(self) -> tuple[int, ...]:
+        return *self.slots, *(holds for holds in self.over.values() if holds is not None)
+
+    def corrections(self, memories: Mapping[int, Memory]) -> list[Memory | None]:
+        """What holds in place of each fact that is outdated: not of those which hold again, by another statement."""
+        pairs = ((memories.get(fact), memories.get(holds or -1)) for fact, holds in self.over.items())
+        return [now for then, now in pairs if then is None or now is None or not says_the_same(now, then)]
 
 
 def _outlived(partition: CachedPartition, rules: Sequence[Outlived]) -> Bools:

@@ -12,6 +12,7 @@ from agentmem.interfaces import LogQuery, Revision
 from agentmem.lifecycle.supersession import decide
 from agentmem.log.sql import SQLLog
 from agentmem.records import Fact, Hit, Memory, Retrieval, Scope
+from agentmem.retrieval.listing import page_of
 from agentmem.retrieval.pipeline import Question, Retriever
 from agentmem.testing.fakes import FrozenClock, WordHashEmbedder, draft
 from agentmem.tokens import EstimatedCounter
@@ -69,7 +70,8 @@ def life() -> Iterator[Life]:
 
 
 def in_the_order_stored(life: Life, **details: Any) -> list[str]:
-    return [memory.content for memory in life.log.read(LogQuery(ANA, kinds=FACTS, folded=True, **details))]
+    page = page_of(life.log, LogQuery(ANA, kinds=FACTS, **details), None, limit=100, cursor=None)
+    return [memory.content for memory in page]
 
 
 # --- true now, true then ---------------------------------------------------------------------------

@@ -113,8 +113,8 @@ class TimePromises(LogSuite):
         expected = {"Rome": A_MONDAY + 3 * DAY, "Oslo": A_MONDAY + 6 * DAY, "Bern": None}
         assert ends(log, ANA) == ends(log, BEN) == expected
         for scope in (ANA, BEN):
-            folded = log.read(LogQuery(scope, folded=True))
-            assert sorted((each.fact.value, each.fact.times) for each in folded if each.fact) == [
+            said = [each.fact for each in log.read(LogQuery(scope)) if each.fact]
+            assert sorted((fact.value, fact.times) for fact in said if fact.restates is None) == [
                 ("Bern", 2),
                 ("Oslo", 1),
                 ("Rome", 1),
@@ -409,13 +409,22 @@ class TimePromises(LogSuite):
         assert contents(log.read(LogQuery(ANA, ended_at=A_MONDAY))) == ["holds", "open", "to come"]
         assert contents(log.read(LogQuery(ANA, as_of=A_MONDAY))) == ["holds", "open"]
 
-    def test_restatements_are_left_out_when_they_are_folded(self, log: EpisodicLog) -> None:
+    def test_facts_of_one_key_are_found_together_in_every_partition_in_view(self, log: EpisodicLog) -> None:
         [turn] = append(log, ANA, "no fact at all")
         first, again, other = log.append(
             ANA, [home("Rome"), home("Rome", day=1), home("Rome", attribute="birthplace")], generation=None
         )
+        elsewhere = append_one(log, replace(ANA, agent="another"), home("Oslo"))
+        append_one(log, BEN, home("Bern"))
         settle(log)
-        assert [each.id for each in log.read(LogQuery(ANA, folded=True))] == [turn.id, first.id, other.id]
+
+        def alike(scope: Scope, *ids: str) -> list[str]:
+            return [each.id for each in log.read(LogQuery(scope, same_key=ids))]
+
+        assert alike(ANA, again.id) == [first.id, again.id]
+        assert alike(ANA, other.id, turn.id, "unknown") == [other.id]
+        assert alike(ANA, turn.id) == alike(BEN, first.id) == alike(ANA) == []
+        assert alike(Scope(user=ANA.user), first.id) == [first.id, again.id, elsewhere.id]
         assert index_rows(log, ANA)[again.id].restates == first.id
         assert index_rows(log, ANA)[first.id].restates is None
 
