@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from enum import Enum
 from typing import Any, Final, Literal, get_args
@@ -157,7 +157,7 @@ class Turn:
         expires_at: From then on it is hidden, and purged by retention.
         idempotency_key: The same key twice in one scope stores one memory.
         derived_from: Ids of the memories it was made from.
-        fact: What it states, for ``kind="fact"``: a new value then closes the old one.
+        fact: What it states, for ``kind="fact"``: a new value then closes the old one. ``Turn.of_fact`` words it.
         valid_from: When it is true from in the world; unset = ``occurred_at``. valid_to: Until when; unset = open.
         origin: Where it was taken in from (a tool, an import), so that all of it can be forgotten together.
     """
@@ -179,6 +179,20 @@ class Turn:
     valid_from: datetime | None = None
     valid_to: datetime | None = None
     origin: str | None = None
+
+    @classmethod
+    def of_fact(cls, fact: Fact, **details: Any) -> Turn:
+        """A turn that states the fact, in the words of its attribute; ``details`` are other fields of a turn.
+
+        >>> Turn.of_fact(Fact("user", "home", "Porto"), importance=0.9).content
+        'The user lives in Porto.'
+
+        Raises:
+            InvalidInput: it says nothing, or what no store can hold.
+        """
+        from agentmem.extractors.sentences import sentence
+
+        return cls(sentence(require_fact(fact)), kind="fact", fact=fact, **details)
 
 
 @dataclass(frozen=True, slots=True)
@@ -591,6 +605,27 @@ def require_time(value: object, name: str) -> datetime:
         return value.astimezone(UTC)
     except OverflowError:
         raise InvalidInput(f"{name} is outside the years 1 to 9999 once it is in UTC: {value!r}.") from None
+
+
+def require_fact(value: object) -> Fact:
+    """The fact, without what is for settling to work out.
+
+    Raises:
+        InvalidInput: not a Fact, a part that is missing or that no store can hold, an unknown polarity.
+    """
+    if not isinstance(value, Fact):
+        raise InvalidInput(f"fact must be a Fact, not {type(value).__name__}.")
+    for name in ("subject", "attribute", "topic"):
+        text = getattr(value, name)
+        if text is None and name == "topic":
+            continue
+        if not 1 <= len(require_text(text, f"fact.{name}")) <= MAX_ID_CHARACTERS:
+            raise InvalidInput(f"fact.{name} must have 1 to {MAX_ID_CHARACTERS} characters, not {len(text)}.")
+    if value.polarity not in POLARITIES:
+        raise InvalidInput(f"fact.polarity cannot be {value.polarity!r}.", hint=f"It takes: {', '.join(POLARITIES)}.")
+    if not require_text(value.value, "fact.value").strip() and value.polarity != "ended":
+        raise InvalidInput("fact.value is blank.", hint='Only what "ended" may leave it out.')
+    return replace(value, superseded_by=None, restates=None, times=1)
 
 
 def require_metadata(value: object) -> dict[str, Any]:

@@ -21,7 +21,6 @@ from agentmem.records import (
     KINDS,
     MAX_CONTENT_BYTES,
     MAX_ID_CHARACTERS,
-    POLARITIES,
     ROLES,
     Affect,
     Document,
@@ -32,6 +31,7 @@ from agentmem.records import (
     Scope,
     Source,
     Turn,
+    require_fact,
     require_metadata,
     require_number,
     require_text,
@@ -121,6 +121,9 @@ def completed(draft: Draft) -> Draft:
         derived_from=_sources(draft.derived_from),
         terms=terms,
         length=length,
+        origin=None if draft.origin is None else require_text(draft.origin, "origin"),
+        written_by=require_text(draft.written_by, "written_by"),
+        reason=None if draft.reason is None else require_text(draft.reason, "reason"),
     )
 
 
@@ -240,18 +243,9 @@ def _fact(fact: object, *, kind: str) -> Fact | None:
             fact = Fact(**fact)
         except TypeError as error:
             raise InvalidInput("fact takes subject, attribute, value, polarity and topic.") from error
-    if not isinstance(fact, Fact):
-        raise InvalidInput(f"fact must be a Fact, not {type(fact).__name__}.")
     if kind != "fact":
         raise InvalidInput(f"What is of kind {kind!r} carries no fact.", hint='Write kind="fact".')
-    _require_choice(fact.polarity, "fact.polarity", POLARITIES)
-    for name in ("subject", "attribute"):
-        if _optional_text(getattr(fact, name), f"fact.{name}") is None:
-            raise InvalidInput(f"fact.{name} is missing.")
-    _optional_text(fact.topic, "fact.topic")
-    if not require_text(fact.value, "fact.value").strip() and fact.polarity != "ended":
-        raise InvalidInput("fact.value is blank.", hint='Only what "ended" may leave it out.')
-    return replace(fact, superseded_by=None, restates=None, times=1)
+    return require_fact(fact)
 
 
 def _drafts_of_document(document: Document, scope: Scope, counter: TokenCounter, now: datetime) -> list[Draft]:

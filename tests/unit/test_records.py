@@ -11,7 +11,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentmem import Affect, Document, Finding, Health, Hit, InvalidInput, Page, Receipt, Retrieval, Scope, Source, Turn
+from agentmem import (
+    Affect,
+    Document,
+    Fact,
+    Finding,
+    Health,
+    Hit,
+    InvalidInput,
+    Page,
+    Receipt,
+    Retrieval,
+    Scope,
+    Source,
+    Turn,
+)
 from agentmem.records import (
     MAX_ID_CHARACTERS,
     MAX_METADATA_BYTES,
@@ -79,6 +93,38 @@ def test_equal_scopes_are_one_key_and_cannot_be_changed() -> None:
     assert scope != Scope(user="ana"), "the session is part of the address"
     with pytest.raises(FrozenInstanceError):
         scope.user = "ben"  # type: ignore[misc]  # that is the point
+
+
+# --- facts ----------------------------------------------------------------------------------------
+
+
+def test_a_turn_of_a_fact_says_it_in_words_and_takes_what_a_turn_takes() -> None:
+    fact = Fact("user", "pet", "Rex", topic="dog")
+    turn = Turn.of_fact(fact, session="monday", importance=0.9)
+    assert turn == Turn("The user has a dog called Rex.", kind="fact", fact=fact, session="monday", importance=0.9)
+    assert Turn.of_fact(Fact("Clara", "employer", "", "ended")).content == "Clara no longer works where they did."
+
+
+@pytest.mark.parametrize(
+    "fact",
+    [
+        Fact("", "home", "Porto"),
+        Fact("user", "", "Porto"),
+        Fact("user", "home", " "),
+        Fact("user", "home", "Po\x00rto"),
+        Fact("user", "home", "\ud800"),
+        Fact("user", "home", "Porto", topic=""),
+        Fact("u" * (MAX_ID_CHARACTERS + 1), "home", "Porto"),
+        Fact("user", "home", "Porto", "maybe"),  # type: ignore[arg-type]  # that is the point
+        Fact("user", "home", None),  # type: ignore[arg-type]  # that is the point
+        Fact(5, "home", "Porto"),  # type: ignore[arg-type]  # that is the point
+        "The user lives in Porto.",
+    ],
+    ids=str,
+)
+def test_a_fact_that_says_nothing_is_no_turn(fact: Any) -> None:
+    with pytest.raises(InvalidInput, match="fact"):
+        Turn.of_fact(fact)
 
 
 # --- checks ---------------------------------------------------------------------------------------
