@@ -513,6 +513,7 @@ class _Names(_Cipher):
             query,
             ids=_each(query.ids, self.all_sealed),
             derived_from=_each(query.derived_from, self.all_sealed),
+            same_key=_each(query.same_key, self.all_sealed),
             session=_each(query.session, self.sealed_session),
         )
 

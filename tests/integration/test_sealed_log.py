@@ -19,7 +19,15 @@ from typer.testing import CliRunner
 
 from agentmem import Document, MemoryManager, Scope, Turn
 from agentmem.cli.commands import app
-from agentmem.errors import AgentMemError, BackendError, ConfigError, IdempotencyConflict, MemoryNotFound, StoreBusy
+from agentmem.errors import (
+    AgentMemError,
+    BackendError,
+    ConfigError,
+    IdempotencyConflict,
+    MemoryNotFound,
+    StoreBusy,
+    UnderHold,
+)
 from agentmem.interfaces import EpisodicLog, LogQuery
 from agentmem.log.backup import restore_backup
 from agentmem.log.keyring import OF_THE_LOG, Key, KeyRing, place_of
@@ -366,6 +374,16 @@ def test_a_forget_that_only_its_journal_knows_of_takes_the_key_too(tmp_path: Pat
         assert memory.list(scope=ANA).items == ()
         memory.flush(10)
     assert key_of_ana(tmp_path) is None
+
+
+def test_a_forget_that_a_hold_stops_leaves_the_key(tmp_path: Path, memory: MemoryManager) -> None:
+    memory.store("I sing.", scope=ANA)
+    memory.hold(scope=Scope(user="ana"), reason="case 4711")
+    with pytest.raises(UnderHold):
+        memory.forget(scope=Scope(user="ana"), everything=True)
+    memory.log.resume()
+    assert key_of_ana(tmp_path) is not None
+    assert [found.content for found in memory.list(scope=ANA)] == ["I sing."]
 
 
 class InterruptedLog(SealedLog):
