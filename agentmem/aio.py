@@ -66,16 +66,16 @@ class AsyncMemoryManager:
         self._start_threads()
 
     @classmethod
-    async def open(cls, place: str | os.PathLike[str] = "./memory", **backends: Any) -> Self:
+    async def open(cls, place: str | os.PathLike[str] = "./memory", **options: Any) -> Self:
         """As ``MemoryManager.open``."""
-        return cls(await asyncio.to_thread(MemoryManager.open, place, **backends))
+        return cls(await asyncio.to_thread(MemoryManager.open, place, **options))
 
     @classmethod
     async def restore_from(
-        cls, backup: str | os.PathLike[str], place: str | os.PathLike[str] = "./memory", **backends: Any
+        cls, backup: str | os.PathLike[str], place: str | os.PathLike[str] = "./memory", **options: Any
     ) -> Self:
         """As ``MemoryManager.restore_from``."""
-        return cls(await asyncio.to_thread(MemoryManager.restore_from, backup, place, **backends))
+        return cls(await asyncio.to_thread(MemoryManager.restore_from, backup, place, **options))
 
     @classmethod
     async def from_yaml(cls, path: str | os.PathLike[str] | None = None) -> Self:

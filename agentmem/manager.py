@@ -68,7 +68,7 @@ from agentmem.records import (
     require_text,
     require_time,
 )
-from agentmem.registry import build
+from agentmem.registry import build, did_you_mean, options_of
 from agentmem.retrieval.listing import matching, page_of
 from agentmem.retrieval.pipeline import RetrievalOptions, Retriever
 from agentmem.retrieval.question import Question, checked_conversation, checked_kinds
@@ -195,34 +195,44 @@ class MemoryManager:
         self._bridges: WeakSet[Bridge] = WeakSet()
 
     @classmethod
-    def open(cls, place: str | os.PathLike[str] = "./memory", **backends: Any) -> Self:
+    def open(cls, place: str | os.PathLike[str] = "./memory", **options: Any) -> Self:
         """A memory in one folder (made if it is missing), or in the database of a URL.
 
         Args:
             place: A folder, ``sqlite:///…`` or ``postgresql+psycopg://…``.
-            backends: As for the constructor.
+            options: As for the constructor; and of ``SQLLog`` ``tombstone_key_file``, ``journal_file`` and
+                ``accept_missing_journal``.
+
+        Raises:
+            ConfigError: an option that neither takes; the journal or the key that the log needs is gone.
         """
+        of_log, backends = _sorted_options(cls, options)
         if "://" in str(place):
-            return cls({"type": "sql", "url": str(place)}, **backends)
-        folder = _made_folder(place)
-        return cls({"type": "sql", "url": f"sqlite:///{quote(str(folder.absolute() / 'agentmem.db'))}"}, **backends)
+            url = str(place)
+        else:
+            url = f"sqlite:///{quote(str(_made_folder(place).absolute() / 'agentmem.db'))}"
+        return cls({"type": "sql", "url": url, **of_log}, **backends)
 
     @classmethod
     def restore_from(
-        cls, backup: str | os.PathLike[str], place: str | os.PathLike[str] = "./memory", **backends: Any
+        cls, backup: str | os.PathLike[str], place: str | os.PathLike[str] = "./memory", **options: Any
     ) -> Self:
         """The memory of a ``backup``, put in the place of the one in a folder, without what was forgotten since.
 
         What was stored since the backup is lost. Close every manager of that folder before.
 
+        Args:
+            options: As for ``open``.
+
         Raises:
-            ConfigError: the journal of what was forgotten is missing beside the database: nothing was restored.
-            StoreBusy: somebody has the memory open. BackendError: the backup is damaged.
+            ConfigError: the journal of what was forgotten, or the key, is missing: nothing was restored.
+            StoreBusy: somebody has the memory open. BackendError: there is no such backup, or it is damaged.
         """
         from agentmem.log.backup import restore_backup
 
-        restore_backup(_require_path(backup), _made_folder(place) / "agentmem.db")
-        return cls.open(place, **backends)
+        of_log, _ = _sorted_options(cls, options)
+        restore_backup(_require_path(backup), _made_folder(place) / "agentmem.db", **of_log)
+        return cls.open(place, **options)
 
     @classmethod
     def from_yaml(cls, path: str | os.PathLike[str] | None = None) -> Self:
@@ -936,6 +946,28 @@ def _built(role: str, spec: Any, *, owned: list[Any], **given: Any) -> Any:
     if made is not spec:
         owned.append(made)
     return made
+
+
+def _sorted_options(made: type[MemoryManager], options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The options of a SQL log, and those of the manager.
+
+    Raises:
+        ConfigError: neither takes one of them.
+    """
+    from agentmem.log.sql import SQLLog
+
+    backends = {name: None for each in (MemoryManager, made) for name in options_of(each) if name != "log"}
+    of_log = [name for name in options_of(SQLLog) if name != "url" and name not in backends]
+    known = [*of_log, *backends]
+    for name in options:
+        if name not in known:
+            raise ConfigError(
+                f"open() takes no {name!r}. {did_you_mean(name, known)}".rstrip(), hint=f"It takes: {', '.join(known)}."
+            )
+    return (
+        {name: value for name, value in options.items() if name in of_log},
+        {name: value for name, value in options.items() if name in backends},
+    )
 
 
 def _default_counter() -> TokenCounter:

@@ -545,6 +545,9 @@ def backup(at: Store, file: Annotated[Path, typer.Argument(help="The file to wri
 def restore_backup(
     at: Store,
     file: Annotated[Path, typer.Argument(help="What `agentmem backup` wrote.")],
+    accept_missing_journal: Annotated[
+        bool, typer.Option("--accept-missing-journal", help="Bring back all that it holds, if journal or key is gone.")
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
     """Replace the store by a backup; what was forgotten since stays forgotten."""
@@ -552,7 +555,7 @@ def restore_backup(
 
     if not yes:
         _confirm(f"Replace {at.database_url} by {file}? What was stored since is lost.")
-    forgotten = restore_backup(file, at.database_url, **at.log_files)
+    forgotten = restore_backup(file, at.database_url, accept_missing_journal=accept_missing_journal, **at.log_files)
     if at.json:
         output.print_json({"restored": str(file), "forgotten": forgotten})
     else:

@@ -57,6 +57,7 @@ def restore_backup(
     *,
     tombstone_key_file: str | Path | None = None,
     journal_file: str | Path | None = None,
+    accept_missing_journal: bool = False,
     keys: str | Path | None = None,
     master_key_variable: str = MASTER_KEY_VARIABLE,
     clock: Clock = utc_now,
@@ -72,6 +73,8 @@ def restore_backup(
         url: The log's file, or its ``sqlite:///`` URL.
         tombstone_key_file, journal_file: As the log is opened with; for a sealed one ``keys`` and
             ``master_key_variable`` too.
+        accept_missing_journal: Restore without the journal or the key, and begin new ones: everything that the backup
+            holds comes back.
 
     Raises:
         ConfigError: the journal or the key is missing: without them nobody knows what was forgotten; or the backup is
@@ -86,19 +89,26 @@ def restore_backup(
     key = Path(tombstone_key_file) if tombstone_key_file else tombstones.default_key_file(live)
     journal = Path(journal_file) if journal_file else default_journal_file(live)
     assert key is not None and journal is not None
+    _require_backup(source)
     for file, what in ((journal, "the journal of what was forgotten"), (key, "the key of the tombstones")):
-        if not file.is_file():
+        if not accept_missing_journal and not file.is_file():
             raise ConfigError(
                 f"{file}: {what} is not there, so the backup could bring it back; nothing was restored.",
-                hint="Put the file back, or name its place: journal_file=…, tombstone_key_file=….",
+                hint="Put the file back, or name its place: journal_file=…, tombstone_key_file=…. To restore all that "
+                "the backup holds: accept_missing_journal=True.",
             )
-    _require_backup(source)
     copy = live.with_name(live.name + ".restoring")
     _remove(copy)
     try:
         shutil.copyfile(source, _make_empty(copy))
         made = partial(SealedLog, keys=keys, master_key_variable=master_key_variable) if keys else SQLLog
-        log = made(f"sqlite:///{copy}", tombstone_key_file=key, journal_file=journal, clock=clock)
+        log = made(
+            f"sqlite:///{copy}",
+            tombstone_key_file=key,
+            journal_file=journal,
+            accept_missing_journal=accept_missing_journal,
+            clock=clock,
+        )
         try:
             log.resume()
             again = log.forgotten_again

@@ -91,12 +91,11 @@ def _require_accepted(database: Database, journal: Journal, *, anew: bool) -> No
     if anew:
         return
     what = f"{database.place} keeps a journal of what was forgotten"
-    hint = "To go on without what it holds, open the log once with accept_missing_journal=True."
     if journal.path is None:
-        raise ConfigError(f"{what}, and was not told where it is.", hint=f"Give it: journal_file=… {hint}")
+        raise ConfigError(f"{what}, and was not told where it is.", hint=f"Give it: journal_file=… {tombstones.GO_ON}")
     raise ConfigError(
         f"{what}, and {journal.path} is not there: an older backup could bring back what was forgotten.",
-        hint=f"Put the file back, or name its place: journal_file=… {hint}",
+        hint=f"Put the file back, or name its place: journal_file=… {tombstones.GO_ON}",
     )
 
 

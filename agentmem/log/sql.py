@@ -76,15 +76,16 @@ class SQLLog(EpisodicLog):
             PostgreSQL's own settings table.
         journal_file: Where the journal of what was forgotten is, which keeps backups from bringing it back; unset =
             beside the SQLite file, and none for PostgreSQL.
-        accept_missing_journal: Go on without a journal that is gone, with a new one where there is a place for it.
+        accept_missing_journal: Go on without a journal, or a key of the tombstones, that is gone: with a new one where
+            there is a place for it. What was forgotten before can then come back, by a backup or an import.
         clock: Gives the present; for tests.
 
     Attributes:
         forgotten_again: How many memories an older backup had brought back and this opening forgot again.
 
     Raises:
-        ConfigError: the URL or the file system will not do, the journal that this log keeps is gone, or its words are
-            sealed (``SealedLog``).
+        ConfigError: the URL or the file system will not do, the journal that this log keeps or the key that
+            its tombstones were made with is gone, or its words are sealed (``SealedLog``).
         SchemaTooNew: a newer agentmem wrote the database.
     """
 
@@ -105,8 +106,11 @@ class SQLLog(EpisodicLog):
             self._database.require_settings()
             ensure_schema(self._database)
             self._require_readable()
-            self._key = tombstones.load_key(self._database, Path(tombstone_key_file) if tombstone_key_file else None)
-            self._key_is_known = tombstones.is_known(self._database, self._key)
+            self._key = tombstones.load_key(
+                self._database,
+                Path(tombstone_key_file) if tombstone_key_file else None,
+                is_bound=lambda: not accept_missing_journal and self._has_forgotten_anything(),
+            )
             # Before anything is served: an older backup may hold what was forgotten since.
             self.forgotten_again = follow(self._database, self._journal, self._desk, anew=accept_missing_journal)
         except BaseException:
@@ -354,15 +358,6 @@ class SQLLog(EpisodicLog):
         findings = [*upkeep.check(self._database, deep=deep), self._derived_finding()]
         with self._reading() as connection:
             findings += [receipts.check(connection, self._journal), replaying.check(connection, self._journal)]
-        if not self._key_is_known:
-            findings.append(
-                Finding(
-                    "tombstones",
-                    False,
-                    "the key they were made with is gone: an import may bring back what was forgotten",
-                    "Restore the .key file that lay beside the database from a backup.",
-                )
-            )
         return findings
 
     def repair(self) -> list[str]:
@@ -394,6 +389,13 @@ class SQLLog(EpisodicLog):
                     f"{self.place} is sealed: its words take the keys that it was sealed with.",
                     hint="Name their folder: {type: sealed, url: …, keys: …}; for a backup, restore_backup(…, keys=…).",
                 )
+
+    def _has_forgotten_anything(self) -> bool:
+        """Whether the database or its journal holds what only the key can be matched with."""
+        with self._database.reading() as connection:
+            if tombstones.are_there(connection):
+                return True
+        return self._journal.exists and any(line.kind in "TS" for line in self._journal.lines())
 
     def _admit(self, connection: Connection, scope: Scope, drafts: Sequence[Draft]) -> None:
         """For logs that have a reason to refuse drafts once nobody else can write; this one has none."""

@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -28,20 +28,40 @@ from agentmem.log.reading import in_parts
 from agentmem.log.schema import partition, tombstone, version
 from agentmem.log.writelock import WriteLock
 
+GO_ON: Final = "To go on without what it is good for, open the log once with accept_missing_journal=True."
 _KEY_BYTES: Final = 32
 _KEY: Final = "tombstone_key"
 _MARK: Final = "tombstone_key_mark"
 
 
-def load_key(database: Database, key_file: Path | None) -> bytes:
-    """The key of this log, made at its first opening."""
+def load_key(database: Database, key_file: Path | None, *, is_bound: Callable[[], bool]) -> bytes:
+    """The key of this log, made at its first opening, when it leaves its mark in the database.
+
+    Args:
+        is_bound: Whether only the key that left the mark will do; asked if it is gone, or another one is there.
+
+    Raises:
+        ConfigError: it is bound to a key that is not to be had.
+    """
     if key_file is None:
         key_file = default_key_file(database.path)
-    return (
-        _key_in_file(key_file, database.lock)
-        if key_file is not None
-        else settings.settled(database, _KEY, unset=os.urandom(_KEY_BYTES))
+    with database.reading() as connection:
+        is_marked = settings.read(connection, _MARK) is not None
+        is_there = settings.read(connection, _KEY) is not None if key_file is None else key_file.exists()
+    if is_marked and not is_there and is_bound():
+        raise _without_its_key(database, key_file)
+    key = (
+        settings.settled(database, _KEY, unset=os.urandom(_KEY_BYTES))
+        if key_file is None
+        else _key_in_file(key_file, database.lock)
     )
+    mark = hmac.digest(key, b"agentmem tombstones", "sha256")[:16]
+    if not hmac.compare_digest(settings.settled(database, _MARK, unset=mark), mark):
+        if is_bound():
+            raise _without_its_key(database, key_file)
+        with database.writing() as connection:
+            settings.write(connection, _MARK, mark)
+    return key
 
 
 def default_key_file(path: Path | None) -> Path | None:
@@ -117,13 +137,20 @@ def every(connection: Connection) -> list[bytes]:
     return [bytes(each) for each in connection.execute(select(tombstone.c.keyed_hash).order_by("keyed_hash")).scalars()]
 
 
-def is_known(database: Database, key: bytes) -> bool:
-    """False if the tombstones of this log were made with another key, which then stop nothing any more.
+def are_there(connection: Connection) -> bool:
+    """Whether anything was ever forgotten here."""
+    return connection.execute(select(tombstone.c.keyed_hash).limit(1)).first() is not None
 
-    The first key that a log is opened with leaves its mark there.
-    """
-    mark = hmac.digest(key, b"agentmem tombstones", "sha256")[:16]
-    return hmac.compare_digest(settings.settled(database, _MARK, unset=mark), mark)
+
+def _without_its_key(database: Database, key_file: Path | None) -> ConfigError:
+    what = f"{database.place} knows what was forgotten by a key"
+    if key_file is None:
+        return ConfigError(f"{what}, and was not told where that is.", hint=f"Give it: tombstone_key_file=… {GO_ON}")
+    found = "is another one" if key_file.exists() else "is not there"
+    return ConfigError(
+        f"{what}, and {key_file} {found}: an import or a backup could bring back what was forgotten.",
+        hint=f"Put the file back, or name its place: tombstone_key_file=… {GO_ON}",
+    )
 
 
 def _key_in_file(path: Path, lock: WriteLock) -> bytes:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from agentmem import ConfigError, InvalidInput, Scope
+from agentmem import ConfigError, InvalidInput, MemoryManager, Scope
 from agentmem.errors import BackendError, StoreBusy
 from agentmem.interfaces import EpisodicLog, ErasureRequest, LogQuery
 from agentmem.log.backup import restore_backup
@@ -170,6 +170,40 @@ def test_without_the_journal_or_the_key_nothing_is_restored(place: Path, backup:
     with pytest.raises(ConfigError, match=rf"agentmem\.db\.{missing}"):
         restore_backup(backup, place)
     assert place.read_bytes() == before
+    restore_backup(backup, place, accept_missing_journal=True)
+    with closing(opened(place)) as log:
+        assert len(contents(log, KEPT)) == 40, "all that the backup holds is back"
+
+
+def test_a_backup_that_is_not_there_is_named_before_the_journal(tmp_path: Path) -> None:
+    with pytest.raises(BackendError, match=r"monday\.db: there is no such backup"):
+        MemoryManager.restore_from(tmp_path / "monday.db", tmp_path / "memory")
+
+
+def test_the_files_that_an_error_asks_for_reach_the_log_through_the_manager(
+    place: Path, backup: Path, tmp_path: Path
+) -> None:
+    files = {
+        "journal_file": place.with_name("agentmem.db.journal").rename(tmp_path / "journal"),
+        "tombstone_key_file": place.with_name("agentmem.db.key").rename(tmp_path / "key"),
+    }
+    with pytest.raises(ConfigError, match="accept_missing_journal"):
+        MemoryManager.open(place.parent)
+    with MemoryManager.open(place.parent, embedder=None, **files) as memory:
+        assert len(memory.list(scope=KEPT)) == 21
+    with MemoryManager.restore_from(backup, tmp_path / "new", embedder=None, **files) as memory:
+        assert len(memory.list(scope=KEPT)) == 20
+    with MemoryManager.open(place.parent, embedder=None, accept_missing_journal=True) as memory:
+        assert memory.verify().ok
+
+
+def test_an_option_that_nobody_takes_is_named_with_the_one_that_was_meant(tmp_path: Path) -> None:
+    for wrong, meant in (("journal", "journal_file"), ("embeder", "embedder")):
+        with pytest.raises(ConfigError, match=f"'{wrong}'. Did you mean '{meant}'"):
+            MemoryManager.open(tmp_path / "new", **{wrong: None})
+    with pytest.raises(ConfigError, match="takes no 'log'"):
+        MemoryManager.restore_from(tmp_path / "monday.db", tmp_path / "new", log=None)
+    assert not (tmp_path / "new").exists()
 
 
 def test_a_damaged_backup_changes_nothing(place: Path, backup: Path, tmp_path: Path) -> None:

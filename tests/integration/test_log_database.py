@@ -11,6 +11,7 @@ import threading
 import time
 import traceback
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from sqlalchemy import text
 import agentmem
 from agentmem import MemoryManager
 from agentmem.clock import utc_now
-from agentmem.errors import AgentMemError, BackendError, MemoryNotFound, ScopeError, StoreBusy
+from agentmem.errors import AgentMemError, BackendError, ConfigError, MemoryNotFound, ScopeError, StoreBusy
 from agentmem.interfaces import EmbedRequest, IndexQuery, LogQuery, Revision, Use
 from agentmem.lifecycle.supersession import decide
 from agentmem.log import erasing, upkeep
@@ -219,17 +220,59 @@ def test_nobody_else_may_read_the_files_of_a_new_log(log: SQLLog, tmp_path: Path
     assert set(modes.values()) == {0}
 
 
-def test_a_lost_key_of_the_tombstones_is_reported(tmp_path: Path) -> None:
+def test_a_log_that_has_forgotten_is_not_opened_with_another_key(tmp_path: Path) -> None:
+    url, key = f"sqlite:///{tmp_path}/agentmem.db", tmp_path / "agentmem.db.key"
+    with closing(SQLLog(url)) as log:
+        (memory,) = log.append(ANA, [draft(SAID)], generation=None)
+        log.erase(ANA, [memory.id], mode="erase")
+    kept = key.rename(tmp_path / "kept")
+    with pytest.raises(
+        ConfigError, match=r"agentmem\.db\.key is not there.*tombstone_key_file.*accept_missing_journal"
+    ):
+        SQLLog(url)
+    assert not key.exists(), "no other one takes its place"
+    key.write_bytes(bytes(32))
+    with pytest.raises(ConfigError, match=r"agentmem\.db\.key is another one"):
+        SQLLog(url)
+    with closing(SQLLog(url, tombstone_key_file=kept)) as log:
+        assert log.tombstoned(ANA, [memory.id]) == {memory.id}
+    with closing(SQLLog(url, accept_missing_journal=True)) as log:
+        assert log.tombstoned(ANA, [memory.id]) == frozenset()
+    SQLLog(url).close()
+
+
+def test_a_journal_alone_binds_a_log_to_its_key(tmp_path: Path) -> None:
+    """A backup from before anything was forgotten has no tombstones yet; those in the journal need the key too."""
     url = f"sqlite:///{tmp_path}/agentmem.db"
-    log = SQLLog(url)
-    assert all(finding.name != "tombstones" for finding in log.check())
-    log.close()
+    with closing(SQLLog(url)) as log:
+        (memory,) = log.append(ANA, [draft(SAID)], generation=None)
+        log.backup(tmp_path / "backup.db")
+        log.erase(ANA, [memory.id], mode="erase")
+    (tmp_path / "backup.db").replace(tmp_path / "agentmem.db")
     (tmp_path / "agentmem.db.key").unlink()
-    log = SQLLog(url)
-    (finding,) = [finding for finding in log.check() if finding.name == "tombstones"]
-    assert not finding.ok
-    assert "backup" in finding.remedy
-    log.close()
+    with pytest.raises(ConfigError, match=r"agentmem\.db\.key is not there"):
+        SQLLog(url)
+
+
+def test_a_log_that_has_forgotten_nothing_takes_a_new_key(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/agentmem.db"
+    SQLLog(url).close()
+    (tmp_path / "agentmem.db.key").unlink()
+    with closing(SQLLog(url)) as log:
+        (memory,) = log.append(ANA, [draft(SAID)], generation=None)
+        log.erase(ANA, [memory.id], mode="erase")
+    with closing(SQLLog(url)) as log:
+        assert log.tombstoned(ANA, [memory.id]) == {memory.id}
+
+
+def test_postgresql_that_has_forgotten_wants_the_key_file_that_it_had(postgres_url: str, tmp_path: Path) -> None:
+    with closing(SQLLog(postgres_url, tombstone_key_file=tmp_path / "key")) as log:
+        (memory,) = log.append(ANA, [draft(SAID)], generation=None)
+        log.erase(ANA, [memory.id], mode="erase")
+    with pytest.raises(ConfigError, match="not told where"):
+        SQLLog(postgres_url)
+    with closing(SQLLog(postgres_url, tombstone_key_file=tmp_path / "key")) as log:
+        assert log.tombstoned(ANA, [memory.id]) == {memory.id}
 
 
 def test_a_retired_memory_of_a_layer_that_is_only_read_is_unknown(log: SQLLog) -> None:
@@ -250,7 +293,9 @@ def test_processes_that_open_a_new_postgresql_log_at_once_agree_on_its_key(postg
     for opener in openers:
         opener.join()
     assert len(logs) == 6
-    assert all(finding.name != "tombstones" for log in logs for finding in log.check())
+    (memory,) = logs[0].append(ANA, [draft(SAID)], generation=None)
+    logs[0].erase(ANA, [memory.id], mode="erase")
+    assert all(log.tombstoned(ANA, [memory.id]) for log in logs)
     for log in logs:
         log.close()
 
