@@ -321,8 +321,7 @@ def _draft(found: ExtractedFact, turn: Memory, extractor: str) -> Draft:
 
 def _id_of(fact: Fact, turn: Memory) -> str:
     """The same for the same fact of the turn, wherever in it, in whatever case and spacing, and whoever reads it."""
-    said = (fact.subject, fact.attribute, fact.topic or "", fact.value, fact.polarity)
-    parts = (turn.id, *(" ".join(text.casefold().split()) for text in said))
+    parts = (turn.id, *fact.key, " ".join(fact.value.casefold().split()), fact.polarity)
     # Half a character gets an id as well: the log refuses it.
     text = "\x1f".join(parts).encode("utf-8", "surrogatepass")
     return _PREFIX + hashlib.blake2b(text, digest_size=16).hexdigest()

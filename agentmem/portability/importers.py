@@ -1,5 +1,8 @@
 """Taking memories in: what kind of file it is, whom to trust, what is new, and what could not be taken.
 
+What an export brings is told as it was, version by version, but recorded now: ``known_at`` looks back no further than
+the import. A fact comes as it last was; what supersedes what is worked out anew.
+
 Importing the same file twice stores nothing twice: every turn has an id that follows from the file's own ids (or its
 words) and the scope, so what is there is recognised, and what was forgotten stays out. A document is known by its path
 as it was given: imported again under the same path it replaces what changed.
@@ -14,6 +17,7 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from itertools import groupby
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, Final, Protocol, cast
@@ -23,7 +27,19 @@ from agentmem.interfaces import EpisodicLog, LogQuery
 from agentmem.lifecycle.drafting import completed
 from agentmem.portability import bundle, conversations, documents
 from agentmem.portability.found import Findings, Found, FoundDocument, FoundHistory, FoundTurn, Problem, Skipped
-from agentmem.records import INTEGRITIES, TRUSTED, Document, Draft, Integrity, Memory, Scope, Turn
+from agentmem.records import (
+    INTEGRITIES,
+    TRUSTED,
+    UNSET,
+    Affect,
+    Document,
+    Draft,
+    Integrity,
+    Memory,
+    Scope,
+    Turn,
+    Unset,
+)
 from agentmem.registry import did_you_mean
 
 DECLARED: Final = "declared"
@@ -50,7 +66,20 @@ class Library(Protocol):
     def store_many(self, items: Iterable[Turn | Document], /, *, scope: Scope) -> Sequence[Memory]: ...
 
     def update(
-        self, id: str, /, *, scope: Scope, content: str, metadata: Any, importance: Any, expected_version: int
+        self,
+        id: str,
+        /,
+        *,
+        scope: Scope,
+        content: str,
+        metadata: Mapping[str, Any],
+        importance: float | None,
+        affect: Affect | Unset,
+        valid_from: datetime,
+        valid_to: datetime | None,
+        expires_at: datetime | None,
+        reason: str | None,
+        expected_version: int,
     ) -> Memory: ...
 
 
@@ -62,7 +91,8 @@ class ImportReport:
         stored: Memories that are new; a document counts as one, here and below.
         replaced: Documents that were there under the same path with another text.
         unchanged: What was there already.
-        skipped: What holds no words to keep, reason to count.
+        skipped: What holds no words to keep, reason to count; and the ``earlier versions`` of memories of which only
+            the last could be taken.
         tombstoned: Those that were forgotten here, and stay so.
         problems: Records that could not be taken, at most 1,000 of them.
         unlisted: Problems beyond those.
@@ -286,6 +316,8 @@ class _Taking:
         versions = found.versions
         last = versions[-1]
         if [version.version for version in versions] != list(range(1, len(versions) + 1)) or not _replayable(versions):
+            if last.fact is None:
+                self.skipped["earlier versions"] += len(versions) - 1
             versions = (last,)
         owner = Scope(user=self.scope.user, agent=self.scope.agent or last.scope.agent, tenant=self.scope.tenant)
         draft = completed(_draft(versions[0], session=last.scope.session))
@@ -369,6 +401,12 @@ class _Taking:
                     content=version.content,
                     metadata=version.metadata,
                     importance=version.importance,
+                    # None would ask the rule, which the versions may have done themselves.
+                    affect=version.affect or UNSET,
+                    valid_from=version.valid_from,
+                    valid_to=version.valid_to,
+                    expires_at=version.expires_at,
+                    reason=version.reason,
                     expected_version=version.version - 1,
                 )
             except InvalidInput as error:
@@ -430,11 +468,17 @@ def _draft(memory: Memory, *, session: str | None) -> Draft:
 
 def _replayable(versions: Sequence[Memory]) -> bool:
     """Whether updates alone lead from the first version to the last; if not, the last one is all that is taken."""
-    first, *later = (
-        replace(_draft(version, session=None), content="", metadata={}, importance=None, reason=None)
-        for version in versions
-    )
+    first, *later = (replace(_draft(version, session=None), **_UPDATED) for version in versions)
     return all(version == first and version.fact is None for version in later)
+
+
+_UPDATED: Final[Mapping[str, Any]] = {
+    "content": "",
+    "metadata": {},
+    "written_by": "",
+    **dict.fromkeys(("importance", "affect", "valid_from", "valid_to", "expires_at", "reason")),
+}
+"""What an update may change, and who made it, put aside."""
 
 
 def _same(one: Memory, other: Memory) -> bool:

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agentmem import MemoryManager, Scope, Turn
+from agentmem import Affect, Document, Fact, MemoryManager, Scope, Turn
 from agentmem.errors import InvalidInput, StoreFull
 from agentmem.portability import ImportReport
 from agentmem.records import Memory
@@ -337,6 +337,97 @@ def test_an_export_brings_back_ids_versions_times_and_sources(
     assert counts(other.import_from(tmp_path / "out.jsonl", scope=ANA, trust="declared")) == (0, 3, 0)
     assert shelf(other, ANA) == shelf(memory, ANA)
     assert other.retrieve("Where does Ana live, Lisbon?", scope=ANA)[0].id == stored.id
+
+
+def test_an_export_brings_back_versions_whatever_was_changed_and_by_what_rule(
+    memory: MemoryManager, other: MemoryManager, tmp_path: Path
+) -> None:
+    far = datetime(2099, 1, 1, tzinfo=UTC)
+    stored = memory.store("I live in Porto.", scope=ANA)
+    # The rules judge these words otherwise than those before.
+    memory.update(stored.id, scope=ANA, content="I live in Porto, and I hate it so terribly!", reason="said more")
+    memory.update(stored.id, scope=ANA, affect=Affect(0.5, 0.5, "calm"))
+    memory.update(stored.id, scope=ANA, content="I live in Porto now.", expires_at=far)
+    memory.update(stored.id, scope=ANA, valid_from=datetime(2019, 1, 1, tzinfo=UTC), valid_to=far)
+    judged = [(each.affect, each.importance) for each in memory.history(stored.id, scope=ANA)]
+    assert len(set(judged)) >= 3
+    memory.export_to(tmp_path / "out.jsonl", scope=ANA)
+    report = other.import_from(tmp_path / "out.jsonl", scope=ANA, trust="declared")
+    assert (*counts(report), report.skipped) == (1, 0, 0, {})
+    assert shelf(other, ANA) == shelf(memory, ANA)
+
+
+def test_a_restored_turn_keeps_its_versions_on_a_journey(
+    memory: MemoryManager, other: MemoryManager, tmp_path: Path
+) -> None:
+    stored = memory.store("one", scope=ANA)
+    memory.update(stored.id, scope=ANA, content="two")
+    memory.restore(stored.id, scope=ANA, version=1)
+    memory.export_to(tmp_path / "out.jsonl", scope=ANA)
+    other.import_from(tmp_path / "out.jsonl", scope=ANA, trust="declared")
+    assert [each.content for each in other.history(stored.id, scope=ANA)] == ["one", "two", "one"]
+
+
+def test_versions_that_no_update_leads_to_are_not_passed_over_in_silence(
+    memory: MemoryManager, other: MemoryManager, tmp_path: Path
+) -> None:
+    for words in ("# Kiln\n\nCool slowly.\n", "An introduction.\n\n# Kiln\n\nCool slowly.\n"):
+        memory.store(Document(words, name="kiln.md"), scope=ANA)
+    memory.export_to(tmp_path / "out.jsonl", scope=ANA)
+    report = other.import_from(tmp_path / "out.jsonl", scope=ANA, trust="declared")
+    assert report.skipped == {"earlier versions": 1}
+    assert sorted(contents(other)) == sorted(contents(memory))
+
+
+def test_a_fact_comes_as_it_last_was_and_is_known_from_its_import_on(tmp_path: Path) -> None:
+    with opened(tmp_path / "memory") as memory, opened(tmp_path / "other") as other:
+        for year, city in ((2020, "Porto"), (2022, "Berlin")):
+            turn = Turn.of_fact(Fact("user", "home", city), occurred_at=datetime(year, 1, 1, tzinfo=UTC))
+            memory.store(turn, scope=ANA)
+            assert memory.flush(10)
+        [porto] = memory.list(scope=ANA, kinds={"fact"}, as_of=datetime(2021, 1, 1, tzinfo=UTC))
+        between = memory.history(porto.id, scope=ANA)[0].recorded_from
+        memory.export_to(tmp_path / "out.jsonl", scope=ANA)
+        report = other.import_from(tmp_path / "out.jsonl", scope=ANA, trust="declared")
+        assert (*counts(report), report.skipped) == (2, 0, 0, {})
+        assert other.flush(10)
+        assert kept(other.get(porto.id, scope=ANA)) == kept(memory.get(porto.id, scope=ANA))
+        assert len(memory.list(scope=ANA, kinds={"fact"}, known_at=between)) == 1
+        assert len(other.list(scope=ANA, kinds={"fact"}, known_at=between)) == 0
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        {"fact": {"value": "\ud800"}},
+        {"fact": {"value": "a\0b"}},
+        {"fact": {"subject": ""}},
+        {"fact": {"topic": "\ud800"}},
+        {"fact": {"polarity": "maybe"}},
+        {"kind": "turn"},
+        {"origin": "\ud800"},
+        {"written_by": "\0"},
+        {"reason": "\ud800"},
+    ],
+    ids=str,
+)
+def test_a_fact_that_somebody_forged_is_a_problem_of_its_line(
+    memory: MemoryManager, other: MemoryManager, tmp_path: Path, forged: dict[str, Any]
+) -> None:
+    for city in ("Porto", "Berlin", "Rome"):
+        memory.store(Turn.of_fact(Fact("user", "likes", city)), scope=ANA)
+    file = tmp_path / "out.jsonl"
+    memory.export_to(file, scope=ANA)
+    manifest, one, two, three = (json.loads(line) for line in file.read_text().splitlines())
+    spoilt = {**two, **forged, "fact": {**two["fact"], **forged.get("fact", {})}}
+    body = "".join(json.dumps(each) + "\n" for each in (one, spoilt, three))
+    write_lines(file, {**manifest, "sha256": hashlib.sha256(body.encode()).hexdigest()})
+    with file.open("a") as end:
+        end.write(body)
+    report = other.import_from(file, scope=ANA, trust="declared")
+    assert counts(report) == (2, 0, 1)
+    assert report.problems[0].place == "out.jsonl:3"
+    assert other.flush(10)
 
 
 def test_an_export_brings_back_facts_as_they_stand_and_reading_its_turns_adds_none(tmp_path: Path) -> None:
