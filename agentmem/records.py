@@ -426,7 +426,7 @@ class Receipt:
         verified: Whether all was looked for afterwards, everywhere, and not found; None = not looked for, or not all
             of it or not everywhere (see ``checks``).
         checks: What was looked at for ``verify=True``, and what was seen, in words.
-        similar: Ids of the scope's memories that still say the same (in metadata too) or nearly; for the caller to judge.
+        similar: Ids of the scope's memories that still say the same (in metadata too) or nearly; the caller judges.
         requested_by: Who asked, where the caller said so.
         subject: Keyed hash of whose memory it was, so that a receipt can be found again without naming anyone.
         previous_hash, hash: The chain of the tenant's receipts; ``verify()`` checks it.
