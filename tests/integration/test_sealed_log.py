@@ -360,6 +360,20 @@ def test_a_receipt_is_pending_while_the_key_is_there(tmp_path: Path, memory: Mem
     assert key_of_ana(tmp_path) is None
 
 
+def test_a_key_that_nobody_asked_a_receipt_for_goes_when_it_can(tmp_path: Path) -> None:
+    log = sealed(tmp_path)
+    append_one(log, ANA, draft(f"I play the {SECRET}."))
+    (file,) = files_named(tmp_path, place_of(("default", "user", "ana")))
+    blocked = file.with_name(f"{file.name}.going")
+    blocked.mkdir()
+    assert log.erase_everything(Scope(user="ana")).memories == 1, "rows do not stay because a key does"
+    blocked.rmdir()
+    assert key_of_ana(tmp_path) is not None
+    log.resume()
+    assert key_of_ana(tmp_path) is None
+    log.close()
+
+
 def test_a_forget_that_only_its_journal_knows_of_takes_the_key_too(tmp_path: Path) -> None:
     with opened(tmp_path) as memory:
         memory.store(f"I play the {SECRET}.", scope=ANA)
