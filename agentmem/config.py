@@ -663,8 +663,9 @@ scope:
 #   require: [user]
 #   agent: coach
 
-# The database that holds every memory. Back up its folder: agentmem.db, and agentmem.db.key beside it, without which
-# what was forgotten could come back by an import. All else can be rebuilt.
+# The database that holds every memory; `agentmem backup FILE` copies it while it is in use. Beside it lie
+# agentmem.db.key and agentmem.db.journal, which keep an import or an older backup from bringing back what was
+# forgotten: copy them too, but to another place than the backups. journal_file and tombstone_key_file move them.
 log:
   type: sql
   url: {DEFAULT_URL}

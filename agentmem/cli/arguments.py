@@ -6,7 +6,7 @@ import json
 import re
 import sys
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypedDict
 
 from agentmem.errors import InvalidInput
 from agentmem.interfaces import LogQuery
@@ -41,9 +41,26 @@ def time(text: str | None, option: str) -> datetime | None:
     if said.tzinfo is None:
         raise InvalidInput(
             f"{option}: {text!r} names no time zone.",
-            hint=f"Write {said.isoformat()}Z for UTC, or an offset such as +02:00 for Z.",
+            hint=f"Write {said.isoformat()}Z for UTC, or with your offset from it: {said.isoformat()}+02:00.",
         )
     return said
+
+
+class Moments(TypedDict):
+    """In which of the two times to look, as the verbs take it."""
+
+    as_of: datetime | None
+    known_at: datetime | None
+
+
+def moments(as_of: str | None, known_at: str | None) -> Moments:
+    """What ``--as-of`` and ``--known-at`` say."""
+    return {"as_of": time(as_of, "--as-of"), "known_at": time(known_at, "--known-at")}
+
+
+def end(text: str, option: str) -> datetime | None:
+    """The time, or None for ``none``: what has no end."""
+    return None if text == "none" else time(text, option)
 
 
 def json_object(text: str | None, option: str) -> dict[str, Any] | None:

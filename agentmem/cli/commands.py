@@ -7,6 +7,7 @@ import shutil
 import sys
 import tempfile
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -177,10 +178,9 @@ def search(
             min_confidence=min_confidence,
             kinds=kinds or None,
             where=arguments.json_object(where, "--where"),
-            as_of=arguments.time(as_of, "--as-of"),
-            known_at=arguments.time(known_at, "--known-at"),
             include_untrusted=include_untrusted,
             explain=explain,
+            **arguments.moments(as_of, known_at),
         )
     if at.json:
         output.print_json(found.to_dict())
@@ -212,10 +212,9 @@ def list_(
             scope=at.scope,
             kinds=kinds or None,
             where=arguments.json_object(where, "--where"),
-            as_of=arguments.time(as_of, "--as-of"),
-            known_at=arguments.time(known_at, "--known-at"),
             limit=limit,
             cursor=cursor,
+            **arguments.moments(as_of, known_at),
         )
     if at.json:
         output.print_json({"items": [item.to_dict() for item in page], "cursor": page.cursor})
@@ -228,10 +227,12 @@ def list_(
 
 
 @command(app, "show", panel=_MEMORIES)
-def show(at: Target, id: Id) -> None:
+def show(at: Target, id: Id, as_of: AsOf = None, known_at: KnownAt = None) -> None:
     """Show one memory whole."""
     with at.open() as memory:
-        found = memory.get(arguments.full_id(memory, at.scope, id), scope=at.scope)
+        found = memory.get(
+            arguments.full_id(memory, at.scope, id), scope=at.scope, **arguments.moments(as_of, known_at)
+        )
     if at.json:
         output.print_json(found.to_dict())
         return
@@ -257,9 +258,10 @@ def history(at: Target, id: Id) -> None:
             output.day(version.recorded_from),
             output.day(version.recorded_to) if version.recorded_to else "now",
             version.written_by,
-            f"{version.content}\n({version.reason})" if version.reason else version.content,
+            output.what_changed(version, before),
         ]
-        for version in versions
+        for before, version in pairwise([None, *versions])
+        if version is not None
     ]
     output.show(output.table("", "from", "to", "by", "content", rows=rows))
 
@@ -321,13 +323,19 @@ def update(
     content: Annotated[str | None, typer.Argument(help="The new words; - reads them from standard input.")] = None,
     metadata: Annotated[str | None, typer.Option(metavar="<json>", help="Replaces the whole metadata.")] = None,
     importance: Annotated[float | None, typer.Option(help="0 to 1.")] = None,
-    valid_to: Annotated[str | None, typer.Option(metavar="<time>", help="Until when it was true.")] = None,
+    valid_from: Annotated[str | None, typer.Option(metavar="<time>", help="Since when it is true.")] = None,
+    valid_to: Annotated[
+        str | None, typer.Option(metavar="<time>", help="Until when it was true; none: it still is.")
+    ] = None,
     expected_version: Annotated[int | None, typer.Option(help="Refuse if it has changed since.")] = None,
     reason: Reason = None,
 ) -> None:
     """Change a memory; the version before stays in its history."""
-    if content is None and metadata is None and importance is None and valid_to is None:
-        raise InvalidInput("There is nothing to change.", hint="Give new words, --metadata, --importance, --valid-to.")
+    if all(each is None for each in (content, metadata, importance, valid_from, valid_to)):
+        raise InvalidInput(
+            "There is nothing to change.",
+            hint="Give new words, --metadata, --importance, --valid-from or --valid-to.",
+        )
     new_words = UNSET if content is None else arguments.words(content)
     with at.open() as memory:
         changed = memory.update(
@@ -336,7 +344,8 @@ def update(
             content=new_words,
             metadata=UNSET if metadata is None else arguments.json_object(metadata, "--metadata"),
             importance=UNSET if importance is None else importance,
-            valid_to=UNSET if valid_to is None else arguments.time(valid_to, "--valid-to"),
+            valid_from=arguments.time(valid_from, "--valid-from") or UNSET,
+            valid_to=UNSET if valid_to is None else arguments.end(valid_to, "--valid-to"),
             expected_version=expected_version,
             reason=reason,
         )
@@ -344,6 +353,23 @@ def update(
         output.print_json(changed.to_dict())
     else:
         output.print_text(f"{changed.id} v{changed.version}")
+
+
+@command(app, "feedback", panel=_MEMORIES)
+def feedback(
+    at: Target,
+    ids: Annotated[list[str], typer.Argument(help="Ids of memories that were used, or their ends.")],
+    outcome: Annotated[float, typer.Option(help="From -1, they misled, to 1, they helped.")],
+) -> None:
+    """Say how it went with memories: moves each a little in later answers."""
+    with at.open() as memory:
+        whole = [arguments.full_id(memory, at.scope, id) for id in ids]
+        memory.feedback(whole, scope=at.scope, outcome=outcome)
+        judged = [memory.get(id, scope=at.scope) for id in whole]
+    if at.json:
+        output.print_json([{"id": each.id, "outcome": each.outcome} for each in judged])
+    else:
+        output.print_text("\n".join(f"{each.id} {each.outcome:+.2f}" for each in judged))
 
 
 @command(app, "forget", panel=_MEMORIES)
@@ -508,24 +534,30 @@ def import_(
 
 
 @command(app, "export", panel=_FILES)
-def export(at: Target, file: Annotated[Path, typer.Argument(help="The file to write; - is standard output.")]) -> None:
-    """Write whose memories you name, with their history, as JSON lines."""
+def export(
+    at: Target,
+    file: Annotated[Path, typer.Argument(help="The file to write; - is standard output.")],
+    as_of: AsOf = None,
+    known_at: KnownAt = None,
+) -> None:
+    """Write whose memories you name, with their history, as JSON lines; as of a time, without it."""
+    moments = arguments.moments(as_of, known_at)
     if file == Path("-"):
-        _export_to_standard_output(at)
+        _export_to_standard_output(at, moments)
         return
     with at.open() as memory:
-        count = memory.export_to(file, scope=at.scope)
+        count = memory.export_to(file, scope=at.scope, **moments)
     if at.json:
         output.print_json({"path": str(file), "memories": count})
     else:
         output.print_text(f"{output.memories_in_words(count)} in {file}")
 
 
-def _export_to_standard_output(at: Target) -> None:
+def _export_to_standard_output(at: Target, moments: arguments.Moments) -> None:
     # The first line counts and hashes what follows it, so the whole is written before any of it is shown.
     with at.open() as memory, tempfile.TemporaryDirectory() as folder:
         whole = Path(folder, "export.jsonl")
-        memory.export_to(whole, scope=at.scope)
+        memory.export_to(whole, scope=at.scope, **moments)
         with whole.open("rb") as file:
             shutil.copyfileobj(file, sys.stdout.buffer)
 

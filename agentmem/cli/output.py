@@ -138,6 +138,18 @@ def difference(found: Diff) -> Table:
     return table("", "kind", "before", "after", rows=rows)
 
 
+def what_changed(version: Memory, before: Memory | None) -> str:
+    """The words of a version, when it is true in the world where that is new, and why it was written."""
+    was = (before.valid_from, before.valid_to) if before else (version.occurred_at, None)
+    lines = [version.content]
+    if (version.valid_from, version.valid_to) != was:
+        until = f"until {day(version.valid_to)}" if version.valid_to else "on"
+        lines.append(f"true from {day(version.valid_from)} {until}")
+    if version.reason:
+        lines.append(f"({version.reason})")
+    return "\n".join(lines)
+
+
 def pairs(values: Mapping[str, Any]) -> Table:
     """Names and values, one a line."""
     from rich.table import Table

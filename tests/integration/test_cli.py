@@ -74,6 +74,11 @@ def test_a_fact_that_changed_goes_its_way_through_the_commands(run: Run) -> None
     assert answer(run("show", fact["id"][-8:], "--json"))["valid_to"] == "2026-08-03T09:00:00+00:00"
     assert answer(run("diff", "2026-01-01T00:00:00Z", "--json"))["ended"] == []
     assert "The user lives in Porto." in run("diff", "2026-01-01T00:00:00Z").stdout
+    assert answer(run("show", fact["id"], "--as-of", "2026-06-01T00:00:00Z", "--json"))["version"] == 2
+    assert run("show", fact["id"], "--as-of", "2026-09-01T00:00:00Z").exit_code == 1, "it was true no more"
+    assert run("show", fact["id"], "--known-at", "2026-01-01T00:00:00Z").exit_code == 1, "nobody had said it"
+    told = run("history", fact["id"]).stdout
+    assert ("supersession" in told, "true from 2026-05-03 09:00 until 2026-08-03 09:00" in told) == (True, True)
     assert answer(run("forget", porto, "--mode", "retire", "--json"))["memories"] == 2
     assert [item["id"] for item in answer(run(*facts))["items"]] == [fact["id"]], "it holds again"
     assert answer(run("restore", porto[-8:], "--reason", "a slip", "--json"))["reason"] == "a slip"
@@ -113,6 +118,33 @@ def test_every_answer_for_people_names_what_it_is_about(run: Run) -> None:
     assert "ChromaVectors" in run("plugins").stdout
     assert "1 memory" in run("forget", id, "--dry-run").stdout
     assert id not in run("forget", id).stdout
+
+
+def test_when_something_is_true_can_be_corrected_and_left_open_again(run: Run) -> None:
+    id = store(run, "The fair is in Lisbon.", "--at", "2026-05-03T09:00:00Z")
+    times = (
+        "--valid-from",
+        "2026-05-01T00:00:00+02:00",
+        "--valid-to",
+        "2026-05-20T00:00:00Z",
+        "--reason",
+        "the poster",
+    )
+    assert answer(run("update", id, *times, "--json"))["valid_from"] == "2026-04-30T22:00:00+00:00"
+    told = run("history", id).stdout
+    assert ("true from 2026-04-30 22:00 until 2026-05-20 00:00" in told, "(the poster)" in told) == (True, True)
+    assert run("history", id).stdout.count("true from") == 1, "it says when it is true where that is new"
+    assert answer(run("update", id, "--valid-to", "none", "--json"))["valid_to"] is None
+    assert "true from 2026-04-30 22:00 on" in run("history", id).stdout
+
+
+def test_how_it_went_with_a_memory_can_be_said(run: Run) -> None:
+    ids = [store(run, words) for words in ("The kiln cools at night.", "The glaze is mixed in the morning.")]
+    [one, other] = answer(run("feedback", *ids, "--outcome", "-1", "--json"))
+    assert (one["id"], other["id"]) == (ids[0], ids[1])
+    assert one["outcome"] == other["outcome"] < 0
+    assert run("feedback", ids[0], "--outcome", "2").exit_code == 2
+    assert run("feedback", ids[0]).exit_code == 2
 
 
 def test_words_may_come_from_standard_input(run: Run) -> None:
@@ -156,7 +188,7 @@ def test_forget_takes_exactly_one_selector(run: Run) -> None:
 
 
 def test_a_dry_run_says_what_would_go_and_that_nothing_went(run: Run) -> None:
-    ids = [store(run, words) for words in ("one", "two")]
+    ids = [store(run, words) for words in ("The kiln cools at night.", "The glaze is mixed in the morning.")]
     assert run("forget", *ids, "--dry-run").stdout == "would forget 2 memories; nothing was touched\n"
     assert len(answer(run("list", "--json"))["items"]) == 2
     said = run("forget", *ids, "--verify").stdout
@@ -188,7 +220,7 @@ def test_class_names_are_whole_on_a_narrow_terminal(run: Run, monkeypatch: pytes
         (["store", "  "], 2, "content is empty"),
         (["store", "x", "--kind", "document"], 2, "`agentmem import` takes documents"),
         (["store", "x" * (1 << 20) + "x"], 2, "`agentmem import` it"),
-        (["update", "nope"], 2, "Give new words, --metadata, --importance, --valid-to"),
+        (["update", "nope"], 2, "Give new words, --metadata, --importance, --valid-from or --valid-to"),
         (["restore", "nope"], 1, "`agentmem list` shows the ids"),
         (["hold", " "], 2, "Such as: case 4711"),
         (["diff", "monday"], 2, "start: 'monday' is not a time"),
@@ -351,6 +383,15 @@ def test_documents_of_one_name_in_two_folders_are_both_kept(run: Run, tmp_path: 
     replaced = answer(run("import", "p2", "--trust", "user", "--json"))
     assert (replaced["stored"], replaced["replaced"]) == (0, 1)
     assert "unchanged  1" in run("import", "p2", "--trust", "user").stdout
+
+
+def test_an_export_may_be_of_a_time(run: Run, tmp_path: Path) -> None:
+    store(run, "The fair is in Lisbon.", "--at", "2026-05-03T09:00:00Z")
+    store(run, "The fair is in Porto.", "--at", "2026-08-03T09:00:00Z")
+    assert answer(run("export", "then.jsonl", "--as-of", "2026-06-01T00:00:00Z", "--json"))["memories"] == 1
+    assert "Lisbon" in run("export", "-", "--as-of", "2026-06-01T00:00:00Z").stdout
+    assert "Porto" not in run("export", "-", "--as-of", "2026-06-01T00:00:00Z").stdout
+    assert answer(run("export", "never.jsonl", "--known-at", "2026-01-01T00:00:00Z", "--json"))["memories"] == 0
 
 
 def test_an_export_may_go_to_standard_output(run: Run, tmp_path: Path) -> None:
