@@ -420,7 +420,7 @@ def _select(connection: Connection, query: LogQuery, narrowed: ColumnElement[boo
     if query.same_key is not None:
         keys = select(_alike.c.fact_key).where(_alike.c.partition_id.in_(_seen(who)), _alike.c.id.in_(query.same_key))
         conditions.append(version.c.fact_key.in_(keys))
-    if query.unexpired_at is not None or query.outlived:
+    if query.outlived or (query.unexpired_at is not None and _has_ended(connection, query)):
         conditions.append(_is_unexpired(who, query.unexpired_at, query.outlived))
     if query.ended_at is not None:
         conditions.append(or_(version.c.valid_to.is_(None), version.c.valid_to > to_micros(query.ended_at)))
@@ -489,6 +489,18 @@ def _gone(who: Reader, at: datetime | None, rules: Sequence[Outlived]) -> Select
     place = select(version.c.partition_id, version.c.id).select_from(_joined).where(visible(who), is_last)
     made_of = select(lineage.c.source_id).where(lineage.c.partition_id.in_(_seen(who)))
     first = union(
+def _has_ended(connection: Connection, query: LogQuery) -> bool:
+    """Whether anything in view had come to its end: usually nothing has, and there is nothing to leave out."""
+    at = {**parameters(query.scope), "at": to_micros(query.unexpired_at)}
+    return connection.execute(_ended_statement(reader(query.scope)), at).first() is not None
+
+
+@cache
+def _ended_statement(reader: Reader) -> Select[Any]:
+    ended = version.c.expires_at <= bindparam("at")
+    return select(version.c.seq).select_from(_joined).where(visible(reader), ended).limit(1)
+
+
         place.where(false() if at is None else version.c.expires_at <= to_micros(at)),
         *([place.where(version.c.id.in_(made_of), has_outlived(rules))] if rules else ()),
     ).subquery()

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Key = tuple[str, str, str]
 """The ``key`` of a ``Fact``."""
+Rows = tuple[tuple[int, int], ...]
+"""(partition, row) pairs."""
 
 NEVER: Final = np.iinfo(np.int64).max
 """The time of what has no end, in microseconds."""
@@ -46,12 +48,14 @@ _BYTES_OF_A_USE: Final = 200
 
 
 class Judged(NamedTuple):
-    """How facts stand whose key is in several partitions of a user, by id; and as columns, by partition.
+    """How facts stand whose key is in several partitions of a user: by key, by id, and as columns by partition.
 
-    ``state`` is ``facts_changed`` of each of the partitions: another one makes it out of date.
+    ``state`` is ``facts_changed`` of each of the partitions: another one makes it out of date, but for those keys whose
+    rows are still the same.
     """
 
     state: tuple[int, ...]
+    by_key: Mapping[Key, tuple[Rows, Mapping[str, Standing]]]
     standings: Mapping[str, Standing]
     columns: Mapping[int, tuple[Slots, Slots, NDArray[np.bool_]]]
 
@@ -84,6 +88,7 @@ class CachedPartition:
         self._uses: dict[int, tuple[int, float]] = {}
         self._facts: dict[int, str] = {}
         self._fact_slots: dict[str, int] = {}
+        self._restates: dict[int, str] = {}
         self._keys: dict[int, Key] = {}
         self._slots_of_key: dict[Key, list[int]] = {}
         self._unkeyed: list[int] = []
@@ -140,6 +145,10 @@ class CachedPartition:
                 self._slots_of_key.setdefault(key, []).append(slot)
         self._unkeyed.clear()
         return self._slots_of_key
+
+    def restates(self, slot: int) -> str | None:
+        """The id of the fact that the one in a slot restates."""
+        return self._restates.get(slot)
 
     def standing(self, standings: Mapping[str, Standing]) -> tuple[Slots, Slots, NDArray[np.bool_]]:
         """Of these facts those that are here: their slots, until when they hold, whether they restate another."""
@@ -255,6 +264,8 @@ class CachedPartition:
                 self._facts[slot] = row.fact or "{}"
                 self._fact_slots[row.id] = slot
                 self._unkeyed.append(slot)
+                if row.restates is not None:
+                    self._restates[slot] = row.restates
                 self.facts_changed += 1
 
     def _note_sources(self, rows: Sequence[IndexRow], first: int) -> None:
@@ -268,6 +279,7 @@ class CachedPartition:
         if self._facts.pop(slot, None) is None:
             return
         self.facts_changed += 1
+        self._restates.pop(slot, None)
         if self._fact_slots.get(self._ids[slot]) == slot:
             del self._fact_slots[self._ids[slot]]
         if (key := self._keys.pop(slot, None)) is not None:

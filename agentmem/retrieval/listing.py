@@ -5,19 +5,20 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
 from agentmem.errors import InvalidInput
-from agentmem.interfaces import EpisodicLog, LogQuery
+from agentmem.interfaces import EpisodicLog, LogQuery, Standing
 from agentmem.records import Memory, Page
-from agentmem.retrieval import standing
-from agentmem.retrieval.standing import NO_STANDINGS
+from agentmem.retrieval.standing import NO_STANDINGS, restated, said_first, together
 from agentmem.where import Predicate, memory_columns, parse_where
 
 MAX_PAGE: Final = 10_000
 _READ_AT_ONCE: Final = 1_000
+_JUDGED_AT_ONCE: Final = 100
+"""A page of the usual size needs no more to be judged, however much was read."""
 
 Place = tuple[int, int]
 """Where a memory stands in a listing: its partition and its position."""
@@ -63,45 +64,73 @@ def _placed(
             query = replace(query, **{column: where[column]})
     if where and query.ids is None and (ids := _few_ids(where.get("id"))):
         query = replace(query, ids=ids)
+    unseen = _Unseen(log, query, predicate)
     while True:
         page = log.read(replace(query, after=after, limit=_READ_AT_ONCE))
         partitions = {(head.user, head.agent): head.partition for head in log.heads(query.scope)}
-        left_out = _left_out(log, query, predicate, page, partitions) if folded else frozenset()
-        for memory in page:
+        are_of_several = sum(user is not None for user, _ in partitions) > 1
+        for place, memory in enumerate(page):
+            if folded and place % _JUDGED_AT_ONCE == 0:
+                unseen.look_at(page[place : place + _JUDGED_AT_ONCE], are_of_several=are_of_several)
             partition = partitions.get((memory.scope.user, memory.scope.agent))
             if partition is None:
                 continue  # forgotten meanwhile, with its whole layer
             after = partition, memory.position
-            if memory.id not in left_out and (predicate is None or predicate(memory_columns(memory))):
+            if memory.id not in unseen.ids and (predicate is None or predicate(memory_columns(memory))):
                 yield after, memory
         if len(page) < _READ_AT_ONCE:
             return
 
 
-def _left_out(
-    log: EpisodicLog,
-    query: LogQuery,
-    predicate: Predicate | None,
-    page: Sequence[Memory],
-    partitions: Mapping[tuple[str | None, str | None], int],
-) -> Set[str]:
-    """The ids of the facts on a page that have ended for this reader, or only say again what another does."""
-    facts = [memory for memory in page if memory.fact is not None]
-    standings = NO_STANDINGS
-    if facts and sum(user is not None for user, _ in partitions) > 1:
-        alike = LogQuery(query.scope, known_at=query.known_at, same_key=tuple(fact.id for fact in facts))
-        standings = standing.together(log.read(alike))
-    run = tuple(fact.id for fact in facts if fact.id in standings or standing.said_first(fact) != fact.id)
-    if not run:
-        return frozenset()
-    closed = {fact.id for fact in facts if standing.is_closed(fact, query.ended_at, standings)}
-    readable = (
-        fact
-        for fact in log.read(replace(query, after=None, limit=None, same_key=run))
-        if predicate is None or predicate(memory_columns(fact))
-    )
-    said = [fact for fact in readable if not standing.is_closed(fact, query.ended_at, standings)]
-    return closed | standing.restated(said, standings)
+class _Unseen:
+    """The facts of a listing that its reader does not see: closed by another agent's, or only restating one of it.
+
+    Each key is looked at once, whole, however many of its facts come by.
+    """
+
+    def __init__(self, log: EpisodicLog, query: LogQuery, predicate: Predicate | None) -> None:
+        self.ids: set[str] = set()
+        self._log = log
+        self._query = query
+        self._predicate = predicate
+        self._judged: set[tuple[str, str, str]] = set()
+
+    def look_at(self, memories: Iterable[Memory], *, are_of_several: bool) -> None:
+        """Find out which of them are not seen; ``are_of_several`` if facts of several partitions may meet."""
+        facts = _by_key(memory for memory in memories if memory.fact and memory.fact.key not in self._judged)
+        standings = NO_STANDINGS
+        if facts and are_of_several:
+            self._judged |= facts.keys()
+            alike = self._log.read(LogQuery(self._query.scope, known_at=self._query.known_at, same_key=_ids(facts)))
+            standings = together(alike)
+            self.ids |= {fact.id for fact in alike if self._is_closed(fact, standings)}
+            facts = _by_key(alike)
+        again = {
+            key: said for key, said in facts.items() if any(said_first(fact, standings) != fact.id for fact in said)
+        }
+        if again:
+            self._judged |= again.keys()
+            read = self._log.read(replace(self._query, after=None, limit=None, same_key=_ids(again)))
+            asked = (fact for fact in read if self._predicate is None or self._predicate(memory_columns(fact)))
+            self.ids |= restated((fact for fact in asked if not self._is_closed(fact, standings)), standings)
+
+    def _is_closed(self, fact: Memory, standings: Mapping[str, Standing]) -> bool:
+        """Whether it had ended, at the moment that is asked for, by what stands in another partition."""
+        standing, moment = standings.get(fact.id), self._query.ended_at
+        return bool(standing and standing.valid_to and moment and standing.valid_to <= moment)
+
+
+def _by_key(facts: Iterable[Memory]) -> dict[tuple[str, str, str], list[Memory]]:
+    by_key: dict[tuple[str, str, str], list[Memory]] = {}
+    for memory in facts:
+        if memory.fact is not None:
+            by_key.setdefault(memory.fact.key, []).append(memory)
+    return by_key
+
+
+def _ids(facts: Mapping[Any, Sequence[Memory]]) -> tuple[str, ...]:
+    """One of each key."""
+    return tuple(said[0].id for said in facts.values())
 
 
 def _few_ids(condition: object) -> tuple[str, ...]:

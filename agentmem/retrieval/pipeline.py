@@ -10,7 +10,7 @@ import re
 from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -20,7 +20,7 @@ import numpy as np
 from agentmem.clock import Clock, to_micros, utc_now
 from agentmem.embedders import from_blobs
 from agentmem.embedders.generations import Generations
-from agentmem.errors import BackendError
+from agentmem.errors import BackendError, CorruptRecord
 from agentmem.interfaces import (
     Embedder,
     EmbedRequest,
@@ -37,7 +37,7 @@ from agentmem.interfaces import (
 )
 from agentmem.records import KINDS, Hit, Label, Memory, Retrieval, Scope
 from agentmem.retrieval import confidence, fusion
-from agentmem.retrieval.cache import CachedPartition, Judged, PartitionCache
+from agentmem.retrieval.cache import CachedPartition, Judged, Key, PartitionCache, Rows
 from agentmem.retrieval.explain import signals_of
 from agentmem.retrieval.lexical import K1, OF_USER, QUESTION, TIMED, idf, query_terms
 from agentmem.retrieval.options import RetrievalOptions
@@ -205,18 +205,27 @@ class Retriever:
         state = tuple(each.facts_changed for each in of_user)
         judged = of_user[-1].judged.get(numbers)
         if judged is None or judged.state != state:
-            keys = Counter(key for each in of_user for key in each.facts_by_key())
-            rows = [
-                (each.number, int(each["row"][slot]))
-                for each in of_user
-                for key, slots in each.facts_by_key().items()
-                if keys[key] > 1
-                for slot in slots
-            ]
-            standings = together(self._log.read(LogQuery(scope, rows=tuple(rows)))) if rows else {}
-            judged = Judged(state, standings, {each.number: each.standing(standings) for each in of_user})
-            of_user[-1].judged[numbers] = judged
+            by_key = self._judged_by_key(scope, of_user, judged.by_key if judged else {})
+            standings = {id: each for _, found in by_key.values() for id, each in found.items()}
+            columns = {each.number: each.standing(standings) for each in of_user}
+            judged = of_user[-1].judged[numbers] = Judged(state, by_key, standings, columns)
         return judged
+
+    def _judged_by_key(
+        self, scope: Scope, of_user: Sequence[CachedPartition], known: Mapping[Key, tuple[Rows, Mapping[str, Standing]]]
+    ) -> dict[Key, tuple[Rows, Mapping[str, Standing]]]:
+        """The rows of each key that is in several of the partitions, and how their facts stand; as it was, if known."""
+        held = Counter(key for each in of_user for key in each.facts_by_key())
+        rows = {key: _rows_of(key, of_user) for key, partitions in held.items() if partitions > 1}
+        judged = {key: known[key] for key in rows if key in known and known[key][0] == rows[key]}
+        fresh = tuple(row for key in rows if key not in judged for row in rows[key])
+        alike: defaultdict[Key, list[Memory]] = defaultdict(list)
+        # A damaged fact must not hold up an answer that it has no part in: its partition has settled it.
+        with suppress(CorruptRecord):
+            for memory in self._log.read(LogQuery(scope, rows=fresh)) if fresh else ():
+                assert memory.fact is not None, "only facts have a key"
+                alike[memory.fact.key].append(memory)
+        return judged | {key: (rows[key], together(facts)) for key, facts in alike.items()}
 
     def _ranked(self, question: Question, meaning: _Meaning, view: _View) -> _Ranking:
         """Every memory in view: what of it the question may reach, and how it scores."""
@@ -415,6 +424,14 @@ class Retriever:
             self._uses.note((view.row_at(slot)[0], view.version_at(slot)[0]) for slot in slots)
 
 
+def _rows_of(key: Key, partitions: Sequence[CachedPartition]) -> Rows:
+    return tuple(
+        (partition.number, int(partition["row"][slot]))
+        for partition in partitions
+        for slot in partition.facts_by_key().get(key, ())
+    )
+
+
 _NO_VECTORS: Final[Mapping[str, Any]] = {"generation": None, "dimensions": 0}
 
 
@@ -502,17 +519,17 @@ class _View:
         following: int | None = slot
         while following is not None and following not in seen:
             seen.add(following)
-            superseded_by, restates = self._settled(following)
+            restates = self._restates(following)
             if restates is None and self.valid_to[following] > moment:
                 return following
-            following = self._fact_slot(restates or superseded_by or "")
+            following = self._fact_slot(restates or self._superseded_by(following) or "")
         return None
 
     def restated(self, readable: Bools) -> Bools:
         """Which of the readable facts only say again what another of them says."""
         again: defaultdict[str | None, list[int]] = defaultdict(list)
         for slot in np.flatnonzero(self.restating & readable).tolist():
-            again[self._settled(slot)[1]].append(slot)
+            again[self._restates(slot)].append(slot)
         folded = np.zeros(self.size, np.bool_)
         for first, slots in again.items():
             place = self._fact_slot(first or "")
@@ -525,7 +542,7 @@ class _View:
         if readable[first]:
             return first
         id = self.version_at(first)[0]
-        again = (slot for slot in np.flatnonzero(self.restating & readable).tolist() if self._settled(slot)[1] == id)
+        again = (slot for slot in np.flatnonzero(self.restating & readable).tolist() if self._restates(slot) == id)
         return min(again, key=self._when, default=None)
 
     def polarity(self, slot: int) -> str | None:
@@ -534,14 +551,20 @@ class _View:
         polarity: str | None = partition.fact_at(own).get("polarity")
         return polarity
 
-    def _settled(self, slot: int) -> tuple[str | None, str | None]:
-        """The ids of what closed the fact in a slot and of what it restates."""
+    def _restates(self, slot: int) -> str | None:
+        """The id of what the fact in a slot restates."""
         partition, own = self._place(slot)
-        standing = self._standings.get(partition.version_at(own)[0])
-        if standing is not None:
-            return standing.superseded_by, standing.restates
-        fact = partition.fact_at(own)
-        return fact.get("superseded_by"), fact.get("restates")
+        standing = self._standing(partition, own)
+        return partition.restates(own) if standing is None else standing.restates
+
+    def _superseded_by(self, slot: int) -> str | None:
+        """The id of what closed the fact in a slot."""
+        partition, own = self._place(slot)
+        standing = self._standing(partition, own)
+        return partition.fact_at(own).get("superseded_by") if standing is None else standing.superseded_by
+
+    def _standing(self, partition: CachedPartition, own: int) -> Standing | None:
+        return self._standings.get(partition.version_at(own)[0]) if self._standings else None
 
     def _made_from(self, id: str) -> list[int]:
         return self._slots(lambda partition: partition.derived_from(id))

@@ -66,12 +66,6 @@ def said_first(fact: Memory, standings: Mapping[str, Standing] = NO_STANDINGS) -
     return restates or fact.id
 
 
-def is_closed(fact: Memory, moment: datetime | None, standings: Mapping[str, Standing]) -> bool:
-    """Whether it had stopped being true then."""
-    ends = standings[fact.id].valid_to if fact.id in standings else fact.valid_to
-    return moment is not None and ends is not None and ends <= moment
-
-
 def _when(memory: Memory) -> tuple[datetime, datetime, int, str]:
     return memory.valid_from, memory.occurred_at, memory.position, memory.id
 

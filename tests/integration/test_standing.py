@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -46,9 +47,10 @@ class Life:
         scope: Scope = ANA,
         attribute: str = "home",
         polarity: Polarity = "affirmed",
+        topic: str | None = None,
         **details: Any,
     ) -> Memory:
-        fact = Fact("user", attribute, city, polarity)
+        fact = Fact("user", attribute, city, polarity, topic=topic)
         content = f"The user lives in {city}."
         return self.memory.store(Turn(content, kind="fact", fact=fact, occurred_at=since, **details), scope=scope)
 
@@ -121,12 +123,17 @@ def test_a_first_statement_outside_the_question_folds_nothing(life: Life) -> Non
 
 def test_a_first_statement_on_another_page_folds_all_the_same(life: Life) -> None:
     life.states("Porto", year(2020))
-    for number in range(3):
-        life.states(f"Town{number}", year(2020), attribute=f"home of friend {number}")
+    others = [
+        Turn("A town.", kind="fact", fact=Fact("user", "home", f"Town{number}", topic=str(number)))
+        for number in range(205)
+    ]
+    life.memory.store_many(others, scope=ANA)
     life.states("Porto", year(2022))
-    life.settles()
-    first = life.memory.list(scope=ANA, limit=4)
-    assert (len(first), first.cursor) == (4, None)
+    life.states("Town1", year(2022), topic="1")
+    assert len(life.listed(limit=1_000)) == 206
+    first = life.memory.list(scope=ANA, limit=200)
+    second = life.memory.list(scope=ANA, limit=200, cursor=first.cursor)
+    assert (len(first), len(second), second.cursor) == (200, 6, None)
 
 
 def test_what_has_outlived_its_day_by_a_rule_leaves_the_word_to_the_next() -> None:
@@ -365,6 +372,19 @@ def test_untrusted_facts_close_nothing_of_another_agents(life: Life) -> None:
     life.states("Atlantis", year(2022), scope=COOK, integrity="web")
     assert life.found() == {memory.id for memory in life.listed() if memory.trusted}
     assert len(life.listed()) == 2
+
+
+def test_a_damaged_fact_holds_up_no_answer_that_it_has_no_part_in(tmp_path: Path) -> None:
+    with MemoryManager.open(tmp_path, embedder=None, extractor=None) as memory:
+        life = Life(memory, FrozenClock(year(2024)))
+        porto = life.says("Porto", year(2020), scope=COACH)
+        berlin = life.states("Berlin", year(2023), scope=COOK)
+        life.settles()
+    with sqlite3.connect(tmp_path / "agentmem.db") as connection:
+        connection.execute("UPDATE agentmem_version SET content = 'Hell' WHERE id = ?", [berlin.id])
+    connection.close()
+    with MemoryManager.open(tmp_path, embedder=None, extractor=None) as memory:
+        assert memory.retrieve("live", scope=ANA)[0].id == porto.id
 
 
 # --- a property ------------------------------------------------------------------------------------
