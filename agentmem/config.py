@@ -40,7 +40,7 @@ from pydantic import (
 from agentmem import registry
 from agentmem.clients import WrapOptions
 from agentmem.errors import ConfigError
-from agentmem.lifecycle.retention import DURATION_PATTERN, RetentionRule, parse_duration
+from agentmem.lifecycle.retention import DURATION_PATTERN, RetentionRule, parse_duration, unreachable
 from agentmem.records import KINDS
 from agentmem.retrieval.options import RetrievalOptions
 
@@ -394,6 +394,11 @@ def _checked(reading: _Reading) -> Config:
     data = _substituted(reading.data, (), reading)
     config = _validated(data, reading)
     located = dict(_checked_backends(data, reading))
+    for place, decided in unreachable(config.retention_rules() if config else ()).items():
+        earlier = " and ".join(f"retention[{number}]" for number in decided)
+        reading.report(
+            ("retention", place), f"nothing is left for it after {earlier}: the first rule that matches decides."
+        )
     if config is None or reading.problems:
         raise _combined([said for _, said in sorted(reading.problems)], reading.place)
     return config.model_copy(update=located)
@@ -543,7 +548,11 @@ def _sentence(item: Any, reading: _Reading) -> tuple[Path_, str]:
     return path, f"{said.rstrip('.')}."
 
 
-_PLAIN: Final = {"model_type": "must be a mapping of keys to values", "tuple_type": "must be a list"}
+_PLAIN: Final = {
+    "model_type": "must be a mapping of keys to values",
+    "tuple_type": "must be a list",
+    "frozen_set_type": "must be a list",
+}
 _SECRETIVE: Final = frozenset((role,) for role in BACKENDS)
 
 

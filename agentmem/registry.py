@@ -14,7 +14,7 @@ import re
 import sys
 import tomllib
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
@@ -189,7 +189,7 @@ def check_options(cls: type, options: Mapping[str, Any]) -> tuple[dict[str, Any]
         if name in known:
             values[name], problem = _converted(known[name], value)
             if problem:
-                problems.append(f"{cls.__name__} cannot use '{name}': {problem}.")
+                problems.append(f"{cls.__name__} cannot use '{name}': {problem.rstrip('.')}.")
         elif any(parameter.kind is parameter.VAR_KEYWORD for parameter in inspect.signature(cls).parameters.values()):
             values[name] = value
         else:
@@ -273,8 +273,20 @@ def _converted(option: Option, value: Any) -> tuple[Any, str]:
     try:
         return adapter.validate_python(value), ""
     except ValidationError as error:
-        said = dict.fromkeys(item["msg"][:1].lower() + item["msg"][1:] for item in error.errors(include_input=False))
-        return value, " or ".join(said)
+        return value, " or ".join(dict.fromkeys(_said(item, option) for item in error.errors(include_input=False)))
+
+
+def _said(item: Any, option: Option) -> str:
+    """What pydantic found, in our words; of a group of options with the name of the one that is wrong."""
+    said = item["msg"].removeprefix("Value error, ")
+    said = said[:1].lower() + said[1:]
+    if not is_dataclass(option.hint) or not item["loc"]:
+        return str(said)
+    name = str(item["loc"][0])
+    if item["type"] == "unexpected_keyword_argument":
+        known = [each.name for each in fields(option.hint)]
+        return f"there is no {name!r} in it. {did_you_mean(name, known)}It takes: {', '.join(known)}"
+    return f"{name}: {said}"
 
 
 def _load(target: str, place: str) -> Any:

@@ -79,6 +79,10 @@ class RetentionRule:
             raise ConfigError("A retention rule needs one of keep, expire_after and compress_after.")
         if self.compress_after is not None and self.kinds is not None and "turn" not in self.kinds:
             raise ConfigError("compress_after is about turns.", hint="Add turn to its kinds.")
+        if self.compress_after and self.expire_after and self.compress_after >= self.expire_after:
+            raise ConfigError(
+                "compress_after must be shorter than expire_after: what has expired is erased, summary and all."
+            )
 
 
 def parse_duration(text: str) -> timedelta:
@@ -95,6 +99,26 @@ def parse_duration(text: str) -> timedelta:
 def outlived(rules: Iterable[RetentionRule], now: datetime) -> tuple[Outlived, ...]:
     """What the rules let expire at a moment, for ``LogQuery``, ``Retriever`` and ``EpisodicLog.overdue``."""
     return tuple(_as_of(rule, now, rule.expire_after) for rule in rules)
+
+
+def unreachable(rules: Sequence[RetentionRule]) -> dict[int, list[int]]:
+    """The places of the rules that never decide, each with those of the earlier ones that decide in its stead."""
+    found: dict[int, list[int]] = {}
+    for place, rule in enumerate(rules):
+        left = set(_kinds_of(rule) or KINDS)
+        decided = []
+        for number, earlier in enumerate(rules[:place]):
+            taken = left & (_kinds_of(earlier) or set(KINDS)) if _owns_all_of(earlier, rule) else set()
+            left -= taken
+            decided += [number] if taken else []
+        if not left:
+            found[place] = decided
+    return found
+
+
+def _owns_all_of(earlier: RetentionRule, later: RetentionRule) -> bool:
+    """Whether it is about everybody that the later one is about."""
+    return all(getattr(earlier, name) in (None, getattr(later, name)) for name in ("tenant", "user", "agent"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +140,13 @@ class Retention:
 
 def _as_of(rule: RetentionRule, now: datetime, after: timedelta | None) -> Outlived:
     before = None if after is None else now - after
+    return Outlived(before, _kinds_of(rule), tenant=rule.tenant, user=rule.user, agent=rule.agent)
+
+
+def _kinds_of(rule: RetentionRule) -> frozenset[str] | None:
+    """The kinds that it is about; None = all."""
     kinds = rule.kinds
-    if kinds is not None and "turn" in kinds:
-        kinds |= _READ_FROM_TURNS
-    return Outlived(before, kinds, tenant=rule.tenant, user=rule.user, agent=rule.agent)
+    return kinds | _READ_FROM_TURNS if kinds is not None and "turn" in kinds else kinds
 
 
 class Sweeper:

@@ -124,11 +124,46 @@ def test_retention_is_read_as_rules_in_their_order() -> None:
         ("{keep: 'yes'}", "retention[0].keep: "),
         ("{user: ana}", "needs one of keep, expire_after and compress_after"),
         ("{kinds: [fact], compress_after: 90d}", "compress_after is about turns"),
+        ("{kinds: turn, expire_after: 90d}", "retention[0].kinds: must be a list, not 'turn'."),
+        ("{compress_after: 1y, expire_after: 90d}", "compress_after must be shorter than expire_after"),
+        ("{compress_after: 90d, expire_after: 90d}", "compress_after must be shorter than expire_after"),
     ],
 )
 def test_a_retention_rule_that_cannot_be_meant_is_refused(rule: str, expected: str, write: Write) -> None:
     assert expected in said(f"retention:\n  - {rule}\n", write)
     assert "agentmem.yaml:2" in said(f"retention:\n  - {rule}\n", write)
+
+
+@pytest.mark.parametrize(
+    ("rules", "decided"),
+    [
+        (["{expire_after: 1y}", "{kinds: [turn], expire_after: 90d}"], "retention[0]"),
+        (["{user: ana, keep: true}", "{user: ana, agent: coach, expire_after: 90d}"], "retention[0]"),
+        (["{kinds: [turn], keep: true}", "{kinds: [fact], expire_after: 90d}"], "retention[0]"),
+        (["{kinds: [rule], keep: true}", "{kinds: [identity], keep: true}", "{kinds: [rule, identity], keep: true}"],
+         "retention[0] and retention[1]"),
+    ],
+)  # fmt: skip
+def test_a_retention_rule_that_never_decides_is_refused(rules: list[str], decided: str, write: Write) -> None:
+    text = "retention:\n" + "".join(f"  - {rule}\n" for rule in rules)
+    assert said(text, write) == (
+        f"agentmem.yaml:{len(rules) + 1}: retention[{len(rules) - 1}]: nothing is left for it "
+        f"after {decided}: the first rule that matches decides."
+    )
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        ["{user: ana, keep: true}", "{expire_after: 90d}"],
+        ["{kinds: [fact], keep: true}", "{kinds: [turn], expire_after: 90d}"],
+        ["{agent: coach, keep: true}", "{user: ana, expire_after: 90d}"],
+        ["{kinds: [rule], tenant: acme, keep: true}", "{kinds: [rule], expire_after: 90d}"],
+    ],
+)
+def test_a_retention_rule_that_has_something_left_to_decide_is_taken(rules: list[str], write: Write) -> None:
+    text = "retention:\n" + "".join(f"  - {rule}\n" for rule in rules)
+    assert len(config.load(write(text)).retention) == 2
 
 
 def test_a_typo_says_where_what_was_meant_and_what_there_is(write: Write) -> None:
@@ -323,8 +358,13 @@ def test_a_mistake_in_the_extractors_own_model_is_named_with_its_place(llm: obje
 
 
 def test_a_limit_that_there_is_not_is_refused() -> None:
-    with pytest.raises(ConfigError, match="cannot use 'budget'"):
-        config.from_mapping({"extractor": {"type": "llm", "budget": {"call_per_day": 5}}})
+    wanted = (
+        r"'budget': there is no 'calls_a_day' in it\. Did you mean 'calls_per_day'\? It takes: calls_per_day, .*\.$"
+    )
+    with pytest.raises(ConfigError, match=wanted):
+        config.from_mapping({"extractor": {"type": "llm", "budget": {"calls_a_day": 5}}})
+    with pytest.raises(ConfigError, match=r"'budget': calls: input should be a valid integer.* or tokens: input"):
+        config.from_mapping({"extractor": {"type": "llm", "budget": {"calls": "x", "tokens": "y"}}})
 
 
 def test_the_schema_holds_every_definition_that_it_refers_to() -> None:
