@@ -243,7 +243,7 @@ class Extraction:
             if says != memory.id:
                 corrected.add(says)
                 continue
-            with suppress(MemoryNotFound, VersionConflict):  # somebody else was at it meanwhile
+            with suppress(MemoryNotFound, VersionConflict, InvalidInput):  # somebody else was at it meanwhile
                 self._follow_words(memory, drafts.get(memory.id))
         return corrected
 
