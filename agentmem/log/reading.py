@@ -477,18 +477,6 @@ def _seen(who: Reader) -> Select[Any]:
     return select(partition.c.id).where(visible(who)).correlate(None)
 
 
-def _is_unexpired(who: Reader, at: datetime | None, rules: Sequence[Outlived]) -> ColumnElement[bool]:
-    """That a memory has not come to its end, nor anything that it was made from."""
-    is_there = tuple_(version.c.partition_id, version.c.id).not_in(_gone(who, at, rules))
-    # When something occurred never changes, so each row can be asked by itself.
-    return and_(is_there, ~has_outlived(rules)) if rules else is_there
-
-
-def _gone(who: Reader, at: datetime | None, rules: Sequence[Outlived]) -> Select[Any]:
-    """Partition and id of what the reader sees and its last version lets expire, and of what was made from it."""
-    place = select(version.c.partition_id, version.c.id).select_from(_joined).where(visible(who), is_last)
-    made_of = select(lineage.c.source_id).where(lineage.c.partition_id.in_(_seen(who)))
-    first = union(
 def _has_ended(connection: Connection, query: LogQuery) -> bool:
     """Whether anything in view had come to its end: usually nothing has, and there is nothing to leave out."""
     at = {**parameters(query.scope), "at": to_micros(query.unexpired_at)}
@@ -501,6 +489,18 @@ def _ended_statement(reader: Reader) -> Select[Any]:
     return select(version.c.seq).select_from(_joined).where(visible(reader), ended).limit(1)
 
 
+def _is_unexpired(who: Reader, at: datetime | None, rules: Sequence[Outlived]) -> ColumnElement[bool]:
+    """That a memory has not come to its end, nor anything that it was made from."""
+    is_there = tuple_(version.c.partition_id, version.c.id).not_in(_gone(who, at, rules))
+    # When something occurred never changes, so each row can be asked by itself.
+    return and_(is_there, ~has_outlived(rules)) if rules else is_there
+
+
+def _gone(who: Reader, at: datetime | None, rules: Sequence[Outlived]) -> Select[Any]:
+    """Partition and id of what the reader sees and its last version lets expire, and of what was made from it."""
+    place = select(version.c.partition_id, version.c.id).select_from(_joined).where(visible(who), is_last)
+    made_of = select(lineage.c.source_id).where(lineage.c.partition_id.in_(_seen(who)))
+    first = union(
         place.where(false() if at is None else version.c.expires_at <= to_micros(at)),
         *([place.where(version.c.id.in_(made_of), has_outlived(rules))] if rules else ()),
     ).subquery()
