@@ -1016,11 +1016,11 @@ def _made_folder(place: object) -> Path:
 
 
 def _ids_of(target: str | Memory | Hit | Retrieval | Iterable[str | Memory | Hit]) -> list[str]:
-    each = [target] if isinstance(target, str | Memory | Hit) else list(target)
-    if not each:
-        raise InvalidInput("feedback() was given nothing to judge.", hint="Pass an id, a Hit or a Retrieval.")
-    return [one if isinstance(one, str) else getattr(one, "id", "") for one in each]
     if not isinstance(target, str | Memory | Hit | Iterable):
         raise InvalidInput(
             f"feedback() judges memories, not {type(target).__name__}.", hint="Pass an id, a Hit or a Retrieval."
         )
+    each = [target] if isinstance(target, str | Memory | Hit) else list(target)
+    if not each:
+        raise InvalidInput("feedback() was given nothing to judge.", hint="Pass an id, a Hit or a Retrieval.")
+    return [one if isinstance(one, str) else getattr(one, "id", "") for one in each]

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
+from agentmem.clock import to_micros
 from agentmem.errors import (
     AgentMemError,
     BackendError,
@@ -18,7 +20,7 @@ from agentmem.errors import (
     MemoryNotFound,
     VersionConflict,
 )
-from agentmem.interfaces import EpisodicLog, LogQuery, Revision
+from agentmem.interfaces import EpisodicLog, IndexQuery, LogQuery, Outlived, Revision
 from agentmem.records import Affect, Draft, Fact, Memory, Scope, Source
 from agentmem.testing.fakes import A_MONDAY, draft
 from agentmem.testing.suites.base import ODD_TEXTS, in_threads
@@ -298,6 +300,47 @@ class MemoryPromises(LogSuite):
         assert unexpired_at(A_MONDAY) == ["a day", "for ever"]
         assert unexpired_at(A_MONDAY + timedelta(days=1)) == ["for ever"]
         assert all_contents(log, ANA) == ["a day", "for ever"]
+
+    def test_the_last_version_says_when_a_memory_ends(self, log: EpisodicLog) -> None:
+        ends_later = append_one(log, ANA, draft("ends later"))
+        never_ends = append_one(log, ANA, draft("never ends", expires_at=A_MONDAY))
+        retired = append_one(log, ANA, draft("retired", expires_at=A_MONDAY))
+        then = retired.recorded_from
+        for memory, expires_at in ((ends_later, A_MONDAY), (never_ends, None)):
+            log.revise(ANA, memory.id, Revision(expires_at=expires_at), expected_version=None, generation=None)
+        log.erase(ANA, [retired.id], mode="retire")
+
+        def shown(when: datetime, **details: Any) -> list[str]:
+            return contents(log.read(LogQuery(ANA, unexpired_at=when, **details)))
+
+        for ids in (None, (ends_later.id, never_ends.id, retired.id)):
+            assert shown(A_MONDAY, ids=ids) == ["never ends"]
+            assert shown(A_MONDAY, ids=ids, retired=True) == ["never ends"]
+            assert shown(A_MONDAY, ids=ids, known_at=then) == ["never ends"]
+            before = A_MONDAY - timedelta(days=1)
+            assert shown(before, ids=ids, known_at=then) == ["ends later", "never ends", "retired"]
+        query = IndexQuery(ANA, own_partition(log, ANA), known_at=then, unexpired_at=A_MONDAY, vectors=False)
+        ends = {row.id: row.expires_at for row in log.index_rows(query).rows}
+        assert ends == {ends_later.id: to_micros(A_MONDAY), never_ends.id: None, retired.id: to_micros(A_MONDAY)}
+
+    def test_what_was_made_from_what_has_expired_is_left_out_with_it(self, log: EpisodicLog) -> None:
+        said = append_one(log, ANA, draft("said", expires_at=A_MONDAY))
+        other = append_one(log, ANA, draft("other"))
+        summary = append_one(log, ANA, draft("summary", kind="summary", derived_from=(said.id, other.id)))
+        users_own = replace(ANA, agent=None)
+        append_one(log, users_own, draft("lesson", kind="lesson", derived_from=(summary.id,)))
+        last = append_one(log, ANA, draft("other's", kind="fact", derived_from=(other.id,)))
+        before, after = A_MONDAY - timedelta(days=1), A_MONDAY + timedelta(days=1)
+        by_a_rule: dict[str, Any] = {"unexpired_at": before, "outlived": (Outlived(after, frozenset({"turn"})),)}
+        ways: list[dict[str, Any]] = [{}, {"known_at": last.recorded_from}, {"retired": True}]
+        for scope in (ANA, users_own):
+            for way in ways:
+                assert len(log.read(LogQuery(scope, unexpired_at=before, **way))) == 5
+                assert contents(log.read(LogQuery(scope, unexpired_at=A_MONDAY, **way))) == ["other", "other's"]
+                assert log.read(LogQuery(scope, **by_a_rule, **way)) == []
+        query = IndexQuery(ANA, own_partition(log, ANA), known_at=last.recorded_from, unexpired_at=A_MONDAY)
+        ended = [row.id for row in log.index_rows(query).rows if row.expires_at == to_micros(A_MONDAY)]
+        assert ended == [said.id, summary.id]
 
     def test_as_of_asks_what_was_true_then(self, log: EpisodicLog) -> None:
         start, end = A_MONDAY, A_MONDAY + timedelta(days=10)
