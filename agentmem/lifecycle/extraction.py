@@ -207,7 +207,9 @@ class Extraction:
         if ids:
             unwanted |= {fact.id for fact in self._log.read(LogQuery(scope=scope, ids=ids, retired=True))}
             unwanted |= self._log.tombstoned(scope, ids)
-        new = [draft for id, draft in drafts.items() if id not in unwanted]
+        # An extractor may take its time, and a turn that was retired meanwhile hides what was read from it.
+        there = self._log.partitions_of(scope, [turn.id for turn in turns]) if ids else {}
+        new = [draft for id, draft in drafts.items() if id not in unwanted and there.keys() >= {*draft.derived_from}]
         try:
             if new:
                 self._store(new, scope)

@@ -125,6 +125,27 @@ def test_a_forgotten_turn_takes_its_facts_along(memory: MemoryManager) -> None:
     assert facts(memory) == []
 
 
+@pytest.mark.parametrize("mode", ["erase", "retire"])
+def test_a_turn_that_is_forgotten_while_it_is_read_leaves_no_fact(
+    memory: MemoryManager, extractor: CityExtractor, mode: ForgetMode
+) -> None:
+    read = extractor.extract
+
+    def extract(request: ExtractionRequest) -> Sequence[ExtractedFact]:
+        memory.forget(request.memories[0].id, scope=ANA, mode=mode)
+        return read(request)
+
+    extractor.extract = extract  # type: ignore[method-assign]  # what a user does while a model thinks
+    turn = memory.store("I live in Rome", scope=ANA)
+    assert memory.flush(10)
+    assert facts(memory) == []
+    if mode == "retire":
+        extractor.extract = read  # type: ignore[method-assign]
+        memory.restore(turn.id, scope=ANA)
+        assert memory.flush(10)
+        assert facts(memory) == ["The user city: Rome"]
+
+
 def test_an_extractor_that_fails_for_a_while_loses_nothing(memory: MemoryManager, extractor: CityExtractor) -> None:
     extractor.failures = 1
     memory.store("I live in Rome", scope=ANA)
