@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Select, Table, delete, func, insert, select, 
 from agentmem.clock import Clock, to_micros
 from agentmem.errors import ScopeError, unknown_memory
 from agentmem.interfaces import Erasure, ErasureRequest
-from agentmem.log import holds, reading, receipts, settings, tasks, tombstones, writing
+from agentmem.log import holds, reading, receipts, retelling, settings, tasks, tombstones, writing
 from agentmem.log.journal import Page
 from agentmem.log.receipts import ToDrop
 from agentmem.log.rows import new_id
@@ -120,6 +120,7 @@ def erase_places(
     dropped: list[tuple[int, int]] = []
     for partition_id, doomed in _by_partition(places):
         left = _left_behind(connection, partition_id, doomed)
+        traces = retelling.traces_of(connection, partition_id, doomed)
         rows = _rows_of(connection, partition_id, doomed)
         desk.mark_sessions(subject, _sessions_of(connection, partition_id, doomed))
         counts["version"] += len(rows)
@@ -129,6 +130,7 @@ def erase_places(
         seq = tickets[partition_id].first_seq
         connection.execute(insert(erasure), [{"partition_id": partition_id, "seq": seq, "row": row} for row in rows])
         left.keep(connection)
+        retelling.take_out(connection, partition_id, doomed, traces, now=desk.now)
         desk.bury(subject, doomed)
         dropped += [(partition_id, row) for row in rows]
     if dropped:

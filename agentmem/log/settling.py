@@ -14,6 +14,7 @@ from agentmem.interfaces import Settle, Standing, Task
 from agentmem.log import reading, tasks, writing
 from agentmem.log.rows import Row, as_said, dump_fact, load_fact, memory_of, next_version
 from agentmem.log.schema import version
+from agentmem.records import Memory
 
 WRITTEN_BY: Final = "supersession"
 
@@ -53,7 +54,9 @@ def settle_key(connection: Connection, task: Task, decide: Settle, *, clock: Clo
     # Looked for behind the lock: of two that settle the same key, the second finds no task left.
     if writing.take_next(connection, task.partition, 0) is None or not tasks.finish(connection, task):
         return False
-    facts = _decided(task, decide, reading.facts_of(connection, task.partition, bytes.fromhex(task.key)))
+    rows = reading.facts_of(connection, task.partition, bytes.fromhex(task.key))
+    standings = decided(task, decide, [said_by(row, task) for row in rows])
+    facts = [_Fact(row, standing_of(row), standings[row["id"]]) for row in rows]
     changed = [fact for fact in facts if fact.now != fact.then]
     if changed:
         ticket = writing.take_next(connection, task.partition, len(changed))
@@ -63,27 +66,41 @@ def settle_key(connection: Connection, task: Task, decide: Settle, *, clock: Clo
     return True
 
 
-def _decided(task: Task, decide: Settle, rows: Sequence[Row]) -> list[_Fact]:
-    """How each fact stands and how it shall; one that ``decide`` leaves out stands as it was said."""
+def decided(task: Task, decide: Settle, said: Sequence[Memory]) -> dict[str, Standing]:
+    """How each of the facts stands; one that ``decide`` leaves out stands as it was said.
+
+    Raises:
+        UndecidedError: ``decide`` raised.
+    """
     try:
-        said = [memory_of({**row, "valid_to": row["stated_to"], "fact": _as_said(row)}) for row in rows]
         standings = decide(said)
-    # Either somebody's own code or a damaged row: whatever it is, it must not hold up the other keys.
+    # Somebody's own code: whatever it is, it must not hold up the other keys.
     except Exception as error:
-        raise UndecidedError(f"The facts of partition {task.partition}, key {task.key} cannot be settled.") from error
-    return [
-        _Fact(row, _standing(row), standings.get(memory.id, Standing(memory.valid_to)))
-        for row, memory in zip(rows, said, strict=True)
-    ]
+        raise UndecidedError(_undecided(task)) from error
+    return {memory.id: standings.get(memory.id, Standing(memory.valid_to)) for memory in said}
 
 
-def _as_said(row: Row) -> str:
-    return dump_fact(as_said(load_fact(row["fact"])))
+def said_by(row: Row, task: Task) -> Memory:
+    """The memory of a fact's row without what settling worked out.
+
+    Raises:
+        UndecidedError: the content does not match its hash.
+    """
+    try:
+        return memory_of({**row, "valid_to": row["stated_to"], "fact": dump_fact(as_said(load_fact(row["fact"])))})
+    # A row that was tampered with may be anything.
+    except Exception as error:
+        raise UndecidedError(_undecided(task)) from error
 
 
-def _standing(row: Row) -> Standing:
+def standing_of(row: Row) -> Standing:
+    """How the row says that its fact stands."""
     fact = load_fact(row["fact"])
     return Standing(from_micros(row["valid_to"]), fact.superseded_by, fact.restates, fact.times)
+
+
+def _undecided(task: Task) -> str:
+    return f"The facts of partition {task.partition}, key {task.key} cannot be settled."
 
 
 def _write_versions(connection: Connection, ticket: writing.Ticket, facts: Sequence[_Fact], *, clock: Clock) -> None:

@@ -38,6 +38,7 @@ from agentmem.log import (
     receipts,
     replaying,
     restoring,
+    retelling,
     settings,
     settling,
     tasks,
@@ -411,11 +412,20 @@ class SQLLog(EpisodicLog):
     def _settle(self, task: Task, decide: Settle) -> bool:
         try:
             with self._writing() as connection:
-                return settling.settle_key(connection, task, decide, clock=self._clock)
+                if not settling.settle_key(connection, task, decide, clock=self._clock):
+                    return False
+                self._retell(connection, task, decide)
+                return True
         except settling.UndecidedError as error:
-            # The message alone: what went wrong may quote a fact.
-            _logger.warning("%s (%s)", error, type(error.__cause__).__name__)
+            _warn(error)
             return False
+
+    def _retell(self, connection: Connection, task: Task, decide: Settle) -> None:
+        try:
+            retelling.retell_key(connection, task, decide)
+        except settling.UndecidedError as error:
+            # What is current is settled; a former version that is damaged must not hold it up.
+            _warn(error)
 
     def _require_unforgotten(self, connection: Connection, scope: Scope, ids: set[str]) -> None:
         if ids:
@@ -476,3 +486,8 @@ class SQLLog(EpisodicLog):
         self._require_open()
         with self._database.writing() as connection:
             yield connection
+
+
+def _warn(error: settling.UndecidedError) -> None:
+    # The message alone: what went wrong may quote a fact.
+    _logger.warning("%s (%s)", error, type(error.__cause__).__name__)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
-from sqlalchemy import Connection, delete, select, text
+from sqlalchemy import ColumnElement, Connection, and_, delete, select, text
 
 from agentmem.interfaces import Task
 from agentmem.log.schema import partition, task
@@ -13,6 +13,8 @@ from agentmem.log.scoping import STANDS
 
 SETTLE: Final = "settle"
 """The key is ``fact_key`` in hexadecimal: facts that may supersede each other, to be looked at again."""
+RETELL: Final = "retell"
+"""The key is ``fact_key:since:erased_at``, in hexadecimal and microseconds: the history since then is told anew."""
 SUMMARISE: Final = "summarise"
 """The key is the name of a session, "" for turns without one."""
 
@@ -31,6 +33,27 @@ def leave(connection: Connection, partition_id: int, job: str, keys: Iterable[st
 def leave_settling(connection: Connection, partition_id: int, fact_keys: Iterable[bytes | None]) -> None:
     """Let the facts of these keys be settled again; what is no fact has no key."""
     leave(connection, partition_id, SETTLE, (key.hex() for key in fact_keys if key is not None))
+
+
+def leave_retelling(connection: Connection, partition_id: int, since: Mapping[bytes, int], *, erased_at: int) -> None:
+    """Let the history of these fact keys since then be told anew when they are settled next."""
+    leave(connection, partition_id, RETELL, (f"{key.hex()}:{moment}:{erased_at}" for key, moment in since.items()))
+
+
+def retelling(connection: Connection, settling: Task) -> tuple[int, int] | None:
+    """Since when the history of the key that is settled is to be told anew, and when that was left to do; or None."""
+    keys = connection.execute(select(task.c.key).where(_retelling(settling))).scalars()
+    left = [[int(each) for each in key.split(":")[1:]] for key in keys]
+    return (min(since for since, _ in left), min(erased_at for _, erased_at in left)) if left else None
+
+
+def finish_retelling(connection: Connection, settling: Task) -> None:
+    connection.execute(delete(task).where(_retelling(settling)))
+
+
+def _retelling(settling: Task) -> ColumnElement[bool]:
+    of_key = task.c.key.startswith(f"{settling.key}:", autoescape=True)
+    return and_(task.c.partition_id == settling.partition, task.c.job == RETELL, of_key)
 
 
 def waiting(connection: Connection, job: str, *, limit: int, after: Task | None = None) -> list[Task]:

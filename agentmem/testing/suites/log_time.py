@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import random
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
+from functools import partial
+from itertools import groupby, pairwise
 from typing import Any
 
 import pytest
@@ -669,6 +672,67 @@ class TimePromises(LogSuite):
         assert settle(log) == 2
         assert one_by_id(log, again.id).valid_to == A_MONDAY + 9 * DAY
 
+    # --- what an erasure leaves of two times ----------------------------------------------------------
+
+    def test_no_version_names_an_erased_fact_nor_keeps_its_date(self, log: EpisodicLog) -> None:
+        rome = append_one(log, ANA, home("Rome", valid_to=FAR_OFF))
+        settle(log)
+        oslo, again = log.append(ANA, [home("Oslo", day=9), home("Oslo", day=12)], generation=None)
+        settle(log)
+        revised = log.revise(ANA, rome.id, Revision(importance=0.9), expected_version=None, generation=None)
+        assert revised.valid_to == A_MONDAY + 9 * DAY
+        log.erase(ANA, [oslo.id], mode="erase")
+        for _ in range(2):
+            for version in (*log.history(ANA, rome.id), *log.history(ANA, again.id)):
+                assert version.fact is not None
+                assert oslo.id not in (version.fact.superseded_by, version.fact.restates)
+                assert version.valid_to != A_MONDAY + 9 * DAY
+            settle(log)
+        assert ends(log) == {"Rome": A_MONDAY + 12 * DAY, "Oslo": None}
+
+    def test_a_fact_that_came_after_an_erased_one_closed_the_one_before_it_all_along(self, log: EpisodicLog) -> None:
+        rome, oslo, bern = (
+            append_and_settle(log, home(city, day=day)) for city, day in (("Rome", 0), ("Oslo", 9), ("Bern", 12))
+        )
+        log.erase(ANA, [oslo.id], mode="erase")
+        settle(log)
+        then = bern.recorded_from + timedelta(microseconds=2)
+        [was_home] = log.read(LogQuery(ANA, ids=(rome.id,), known_at=then))
+        assert was_home.fact is not None and was_home.fact.superseded_by == bern.id
+        assert was_home.valid_to == A_MONDAY + 12 * DAY
+        assert told(log, ANA, rome.id) == [
+            ("Rome", None, None, None, 1),
+            ("Rome", A_MONDAY + 12 * DAY, "Bern", None, 1),
+        ]
+
+    def test_an_index_that_follows_learns_what_an_erasure_opened(self, log: EpisodicLog) -> None:
+        rome, oslo = append_and_settle(log, home("Rome")), append_and_settle(log, home("Oslo", day=9))
+        known = log.index_rows(IndexQuery(ANA, own_partition(log, ANA)))
+        log.erase(ANA, [oslo.id], mode="erase")
+        batch = log.index_rows(IndexQuery(ANA, own_partition(log, ANA), after=known.seq))
+        assert [(row.id, row.valid_to) for row in batch.rows] == [(rome.id, None)]
+        assert {row.row for row in known.rows} <= set(batch.gone)
+        settle(log)
+        later = log.index_rows(IndexQuery(ANA, own_partition(log, ANA), after=known.seq))
+        assert [row.id for row in later.rows] == [rome.id]
+
+    def test_what_was_erased_never_had_a_part_in_what_was_known(self, log: EpisodicLog) -> None:
+        seed = random.randrange(1 << 30)
+        for round in range(8):
+            chance = random.Random(seed + round)
+            ana, ben = (Scope(user=f"{name} {round}") for name in ("ana", "ben"))
+            pairs, moments = _two_lives(log, ana, ben, chance)
+            log.erase(ana, [one.id for one, twin in pairs if twin is None], mode="erase")
+            settle(log)
+            for moment in moments:
+                assert known(log, ana, moment) == known(log, ben, moment), f"seed {seed}, round {round}"
+            for one, twin in pairs:
+                if twin is not None:
+                    assert told(log, ana, one.id) == told(log, ben, twin.id), f"seed {seed}, round {round}"
+            numbers = [[version.version for version in log.history(ana, one.id)] for one, twin in pairs if twin]
+            assert all(each == sorted(set(each)) and each[0] == 1 for each in numbers)
+        assert [each for each in log.check(deep=True) if not each.ok] == []
+
     def test_there_may_be_nothing_to_restore(self, log: EpisodicLog) -> None:
         [one] = append(log, ANA, "one")
         [ours] = append(log, Scope(agent="coach"), "the coach's own")
@@ -686,3 +750,68 @@ class TimePromises(LogSuite):
         log.erase(ANA, [one.id], mode="erase")
         with pytest.raises(MemoryNotFound):
             log.restore(ANA, one.id, version=None, reason=None)
+
+
+def append_and_settle(log: EpisodicLog, one: Draft, scope: Scope = ANA) -> Memory:
+    memory = append_one(log, scope, one)
+    settle(log)
+    return memory
+
+
+def known(log: EpisodicLog, scope: Scope, moment: datetime) -> list[Any]:
+    """What the log held then of the scope's facts, told without their ids."""
+    held = log.read(LogQuery(scope, kinds=frozenset({"fact"}), known_at=moment))
+    values = _values(log, scope)
+    return sorted((_told(each, values) for each in held), key=repr)
+
+
+def told(log: EpisodicLog, scope: Scope, id: str) -> list[Any]:
+    """The history of a fact without numbers and ids; versions that say the same are one."""
+    values = _values(log, scope)
+    return [said for said, _ in groupby(_told(each, values) for each in log.history(scope, id))]
+
+
+def _told(memory: Memory, values: Mapping[str | None, str | None]) -> tuple[Any, ...]:
+    fact = memory.fact
+    assert fact is not None
+    return fact.value, memory.valid_to, values[fact.superseded_by], values[fact.restates], fact.times
+
+
+def _values(log: EpisodicLog, scope: Scope) -> dict[str | None, str | None]:
+    facts = log.read(LogQuery(scope, kinds=frozenset({"fact"}), retired=True))
+    return {None: None, **{each.id: each.fact.value for each in facts if each.fact}}
+
+
+def _two_lives(
+    log: EpisodicLog, ana: Scope, ben: Scope, chance: random.Random
+) -> tuple[list[tuple[Memory, Memory | None]], list[datetime]]:
+    """The same facts in two scopes, but for some that only the first has; and moments after each was settled."""
+    pairs: list[tuple[Memory, Memory | None]] = []
+    moments: list[datetime] = []
+
+    def both(write: Callable[[Scope, str], object]) -> None:
+        one, twin = chance.choice(pairs)
+        write(ana, one.id)
+        if twin is not None:
+            write(ben, twin.id)
+
+    for _ in range(12):
+        what = chance.choice("ssssirv") if pairs else "s"
+        if what == "s":
+            draft = home(chance.choice(("Rome", "Oslo", "Bern")), day=chance.randrange(20))
+            pairs.append((append_one(log, ana, draft), append_one(log, ben, draft) if chance.random() < 0.6 else None))
+        else:
+            revision = {"i": Revision(importance=chance.random()), "v": Revision(valid_to=FAR_OFF)}.get(what)
+            with suppress(MemoryNotFound):  # retired
+                if revision is None:
+                    both(lambda scope, id: log.erase(scope, [id], mode="retire"))
+                else:
+                    both(partial(_revise, log, revision))
+        settle(log)
+        moments.append(append_one(log, Scope(user="clock"), home("Mars")).recorded_from)
+        settle(log)
+    return pairs, moments
+
+
+def _revise(log: EpisodicLog, revision: Revision, scope: Scope, id: str) -> None:
+    log.revise(scope, id, revision, expected_version=None, generation=None)
