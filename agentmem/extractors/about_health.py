@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from agentmem.extractors import vocabulary as v
-from agentmem.extractors.clauses import Clause, Sentence
+from agentmem.extractors.clauses import Clause, Sentence, is_stated
 from agentmem.extractors.findings import Found, follows, polarity_of
 from agentmem.extractors.phrases import Span, is_thing, items, phrase
 
@@ -39,10 +39,10 @@ def condition(clause: Clause, place: int) -> Iterator[Found]:
     else:
         while words[place : place + 1] and words[place] in ("a", "an", "the", "really", "very"):
             place += 1
-        yield from _illnesses(sentence, place)
+        yield from illnesses(sentence, place)
 
 
-def _illnesses(sentence: Sentence, place: int) -> Iterator[Found]:
+def illnesses(sentence: Sentence, place: int) -> Iterator[Found]:
     """The conditions in a list; "anxiety about the exam" is a mood."""
     words = sentence.words
     for item in items(sentence, place):
@@ -75,9 +75,11 @@ def injured(clause: Clause) -> Iterator[Found]:
     """Reads "broke my wrist"; what happened long ago has healed."""
     sentence = clause.sentence
     words = sentence.words
-    found = phrase(sentence, clause.verb + 1, most=3)
-    if found is None or clause.negated or words[clause.verb + 1] != "my" or words[found[1] - 1] not in _PARTS:
+    place = clause.verb + 2
+    end = next((at + 1 for at in range(place, min(place + 3, len(words))) if words[at] in _PARTS), 0)
+    if clause.negated or words[place - 1 : place] != ["my"] or not end:
         return
+    found = place, end
     if not _HEALED.search(sentence.low, sentence.start, sentence.end):
         value = f"{_INJURIES[words[clause.verb]]} {sentence.said(*found)}"
         yield Found("health", (clause.verb, found[1]), value=value, polarity="affirmed")
@@ -103,8 +105,36 @@ def comes_off(clause: Clause) -> Iterator[Found]:
         new = drug[1] + 1 if words[drug[1] : drug[1] + 1] == ["to"] else 0
     else:
         new = follows(clause, "to")
+        yield from diet_at(sentence, new) if new else ()
     if new and (drug := drug_in(words, (new, min(new + 1, len(words))))):
         yield Found("medication", drug, polarity="affirmed")
+
+
+def is_of_type(clause: Clause) -> Iterator[Found]:
+    """Reads "I'm type 1 diabetic"."""
+    words = clause.sentence.words
+    if re.fullmatch("type [12] diabetic", " ".join(words[clause.verb : clause.verb + 3])) and not clause.negated:
+        at = clause.verb, clause.verb + 3
+        yield Found("health", at, value=f"type {words[clause.verb + 1]} diabetes", polarity="affirmed")
+
+
+_PUT_ON: Final = re.compile(
+    r"\b(?:(?:put|started|has|got|keeps) me (?:back )?on|(?:doctor|gp|dr|psychiatrist|she|he"
+    r"|they) (?:has )?(?:just )?prescribed"
+    r"(?: me)?) (?P<drug>\w)"
+)
+
+
+def put_on(sentence: Sentence) -> Iterator[Found]:
+    """Reads "My doctor put me on omeprazole"."""
+    found = _PUT_ON.search(sentence.low, sentence.start, sentence.end)
+    if found is None:
+        return
+    place = next((at for at, start in enumerate(sentence.starts) if start >= found.start("drug")), 0)
+    if place and is_stated(sentence, 0, place):
+        for item in items(sentence, place):
+            if drug := drug_in(sentence.words, item):
+                yield Found("medication", drug, polarity="affirmed")
 
 
 def diagnosed(clause: Clause) -> Iterator[Found]:
@@ -117,7 +147,7 @@ def diagnosed(clause: Clause) -> Iterator[Found]:
 def suffers(clause: Clause) -> Iterator[Found]:
     place = follows(clause, "from", "with")
     if place:
-        yield from _illnesses(clause.sentence, place)
+        yield from illnesses(clause.sentence, place)
 
 
 def health_word(clause: Clause) -> Iterator[Found]:
@@ -149,6 +179,8 @@ def drug_in(words: list[str], span: Span) -> Span | None:
 
 def allergic(clause: Clause) -> Iterator[Found]:
     if place := follows(clause, "to"):
+        if clause.sentence.words[place : place + 1] in (["my"], ["our"]):
+            return
         while clause.sentence.words[place : place + 1] and clause.sentence.words[place] in _SOME:
             place += 1
         for found in items(clause.sentence, place, stops=_WITH_STOPS):
@@ -180,7 +212,17 @@ def diet(clause: Clause) -> Iterator[Found]:
     following = clause.sentence.words[clause.verb + 1 : clause.verb + 2]
     if following and not clause.sentence.breaks[clause.verb + 1] and following[0] not in v.STOPS | {"diet"}:
         return
+    if _AT_TIMES.match(clause.sentence.rest(clause.verb)):
+        return
     yield Found("diet", (clause.verb, clause.verb + 1))
+
+
+_AT_TIMES: Final = re.compile(
+    r",? (?:except|unless|apart from|on (?:\w+days?|weekends|weekdays)|at (?:home|work)|during|most|mostly|when"
+    r"|whenever|until"
+    r"|for (?:january|lent|the (?:week|month|day|time))|in (?:january|theory)|minus|besides|but (?:only|i (?:eat"
+    r"|still|also)))\b"
+)
 
 
 def went(clause: Clause) -> Iterator[Found]:
@@ -218,8 +260,17 @@ def on_a_diet(clause: Clause) -> Iterator[Found]:
     found = phrase(sentence, clause.verb + 1, most=4)
     if found is None or clause.who == "we":
         return
-    words = sentence.words
-    if words[found[1] - 1] == "diet" and words[found[1] - 2] in v.DIETS:
-        yield Found("diet", (found[1] - 2, found[1] - 1))
-    elif at := drug_in(words, found):
+    if at := drug_in(sentence.words, found):
         yield Found("medication", at)
+    elif sentence.words[found[0]] in ("keto", "paleo") and found[1] - found[0] == 1:
+        yield Found("diet", found)
+    else:
+        yield from diet_at(sentence, clause.verb + 1)
+
+
+def diet_at(sentence: Sentence, place: int) -> Iterator[Found]:
+    """Reads "a keto diet"."""
+    found = phrase(sentence, place, most=4)
+    words = sentence.words
+    if found and words[found[1] - 1] == "diet" and words[found[1] - 2] in v.DIETS:
+        yield Found("diet", (found[1] - 2, found[1] - 1))

@@ -85,7 +85,7 @@ def promised(clause: Clause) -> Iterator[Found]:
     words = sentence.words
     if clause.who != "i" or clause.negated:
         return
-    if words[clause.verb] in ("agreed", "committed", "vowed", "swore") and not follows(clause, "to"):
+    if words[clause.verb] in _BOUND_TO and not follows(clause, "to"):
         return
     if words[clause.verb] == "told" and words[clause.verb + 2 : clause.verb + 3] != ["i"]:
         return
@@ -96,7 +96,7 @@ def promised(clause: Clause) -> Iterator[Found]:
             return
         if words[place] == "to" or (words[place] == "i" and words[place + 1] in ("would", "will")):
             verb = place + 1 + (words[place] == "i")
-            if verb < len(words) and words[verb] not in _NO_PLANS:
+            if verb < len(words) and words[verb] not in _NO_PLANS | {"not", "never"}:
                 yield from _deed("commitment", clause, verb, words[verb])
             return
 
@@ -113,7 +113,8 @@ def will(clause: Clause) -> Iterator[Found]:
         or follows(clause, ("sure"))
     ):
         return
-    yield from _deed("commitment" if "by" in words[clause.verb :] else "plan", clause, clause.verb, verb, dated=True)
+    is_due = _BY_THEN.search(clause.sentence.rest(clause.verb))
+    yield from _deed("commitment" if is_due else "plan", clause, clause.verb, verb, dated=True)
 
 
 def present(clause: Clause) -> Iterator[Found]:
@@ -131,13 +132,20 @@ def must(clause: Clause) -> Iterator[Found]:
         and place < len(sentence.words)
         and clause.who == "i"
         and not clause.negated
-        and "by" in sentence.words[place:]
+        and _BY_THEN.search(sentence.rest(place))
     ):
         verb = sentence.words[place]
         if verb not in _NO_PLANS | v.STOPS:
             yield from _deed("commitment", clause, place, verb, dated=True)
 
 
+_BOUND_TO: Final = v.words("agreed committed vowed swore pledged")
+_BY_THEN: Final = re.compile(
+    r"\bby (?:(?:the|this|next|early|mid|late|end|noon|midnight|tomorrow|tonight|today|then|\d+|(?:mon|tues|wednes"
+    r"|thurs|fri|satur"
+    rf"|sun)day|{'|'.join(v.MONTHS)})\b)"
+)
+"""A day that something is due; who stops by on Friday owes nothing."""
 _REPLIES: Final = v.words("let get see talk update definitely also probably go take give post share start pick stick")
 
 

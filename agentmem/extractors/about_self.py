@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from typing import Final
 
 from agentmem.extractors import vocabulary as v
+from agentmem.extractors.about_health import diet_at, illnesses
 from agentmem.extractors.about_people import relation
-from agentmem.extractors.clauses import Clause, Sentence, is_name
+from agentmem.extractors.about_tastes import languages
+from agentmem.extractors.clauses import Clause, Sentence, is_name, is_stated
 from agentmem.extractors.findings import Found, follows
 from agentmem.extractors.phrases import Span, named, place_at
 
@@ -38,19 +40,24 @@ def age(clause: Clause) -> Iterator[Found]:
     place = clause.verb + has_turned
     if place >= len(words) or not words[place].isdigit() or sentence.breaks[place] not in ("", ","):
         return
+    if sentence.rest(place)[:1] == "," and sentence.rest(place)[1:2].isdigit():
+        return
     youngest = 5 if clause.who == "i" else 1
     if youngest <= int(words[place]) < 111 and (has_turned or _NOTHING_ELSE.match(sentence.rest(place))):
         yield Found("age", (place, place + 1))
 
 
 _NOTHING_ELSE: Final = re.compile(
-    r"(?: (?:years?|yrs?)[ -](?:old|of age)| y/?o)?(?:(?:[.!)]*\s*$|[,;!)]|\.\s)| ?[—–-] | (?:and|but|so|now|today|btw"
+    r"(?: (?:years?|yrs?)[ -](?:old|young|of age)| y/?o)?(?:(?:[.!)]*\s*$|[,;!)]|\.\s)| ?[—–-] | (?:and|but|so|now"
+    r"|today|btw"
     r"|with|from)\b)"
 )
 
 
 def turned(clause: Clause) -> Iterator[Found]:
     words = clause.sentence.words
+    if words[clause.verb + 1 : clause.verb + 2] and words[clause.verb + 1] in v.DIETS and not clause.negated:
+        yield Found("diet", (clause.verb + 1, clause.verb + 2), polarity="affirmed")
     if _LONG_AGO.search(clause.sentence.low, clause.sentence.start, clause.sentence.end):
         return
     if clause.verb + 1 < len(words) and words[clause.verb + 1].isdigit():
@@ -83,8 +90,26 @@ def introduced(clause: Clause) -> Iterator[Found]:
         yield Found("name", found)
 
 
+_NAMES_SELF: Final = re.compile(
+    r"(?:hi|hello|hey)(?: (?:there|everyone|all|again|folks|guys))?[,! ]+(?P<here>\w+) here\b"
+    r"|(?:(?:hi|hello|hey)(?: there)?[,! ]+)?the name(?:'s| is) (?P<name>\w)"
+)
+
+
+def names_self(sentence: Sentence) -> Iterator[Found]:
+    """Reads "Hi, Marcus here", "The name's Priya"."""
+    found = _NAMES_SELF.match(sentence.low, sentence.starts[0], sentence.end)
+    if found is None:
+        return
+    begins = found.start(found.lastgroup or "name")
+    place = next((at for at, start in enumerate(sentence.starts) if start >= begins), 0)
+    if is_name(sentence, place) and is_stated(sentence, 0, place):
+        name, _ = named(sentence, place)
+        yield from [Found("name", name, polarity="affirmed")] if name else ()
+
+
 _GREETS: Final = re.compile(r"\bnice to meet\b|\bby the way\b")
-_GOES_ON: Final = re.compile(r"(?:, (?:an? |\d\d\b|from )| and (?:i'm|i |my )| from )")
+_GOES_ON: Final = re.compile(r"(?:, (?:an? |\d\d\b|from |i'm |i (?:live|work|am)\b)| and (?:i'm|i |my )| from )")
 _PEOPLE_OF: Final = re.compile(
     r"(?:ish|ian|ese|ican|ench|itch|vegan)$|^(?:german|dutch|greek|swiss|czech|thai|muslim|catholic|buddhist|hindu"
     r"|christian|mormon|virgo|aries|pisces|gemini|libra|taurus|scorpio|capricorn|aquarius|sagittarius|cancer|ok|okay"
@@ -120,6 +145,21 @@ def birthday_at(sentence: Sentence, place: int) -> Iterator[Found]:
     yield Found("birthday", (place, end + 1), value=written)
 
 
+_IS_BIRTHDAY: Final = re.compile(r" is (?:also )?my (?:birthday|bday|b-day)\b")
+
+
+def birthday_said(sentence: Sentence) -> Iterator[Found]:
+    """Reads "14 March is my birthday", "it's my birthday on 14 March"."""
+    low, end = sentence.low, sentence.end
+    found = _IS_BIRTHDAY.search(low, sentence.start, end)
+    if found is None:
+        return
+    for day in _DAY.finditer(low, sentence.start, found.start()):
+        place = next((at for at, start in enumerate(sentence.starts) if start >= day.start()), 0)
+        if day.end() == found.start() and is_stated(sentence, place, place + 1):
+            yield from birthday_at(sentence, place)
+
+
 def lives(clause: Clause) -> Iterator[Found]:
     sentence = clause.sentence
     place = follows(
@@ -127,8 +167,14 @@ def lives(clause: Clause) -> Iterator[Found]:
             "with my family in"
         ),
         "with my parents in", "together in", "outside", "just outside", "outside of", "just outside of",
-    )  # fmt: skip
-    if clause.past or not place:
+    ) or _further_in(sentence, clause.verb + 1)  # fmt: skip
+    if clause.past:
+        return
+    if follows(clause, "with") and clause.who != "we":
+        yield from illnesses(sentence, clause.verb + 2)
+    elif eaten := follows(clause, "on"):
+        yield from diet_at(sentence, eaten)
+    if not place:
         return
     found = place_at(sentence, place) or _dwelling(sentence, place)
     if found is None:
@@ -141,6 +187,21 @@ def lives(clause: Clause) -> Iterator[Found]:
         return
     if clause.used_to or sentence.words[clause.verb] != "lived" or clause.have:
         yield Found("home", found)
+
+
+def _further_in(sentence: Sentence, place: int) -> int:
+    """The place after the "in" of "with my two cats in", "alone and happily in"; 0 if there is none."""
+    words = sentence.words
+    if words[place : place + 1] and words[place] in _LIVES_HOW:
+        for at in range(place, min(place + 8, len(words))):
+            if sentence.breaks[at] or words[at] in v.VERBS or words[at] in ("who", "that", "which", "somewhere"):
+                return 0
+            if words[at] == "in":
+                return at + 1
+    return 0
+
+
+_LIVES_HOW: Final = v.words("with alone together happily here there still right by just on")
 
 
 def _dwelling(sentence: Sentence, place: int) -> Span | None:
@@ -180,6 +241,70 @@ def moved(clause: Clause) -> Iterator[Found]:
         r" )?to\b|\bfor (?:a|an|one|two|three|six|the) (?:summer|month|months|year|years|semester)",
         sentence.rest(found[1] - 1),
     ):
+        yield Found("home", found, polarity="affirmed")
+
+
+def ended_up(clause: Clause) -> Iterator[Found]:
+    """Reads "ended up moving to Turin", "ended up in Turin"."""
+    place = follows(clause, "up in", "up living in", "up moving to", "up back in", "up settling in")
+    found = place_at(clause.sentence, place) if place and not clause.negated else None
+    if found and _stays(clause.sentence, found):
+        yield Found("home", found, polarity="affirmed")
+
+
+def is_back(clause: Clause) -> Iterator[Found]:
+    """Reads "I'm back in Dublin": home, unless it is for a while."""
+    place = follows(clause, "in", "home in", "living in")
+    found = place_at(clause.sentence, place) if place and not clause.negated else None
+    if found and _stays(clause.sentence, found):
+        yield Found("home", found)
+
+
+def is_in(clause: Clause) -> Iterator[Found]:
+    """Reads "I'm in Porto these days"; without that it may be a journey."""
+    found = place_at(clause.sentence, clause.verb + 1)
+    if found and not clause.negated and _THESE_DAYS.match(clause.sentence.rest(found[1] - 1)):
+        yield Found("home", found)
+
+
+_THESE_DAYS: Final = re.compile(r",? (?:these days|nowadays|for good)\b")
+_AWAY: Final = re.compile(
+    r"\b(?:for (?:a|an|the|my|our|one|two|three|some|work|business|\d+)\b(?! (?:good|while))|on (?:business|holiday"
+    r"|vacation)"
+    r"|visit\w*|until|till|this (?:week|weekend|afternoon|morning)|today|tonight|tomorrow|hotel|airport|hostel"
+    r"|airbnb)\b"
+)
+
+
+def _stays(sentence: Sentence, place: Span) -> bool:
+    return _AWAY.search(sentence.rest(place[1] - 1)) is None
+
+
+def made_home(clause: Clause) -> Iterator[Found]:
+    """Reads "made Bologna our home"."""
+    found = place_at(clause.sentence, clause.verb + 1)
+    words = clause.sentence.words
+    if found and not clause.negated and words[found[1] : found[1] + 2] in (["our", "home"], ["my", "home"]):
+        yield Found("home", found, polarity="affirmed")
+
+
+def calls_home(clause: Clause) -> Iterator[Found]:
+    """Reads "I call Porto home"."""
+    found = place_at(clause.sentence, clause.verb + 1)
+    if found and not clause.negated and clause.sentence.words[found[1] : found[1] + 1] == ["home"]:
+        yield Found("home", found)
+
+
+def home_is(sentence: Sentence) -> Iterator[Found]:
+    """Reads "Home is Lyon these days"."""
+    words = sentence.words
+    start = next((at for at, word in enumerate(words) if word not in v.FILLERS), 0)
+    if words[start : start + 2] != ["home", "is"] or not is_stated(sentence, start, start + 2):
+        return
+    place = start + 2
+    while words[place : place + 1] and words[place] in ("now", "currently", "in"):
+        place += 1
+    if found := place_at(sentence, place):
         yield Found("home", found, polarity="affirmed")
 
 
@@ -223,7 +348,9 @@ def born(clause: Clause) -> Iterator[Found]:
     sentence = clause.sentence
     place = follows(clause, "and raised in", "and bred in", "up in", "in")
     found = place_at(sentence, place) if place and not clause.negated else None
-    if found and sentence.words[found[0]] not in v.MONTHS:
+    if place and not found and sentence.words[place : place + 1] and sentence.words[place].isdigit():
+        found = place_at(sentence, place + 2) if sentence.words[place + 1 : place + 2] == ["in"] else None
+    if found and not clause.negated and sentence.words[found[0]] not in v.MONTHS:
         yield Found("origin", found, polarity="affirmed")
     yield from birthday_at(sentence, follows(clause, "on") or clause.verb + 1)
 
@@ -233,6 +360,8 @@ def grew(clause: Clause) -> Iterator[Found]:
     found = place_at(clause.sentence, place) if place and not clause.negated else None
     if found:
         yield Found("origin", found, polarity="affirmed")
+    if (spoken := follows(clause, "up speaking", "up with")) and not clause.negated:
+        yield from languages(clause.sentence, spoken)
 
 
 _EMAIL: Final = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,4}")
@@ -254,21 +383,30 @@ def contact(sentence: Sentence, place: int, attribute: str) -> Iterator[Found]:
     yield Found(attribute, (place, end + 1), value=sentence.text[found.start() : found.end()])
 
 
-_FORMER: Final = re.compile(
-    r"\b(?:was|were|old|former|no longer|used to|any ?more|not|don't|his|her|their|your)\b|@.*@"
-)
+_FORMER: Final = re.compile(r"\b(?:was|were|old|former|no longer|used to|any ?more|not|don't|his|her|their|your)\b")
 
 
 def _written_contact(sentence: Sentence) -> Found | None:
     """An address or a number behind "my …" or "… me"."""
     for attribute, pattern in (("email", _EMAIL), ("phone", _PHONE)):
         found = pattern.search(sentence.low, sentence.start, sentence.end)
-        if found and _FORMER.search(sentence.low, sentence.start, sentence.end):
+        if found and _is_former(sentence, found, pattern):
             return None
         if found and _MINE.search(sentence.low, sentence.start, found.start()):
             place = next((at for at, end in enumerate(sentence.ends) if end > found.start()), 0)
             return next(contact(sentence, place, attribute), None)
     return None
+
+
+def _is_former(sentence: Sentence, found: re.Match[str], pattern: re.Pattern[str]) -> bool:
+    """True if the address is an old one or somebody else's, or there are two; "the old one is dead" is about "
+    "another."""
+    if pattern.search(sentence.low, found.end(), sentence.end) or _FORMER.search(
+        sentence.low, sentence.start, found.start()
+    ):
+        return True
+    former = _FORMER.search(sentence.low, found.end(), sentence.end)
+    return former is not None and not sentence.low.startswith(("the old", "my old"), former.start() - len("the "))
 
 
 _AFTER_NAMES: Final = v.words("and please instead btw from")
@@ -288,7 +426,13 @@ _IS_MY: Final = re.compile(
 
 
 _MINE: Final = re.compile(
-    r"(?:\bmy (?:[\w-]+ ){0,2}(?:e-?mail|mail|address|inbox|number|phone|cell|mobile|whatsapp)\b|\b(?:e-?mail|mail"
+    r"(?:\bmy (?:(?:new|current|personal|private|work|business|home|phone|cell|mobile|contact|main|other|e-?mail|mail"
+    r"|tele"
+    r"phone|whatsapp) ){0,2}(?:e-?mail|mail|address|inbox|number|phone|cell|mobile|whatsapp)\b|\bi (?:have |got "
+    r"|have got )?"
+    r"a new (?:(?:phone|cell|mobile|work|e-?mail) )?(?:number|e-?mail|address|phone|mobile)\b"
+    r"|\bi've (?:got )?a new (?:(?:ph"
+    r"one|cell|mobile|work|e-?mail) )?(?:number|e-?mail|address|phone|mobile)\b|\b(?:e-?mail|mail"
     r"|write|reach|contact|text|call|ring|message|line|note|whatsapp|get|find)(?: to)? (?:me|us)\b|\bto"
     r" me\b)[^@\d]{0,25}$"
 )
@@ -312,14 +456,16 @@ def reached(sentence: Sentence) -> Iterator[Found]:
 
 
 _CALL_ME: Final = re.compile(
-    r"(?:(?:hi|hey|hello|please|just|you can|so|but|and)[, ]+)*(?:(?:everyone|everybody|people|friends|my friends|most"
+    r"(?:(?:hi|hey|hello|please|just|you can|remember to|feel free to"
+    r"|so|but|and)[, ]+)*(?:(?:everyone|everybody"
+    r"|people|friends|my friends|most"
     r" people) )?(?P<not>(?:don't|do not|never|stop) )?call(?:s|ing)? me (?P<name>\w)"
 )
 
 
 def call_me(sentence: Sentence) -> Iterator[Found]:
     """Reads "Call me Ana"."""
-    found = _CALL_ME.match(sentence.low, sentence.starts[0], sentence.end)
+    found = _CALL_ME.match(sentence.low, sentence.starts[0], sentence.end) if " me " in sentence.low else None
     if found is None:
         return
     place = next((at for at, start in enumerate(sentence.starts) if start >= found.start("name")), 0)

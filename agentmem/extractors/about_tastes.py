@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final
 
 from agentmem.extractors import vocabulary as v
-from agentmem.extractors.clauses import Clause, Sentence
+from agentmem.extractors.clauses import Clause, Sentence, is_stated
 from agentmem.extractors.findings import Found, follows
 from agentmem.extractors.phrases import Span, is_thing, items, phrase
 from agentmem.records import Polarity
@@ -124,13 +125,50 @@ def stands(clause: Clause) -> Iterator[Found]:
             yield Found("likes", found.at, polarity="denied")
 
 
+def comes_to_like(clause: Clause) -> Iterator[Found]:
+    """Reads "fallen in love with pottery", "grown to like olives", "gone off coffee"."""
+    if clause.negated:
+        return
+    if place := follows(clause, "in love with", "to like", "to love", "to enjoy", "fond of"):
+        yield from (replace(found, polarity="affirmed") for found in tastes(clause, place))
+    elif clause.sentence.words[clause.verb] in ("gone", "went") and (place := follows(clause, "off")):
+        yield from (replace(found, polarity="ended") for found in tastes(clause, place))
+
+
 def is_into(clause: Clause) -> Iterator[Found]:
     yield from tastes(clause, clause.verb + 1)
 
 
 def fond(clause: Clause) -> Iterator[Found]:
-    if place := follows(clause, "of", "with", "about", "on"):
+    if place := follows(clause, "of", "with", "about", "on", "to"):
         yield from tastes(clause, place)
+
+
+def enthusiast(sentence: Sentence, found: Span) -> Iterator[Found]:
+    """Reads "a huge Star Wars fan", "a coffee lover"."""
+    words = sentence.words
+    start = found[0]
+    while start < found[1] - 1 and words[start] in _HOW_FOND:
+        start += 1
+    what = start, found[1] - 1
+    if what[0] < what[1] and is_thing(sentence, what) and v.NOT_TASTES.isdisjoint(words[what[0] : what[1]]):
+        yield Found("likes", what)
+
+
+ENTHUSIASTS: Final = v.words("fan lover buff enthusiast aficionado nerd geek addict junkie fanatic")
+_HOW_FOND: Final = v.words(
+    "big huge massive real total true avid great bit complete lifelong life-long die-hard diehard such major keen "
+    "self-confessed "
+    "proud passionate devoted long-time longtime good hopeless"
+)
+
+
+def gets_into(clause: Clause) -> Iterator[Found]:
+    """Reads "getting into pottery", "can't get enough of jazz"."""
+    if (place := follows(clause, "into")) and not clause.negated and not clause.can:
+        yield from tastes(clause, place)
+    elif (place := follows(clause, "enough of")) and clause.negated and clause.can:
+        yield from (replace(found, polarity="affirmed") for found in tastes(clause, place))
 
 
 def cares(clause: Clause) -> Iterator[Found]:
@@ -174,10 +212,23 @@ def goods(
 ) -> Iterator[Found]:
     """A thing of worth behind an article or "my"."""
     words = sentence.words
-    if not (words[place : place + 1] and words[place] in ("a", "an", "my", "our", "two", "our")):
+    leads = _LEADS | {"the"} if polarity == "ended" else _LEADS
+    if leads.isdisjoint(words[place : place + 1]):
         return
     found = phrase(sentence, place, most=5)
-    if found is None or not is_thing(sentence, found):
+    if (
+        found is None
+        or not is_thing(sentence, found)
+        or words[found[0]] in v.RELATIONS
+        or words[found[0]] in v.PARTNERS
+    ):
+        return
+    if polarity == "ended" and "of" in words[found[0] : found[1] + 1]:
+        return
+    if words[found[1] - 1] == "home" and words[found[1] - 2] not in _HOMES:
+        return
+    if nearer := _told_nearer(sentence, found[1]):
+        yield from goods(sentence, nearer, polarity, branded=branded)
         return
     is_model = all(sentence.text[sentence.starts[at]].isupper() or words[at].isdigit() for at in range(*found))
     is_capital = sentence.is_capital(found[0]) or sentence.is_capital(found[1] - 1)
@@ -186,7 +237,7 @@ def goods(
     )
     if words[found[1] - 1] not in v.GOODS and not is_brand:
         return
-    if _GIFT.match(sentence.low, sentence.ends[found[1] - 1], sentence.end):
+    if polarity != "ended" and _GIFT.match(sentence.low, sentence.ends[found[1] - 1], sentence.end):
         return
     start = found[0]
     while start < found[1] - 1 and words[start] in _PRAISED:
@@ -194,6 +245,21 @@ def goods(
     yield Found("belonging", (start, found[1]), polarity=polarity)
 
 
+_LEADS: Final = v.words("a an my our two")
+
+
+def _told_nearer(sentence: Sentence, place: int) -> int:
+    """The place of "a red Fiat" behind "a car,"; 0 if nothing tells more of it."""
+    words = sentence.words
+    if words[place : place + 1] in (["a"], ["an"]) and sentence.breaks[place] in (",", ":", "–", "—"):
+        found = phrase(sentence, place, most=4)
+        ends = found and (found[1] >= len(words) or sentence.breaks[found[1]] or words[found[1]] in v.STOPS - {"and"})
+        if found and ends and sentence.is_capital(found[1] - 1):
+            return place
+    return 0
+
+
+_HOMES: Final = v.words("a an my our the mobile holiday second new first retirement beach lake motor country")
 _NO_GOODS: Final = v.words("book ticket tickets album shares stock gift card song")
 _PRAISED: Final = v.words("new brand brand-new old own used nice beautiful lovely great cool really")
 
@@ -214,6 +280,13 @@ def bought(clause: Clause) -> Iterator[Found]:
     yield from goods(clause.sentence, place, "affirmed", branded=True)
 
 
+def picked_up(clause: Clause) -> Iterator[Found]:
+    """Reads "picked up a used Tesla", "treated myself to a new iPad"."""
+    place = follows(clause, "up", "myself to", "ourselves to")
+    if place and not clause.negated and clause.who in ("i", "we"):
+        yield from goods(clause.sentence, place, "affirmed")
+
+
 def drives(clause: Clause) -> Iterator[Found]:
     if clause.who != "they" and not re.search(r"\bfor (?:a living|work)\b", clause.sentence.rest(clause.verb)):
         yield from goods(clause.sentence, clause.verb + 1, branded=True)
@@ -223,38 +296,63 @@ def sold(clause: Clause) -> Iterator[Found]:
     if (
         not clause.negated
         and clause.who != "they"
-        and clause.sentence.words[clause.verb + 1 : clause.verb + 2] in (["my"], ["our"])
+        and clause.sentence.words[clause.verb + 1 : clause.verb + 2] in (["my"], ["our"], ["the"])
     ):
-        yield from goods(clause.sentence, clause.verb + 1, "ended")
+        yield from goods(clause.sentence, clause.verb + 1, "ended", branded=True)
+
+
+def traded(clause: Clause) -> Iterator[Found]:
+    """Reads "traded in my Golf for an e-bike"."""
+    place = follows(clause, "in") or clause.verb + 1
+    words = clause.sentence.words
+    if clause.negated or words[place : place + 1] not in (["my"], ["our"], ["the"]):
+        return
+    former = list(goods(clause.sentence, place, "ended", branded=True))
+    yield from former
+    for found in former:
+        if found.at and words[found.at[1] : found.at[1] + 1] == ["for"]:
+            yield from goods(clause.sentence, found.at[1] + 1, "affirmed", branded=True)
 
 
 def speaks(clause: Clause) -> Iterator[Found]:
-    place = clause.verb + 1
-    words = clause.sentence.words
-    while words[place : place + 1] and words[place] in (
-        "fluent",
-        "some",
-        "a",
-        "little",
-        "good",
-        "decent",
-        "in",
-        "basic",
-        "both",
-        "only",
-        "bit",
-        "of",
-        "native",
-        "conversational",
-    ):
-        place += 1
-    for found in items(clause.sentence, place):
-        if words[found[1] - 1] in v.LANGUAGES and found[1] - found[0] <= 3:
-            yield Found("language", (found[1] - 1, found[1]))
+    yield from languages(clause.sentence, clause.verb + 1)
+
+
+def languages(sentence: Sentence, place: int) -> Iterator[Found]:
+    """Reads "fluent Portuguese and a bit of Dutch"."""
+    for at in range(place, min(place + 16, len(sentence.words))):
+        if sentence.words[at] in v.LANGUAGES:
+            following = sentence.words[at + 1 : at + 2]
+            if not following or sentence.breaks[at + 1] or following[0] not in _NOT_AFTER_LANGUAGES:
+                yield Found("language", (at, at + 1))
+        elif sentence.words[at] not in _HOW_WELL or sentence.breaks[at] not in ("", ","):
+            return
+
+
+def is_language(sentence: Sentence) -> Iterator[Found]:
+    """Reads "Finnish is my first language"."""
+    words = sentence.words
+    for place in range(1, min(len(words) - 3, 8)):
+        if words[place : place + 2] == ["is", "my"] and words[place - 1] in v.LANGUAGES:
+            own = words[place + 2] in ("native", "first", "second", "third", "mother")
+            if own and words[place + 3] in ("language", "tongue") and is_stated(sentence, place - 1, place):
+                yield Found("language", (place - 1, place), polarity="affirmed", end=place + 4)
+            return
+
+
+_NOT_AFTER_LANGUAGES: Final = v.words(
+    "is are was people person speaker speakers food teacher teachers lessons class history grammar words students guy "
+    "man"
+)
+_HOW_WELL: Final = v.words(
+    "fluent fluently some a little good decent in basic both only bit of native conversational and or but also n & "
+    "plus "
+    "broken passable perfect rusty well"
+)
 
 
 def favourite(clause: Clause, words: list[str]) -> Iterator[Found]:
-    at = next(place for place, word in enumerate(words) if word in ("favorite", "favourite"))
+    at = next(place for place, word in enumerate(words) if word in ("favorite", "favourite", "fave"))
     topic = [word for word in words[at + 1 :] if word not in ("ever", "all-time")]
     if topic[-3:] == ["of", "all", "time"]:
         topic = topic[:-3]
@@ -295,15 +393,27 @@ def topic_of(words: list[str]) -> str:
     return " ".join([*words[:-1], last])
 
 
+_AFTER_FAVOURITES: Final = v.words("and but of ever these now nowadays so by right at because")
+
+
 def is_favourite(sentence: Sentence) -> Iterator[Found]:
     """Reads "Blue is my favourite color": the value stands first."""
     words = sentence.words
-    for place in range(1, min(len(words) - 2, 8)):
-        if words[place] in ("is", "are") and words[place + 1] == "my" and not any(sentence.breaks[1 : place + 2]):
-            at = place + 2 + (words[place + 2] in ("all-time", "absolute"))
+    for place in range(1, min(len(words) - 2, 12)):
+        become = words[place] == "become" and words[place - 1] in ("has", "have")
+        if (become or words[place] in ("is", "are")) and words[place + 1] == "my" and not sentence.breaks[place + 1]:
+            at = place + 2
+            while words[at : at + 1] and words[at] in ("all-time", "absolute", "new", "current"):
+                at += 1
             if words[at : at + 1] in (["favorite"], ["favourite"]):
+                place -= become
+                start = max((start for start in range(place) if sentence.breaks[start]), default=0)
+                while start < place and words[start] in v.FILLERS:
+                    start += 1
+                if start >= place or not is_stated(sentence, start, place):
+                    return
                 topic = phrase(sentence, at + 1, most=3)
-                value = phrase(sentence, 0, most=5)
+                value = phrase(sentence, start, most=5)
                 if (
                     topic
                     and value
@@ -312,7 +422,7 @@ def is_favourite(sentence: Sentence) -> Iterator[Found]:
                     and words[topic[0]] not in v.NOT_FAVOURITES
                 ):
                     tail = words[topic[1] : topic[1] + 1]
-                    if not tail or sentence.breaks[topic[1]] or tail[0] in ("and", "but", "of", "ever"):
+                    if not tail or sentence.breaks[topic[1]] or tail[0] in _AFTER_FAVOURITES:
                         yield Found(
                             "favourite",
                             value,

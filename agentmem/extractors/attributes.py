@@ -31,6 +31,7 @@ class Attribute:
         about: What the value is, for people and for a language model that extracts.
         unnamed: That something of it ended and was not named: "{subject} no longer works where they did."; blank = in
             general words.
+        counted: True if the value is one of many, and the sentence says "a nurse", "a car".
     """
 
     name: str
@@ -41,13 +42,23 @@ class Attribute:
     words: str
     about: str
     unnamed: str = ""
+    counted: bool = False
 
 
 def _attribute(
-    name: str, single: bool, affirmed: str, denied: str, ended: str, words: str, about: str, unnamed: str
+    name: str,
+    single: bool,
+    affirmed: str,
+    denied: str,
+    ended: str,
+    words: str,
+    about: str,
+    unnamed: str,
+    *,
+    counted: bool = False,
 ) -> Attribute:
     stated = [f"{{subject}} {predicate}" for predicate in (affirmed, denied, ended)]
-    return Attribute(name, single, stated[0], stated[1], stated[2], words, about, f"{{subject}} {unnamed}")
+    return Attribute(name, single, stated[0], stated[1], stated[2], words, about, f"{{subject}} {unnamed}", counted)
 
 
 _OURS: Final = (
@@ -84,7 +95,7 @@ _OURS: Final = (
     _attribute(
         "job", True, "works as {value}.", "does not work as {value}.", "no longer works as {value}.",
         "work job occupation profession career role title position living what", "what a person does for a living",
-        "no longer has the job they had.",
+        "no longer has the job they had.", counted=True,
     ),
     _attribute(
         "studies", False, "studies {value}.", "does not study {value}.", "no longer studies {value}.",
@@ -153,7 +164,7 @@ _OURS: Final = (
     _attribute(
         "belonging", False, "owns {value}.", "does not own {value}.", "no longer owns {value}.",
         "own owns have has bought got possession belonging", "a thing of some worth a person owns or has bought: a car",
-        "no longer owns what they did.",
+        "no longer owns what they did.", counted=True,
     ),
     _attribute(
         "plan", False, "plans to {value}.", "does not plan to {value}.", "no longer plans to {value}.",

@@ -33,8 +33,19 @@ _BLOCKERS: Final = re.compile(
     r"|novel|movie|script|example|e\.g|wonder|wondering|doubt|doubts|who|whoever|say|pretending|character|fake|lie"
     r"|lied|joke|rumou?r|dream|in case|assuming|would've|used to think)\b"
 )
+_ANEW: Final = re.compile(r";|\bbut\b|, so\b|\banyway\b|\bhowever\b")
+_PASSING_DOUBTS: Final = re.compile(
+    r"when|until|till|once|before|thought|thinks?|guess|hope|hoping|maybe|perhaps|probably|not sure|unsure|who|wonder"
+    r"|wondering|doubt"
+)
+"""What is doubted or past only up to a "but"."""
 _FACTUAL: Final = re.compile(
-    r"\b(?:(?:as|like) i (?:already )?(?:said|mentioned|told you)|i (?:already )?told you|in case you (?:forgot|missed"
+    r"\b(?:(?:i )?(?:don't|do not|dont|can't|cannot) (?:know|remember|recall) (?:if|whether) (?:i|i've"
+    r"|i have) (?:ever |already )?"
+    r"(?:said|mentioned|told you)(?: this| that| it)?(?: before| already| yet)?|i think i (?:already )?(?:mentioned"
+    r"|told you)"
+    r"|(?:you (?:may|might) )(?:remember|recall)|i should (?:probably )?(?:say|mention|tell you)|i have to say"
+    r"|(?:as|like) i (?:already )?(?:said|mentioned|told you)|i (?:already )?told you|in case you (?:forgot|missed"
     r" it|wondered)|if you must know|if you're wondering|not sure if i (?:said|mentioned|told you)(?: this| that| it)?"
     r"(?: before)?|not sure (?:if|whether) you (?:know|remember)(?: this)?|did i mention)\b"
 )
@@ -182,12 +193,17 @@ def clauses(sentence: Sentence) -> Iterator[Clause]:
     words, breaks = sentence.words, sentence.breaks
     asked = _asked_from(sentence)
     is_open = True
+    opened_until = 0
     reminded = _REMINDS.match(sentence.low, sentence.starts[0], sentence.end)
     for place, word in enumerate(words):
         if reminded and sentence.starts[place] < reminded.end():
             continue
         if sentence.starts[place] >= asked:
             return
+        if place == 0 and word in _PREPOSITIONS:
+            opened_until = _main_clause_after(sentence)
+        if place < opened_until:
+            continue
         if not is_open:
             is_open = bool(breaks[place]) or words[place - 1] in v.JOINERS
         elif place and breaks[place]:
@@ -207,8 +223,33 @@ def clauses(sentence: Sentence) -> Iterator[Clause]:
             if clause is not None and not _is_doubtful(sentence, clause):
                 yield clause
             is_open = False
-        elif word not in v.FILLERS and word not in v.TIME_OPENERS and not word.isdigit() and word not in v.JOINERS:
+        elif word not in _OPENERS and not word.isdigit():
             is_open = False
+
+
+_OPENERS: Final = v.FILLERS | v.TIME_OPENERS | v.JOINERS | v.ADVERBS
+
+
+def _main_clause_after(sentence: Sentence) -> int:
+    """Where "I" or "my" stands behind a phrase that opens the sentence ("After the divorce I …"); 0 if it does not."""
+    words = sentence.words
+    for place in range(1, min(8, len(words))):
+        if words[place] in ("i", "we") and place > 1:
+            return place
+        if sentence.breaks[place] or words[place] in v.VERBS or words[place] in _NEW_CLAUSES:
+            return 0
+    return 0
+
+
+_PREPOSITIONS: Final = v.words("after in at with on during despite following besides for since thanks apart due")
+_NEW_CLAUSES: Final = v.words("that which who whom what if when while because as than like you he she they it")
+
+
+def is_stated(sentence: Sentence, first: int, verb: int) -> bool:
+    """True if what begins at a place is neither asked nor doubted."""
+    if sentence.starts[first] >= _asked_from(sentence):
+        return False
+    return not _is_doubtful(sentence, Clause(sentence, "it", "", first, verb))
 
 
 def _elided(sentence: Sentence, place: int) -> Clause | None:
@@ -227,8 +268,10 @@ def _elided(sentence: Sentence, place: int) -> Clause | None:
     return clause if word_is_state or words[place] in _WITHOUT_I else None
 
 
-_STATES: Final = frozenset(("from", "allergic", "born", "based", "living", "working", "studying", "married"))
-_WITHOUT_I: Final = _STATES | v.words("been moved relocated quit bought sold adopted started broke turned resigned got")
+_STATES: Final = v.words("from allergic born based living working studying married diagnosed")
+_WITHOUT_I: Final = _STATES | v.words(
+    "been moved relocated quit bought sold adopted started broke turned resigned got joined settled"
+)
 
 
 def _asked_from(sentence: Sentence) -> int:
@@ -245,8 +288,13 @@ def _asked_from(sentence: Sentence) -> int:
 
 def _is_doubtful(sentence: Sentence, clause: Clause) -> bool:
     before = _FACTUAL.sub(" ", sentence.low[sentence.start : sentence.starts[clause.first]])
-    if before and _BLOCKERS.search(before):
-        return True
+    if before and (blocker := _BLOCKERS.search(before)):
+        fresh = max((match.end() for match in _ANEW.finditer(before)), default=0)
+        passing = blocker.start() < fresh and _PASSING_DOUBTS.fullmatch(blocker[0])
+        if not passing or any(not _PASSING_DOUBTS.fullmatch(doubt) for doubt in _BLOCKERS.findall(before)):
+            return True
+        if _BLOCKERS.search(before, fresh):
+            return True
     return (
         clause.verb < len(sentence.words)
         and _AFTER.search(sentence.low, sentence.ends[clause.verb - 1], sentence.end) is not None
@@ -280,6 +328,9 @@ def _of_theirs(sentence: Sentence, place: int) -> Clause | None:
     if relation is None or words[at + 1 : at + 2] == ["tongue"]:
         return _of_a_thing(sentence, place)
     name, after = name_at(sentence, at + 1) if not possessive else (None, at + 1)
+    if words[after : after + 1] == ["who"] and not possessive and base != "parents" and not base.endswith("s"):
+        clause = Clause(sentence, "they", name or relation, place, after + 1, name=name)
+        return with_verb(clause) if sentence.breaks[after] in ("", ",") else None
     if words[after : after + 2] == ["and", "i"]:
         return with_verb(Clause(sentence, "we", base, place, after + 2, name=name))
     if words[after : after + 1] == ["and"]:
@@ -303,11 +354,27 @@ def _of_a_thing(sentence: Sentence, place: int) -> Clause | None:
     for at in range(place + 1, min(place + 9, len(words))):
         if sentence.breaks[at] and at > place + 1:
             return None
-        if words[at] in ("is", "are", "was", "were", "used", "falls"):
+        if words[at] in ("is", "are", "was", "were", "used", "falls", "include", "includes"):
             if at == place + 1:
                 return None
             return with_verb(Clause(sentence, "it", sentence.between(place + 1, at), place, at))
+        if words[at] in ("has", "have") and words[at + 1 : at + 2] and words[at + 1] in ("changed", "become"):
+            return _that_changed(sentence, place, at)
     return None
+
+
+def _that_changed(sentence: Sentence, place: int, at: int) -> Clause | None:
+    """Reads "my number has changed: it's …", "my favourite band has become …"."""
+    words = sentence.words
+    new = at + 2
+    while new < len(words) and words[new] in _NOW_IT_IS:
+        new += 1
+    if new >= len(words) or (new == at + 2 and words[at + 1] == "changed"):
+        return None
+    return Clause(sentence, "it", sentence.between(place + 1, at), place, new, be=True)
+
+
+_NOW_IT_IS: Final = v.words("to it's its it is now")
 
 
 def name_at(sentence: Sentence, place: int) -> tuple[str | None, int]:
@@ -347,7 +414,7 @@ def with_verb(clause: Clause) -> Clause | None:
                 return None
             break
         following = words[place + 1] if place + 1 < len(words) else ""
-        if word in ("am", "is", "are", "'s", "falls"):
+        if word in ("am", "is", "are", "'s", "falls", "include", "includes"):
             clause.be = True
         elif word in ("was", "were"):
             clause.be = clause.past = True
@@ -391,7 +458,8 @@ def _is_participle(word: str) -> bool:
 
 
 _PARTICIPLES: Final = v.words(
-    "been lived worked moved got bought given had taken quit sold lost broken gone become grown"
+    "been lived worked moved got bought given had taken quit sold lost broken gone become grown left fallen made found "
+    "split begun"
 )
 _PERFECT: Final = v.words("not never no always")
 _KINDS_OF_RELATIVE: Final = v.words(
@@ -400,5 +468,5 @@ _KINDS_OF_RELATIVE: Final = v.words(
 )
 _AFTER_IS: Final = v.words(
     "a an from allergic vegan vegetarian married single divorced engaged called named studying working living "
-    "moving based not originally also now still diabetic asthmatic"
+    "moving based not originally also now still diabetic asthmatic retired widowed separated fluent into really very"
 )

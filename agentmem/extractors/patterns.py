@@ -7,7 +7,7 @@ verb; what is not in it states nothing.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from agentmem.extractors import vocabulary as v
@@ -23,9 +23,11 @@ from agentmem.extractors.about_health import (
     injured,
     intolerant,
     intolerant_word,
+    is_of_type,
     keeps,
     on_a_diet,
     prescribed,
+    put_on,
     suffers,
     takes,
     went,
@@ -36,59 +38,92 @@ from agentmem.extractors.about_people import (
     animal_of,
     broke,
     counted,
+    couple,
     dates,
+    is_relative,
+    is_together,
     kin,
+    left_me,
+    named_person,
     no_longer_with,
     parted,
+    proposed,
     relation,
     relative,
+    sees,
     status,
+    tied,
 )
 from agentmem.extractors.about_plans import has_appointment, is_going, must, plans, present, promised, will
 from agentmem.extractors.about_self import (
     age,
     based,
     birthday_at,
+    birthday_said,
     born,
     called,
+    calls_home,
     changed,
     comes_from,
     contact,
+    ended_up,
     goes_by,
     grew,
+    home_is,
     introduced,
+    is_back,
+    is_in,
     left_for,
     lives,
+    made_home,
     moved,
+    reached,
     settled,
     short_age,
     spelled_age,
     turned,
 )
 from agentmem.extractors.about_tastes import (
+    ENTHUSIASTS,
     bought,
     cares,
+    comes_to_like,
     drives,
+    enthusiast,
     favourite,
     fond,
+    gets_into,
     goods,
+    is_favourite,
     is_into,
+    is_language,
     likes,
     owned,
     owns,
+    picked_up,
     sold,
     speaks,
     stands,
     tastes,
+    traded,
 )
 from agentmem.extractors.about_work import (
     attends,
+    changed_major,
     degree,
     dropped,
     hired,
+    hired_me,
+    in_a_year_of,
+    is_at,
     job_at,
     joined,
+    learns,
+    left,
+    lost,
     makes_a_living,
+    my_job,
+    new_job,
     occupation,
     of_a_job,
     passive_job,
@@ -96,10 +131,11 @@ from agentmem.extractors.about_work import (
     resigned,
     retired,
     started,
+    student,
     studies,
     works,
 )
-from agentmem.extractors.clauses import Clause, with_verb
+from agentmem.extractors.clauses import Clause, Sentence, with_verb
 from agentmem.extractors.findings import Found, Rule, follows, polarity_of, words_after
 from agentmem.extractors.phrases import items, named, organisation_at, phrase, place_at
 
@@ -122,9 +158,9 @@ def facts_of(clause: Clause) -> Iterator[Found]:
         return
     if rule is not None and clause.who in _WHOSE.get(rule, _EVERYONE):
         yield from rule(clause)
-    elif clause.be and (clause.who != "we" or word.endswith("ing")):
+    elif clause.be:
         yield from _is_something(clause)
-    if rule is not None or clause.be:
+    if rule is not None or clause.be or clause.who in ("i", "we"):
         yield from _shared(clause)
 
 
@@ -144,7 +180,13 @@ def _is_something(clause: Clause) -> Iterator[Found]:
     words = sentence.words
     if clause.past:
         return
-    if words[place].isdigit() and clause.who != "we":
+    if clause.who == "we":
+        if clause.name and words[place : place + 2] in (["a", "couple"], ["an", "item"]):
+            yield from couple(clause)
+        elif words[place].endswith("ing"):
+            yield from is_going(clause)
+        return
+    if words[place].isdigit():
         yield from age(clause)
     elif words[place] in ("a", "an"):
         yield from _is_a(clause)
@@ -154,14 +196,27 @@ def _is_something(clause: Clause) -> Iterator[Found]:
         yield from short_age(clause)
     elif (spelled := spelled_age(words[place])) and _OLD.match(sentence.rest(place)):
         yield Found("age", (place, place + 1), value=str(spelled))
-    elif words[place : place + 3] == ["in", "a", "relationship"]:
-        yield Found("relationship", (place, place + 3), value="dating")
+    elif in_one := _IN_A_RELATIONSHIP.match(sentence.between(place, place + 5)):
+        end = place + len(in_one[0].split())
+        if words[end : end + 1] != ["with"]:
+            yield Found("relationship", (place, end), value="dating")
+        elif name := named_person(sentence, end + 1):
+            yield Found("relationship", (place, name[0]), value="dating")
+            yield Found("partner", name)
+    elif words[place : place + 2] == ["in", "my"]:
+        yield from in_a_year_of(clause)
+    elif words[place] == "in":
+        yield from is_in(clause)
     elif words[place].endswith("ing"):
         yield from is_going(clause)
     else:
         yield from introduced(clause)
 
 
+_IN_A_RELATIONSHIP: Final = re.compile(
+    r"in an? (?:(?:long-term|committed|serious|happy|new|stable|steady|long-distance|long|distance|term|very) ){0,2}"
+    r"relationship\b"
+)
 _OLD: Final = re.compile(r"[ -](?:years?[ -]old)|[.!,]?\s*$|,")
 _YEARS_OLD: Final = re.compile(r"(\d{1,3})(?:-year-old| year old| years old|-years-old|yo| yo)\b")
 _BARE_STOPS: Final = v.STOPS | {"of"}
@@ -174,7 +229,7 @@ def _is_a(clause: Clause) -> Iterator[Found]:
     if found is None:
         return
     head = words[found[1] - 1]
-    if (years := _YEARS_OLD.match(sentence.between(*found))) and clause.who != "we":
+    if years := _YEARS_OLD.match(sentence.between(*found)):
         yield Found("age", (found[0], found[0] + 1), value=years[1])
         place = found[0] + len(years[0].split())
         if place >= found[1]:
@@ -192,13 +247,30 @@ def _is_a(clause: Clause) -> Iterator[Found]:
         yield from tastes(clause, found[1] + 1)
     elif head in ("speaker",) and words[found[0]] == "native" and words[found[0] + 1] in v.LANGUAGES:
         yield Found("language", (found[0] + 1, found[0] + 2))
+    elif head in _PARENTS and words[found[1] : found[1] + 1] == ["of"] and clause.who == "i":
+        yield from _children(sentence, found[1] + 1)
     elif head in ("student", "major"):
-        if words[found[1] - 2] in v.SUBJECTS and found[1] - found[0] > 1:
-            yield Found("studies", (found[1] - 2, found[1] - 1))
-        if words[found[1] : found[1] + 1] == ["at"] and (school := organisation_at(sentence, found[1] + 1)):
-            yield Found("studies", school)
+        yield from student(sentence, found)
+    elif head in ENTHUSIASTS and clause.who != "we":
+        yield from enthusiast(sentence, found)
     elif clause.who in ("i", "they") and words[found[1] : found[1] + 1] != ["of"]:
         yield from occupation(sentence, place, strict=True)
+
+
+def _children(sentence: Sentence, place: int) -> Iterator[Found]:
+    """Reads "(a mother) of two", "of three boys"."""
+    words = sentence.words
+    count = v.NUMBERS.get(words[place], 0) if place < len(words) else 0
+    if not count:
+        return
+    following = words[place + 1 : place + 2]
+    if not following or sentence.breaks[place + 1] or following[0] in v.STOPS | {"kids", "children"}:
+        yield Found("family", (place, place + 1), value=str(count), topic="child", subject="")
+    elif v.RELATIONS.get(following[0]) in ("daughter", "son"):
+        yield Found("family", (place, place + 2), value=str(count), topic=v.RELATIONS[following[0]], subject="")
+
+
+_PARENTS: Final = v.words("mother father mom mum dad parent")
 
 
 def _got(clause: Clause) -> Iterator[Found]:
@@ -249,8 +321,6 @@ def _quit(clause: Clause) -> Iterator[Found]:
             yield Found("employer", polarity="ended", end=place + 2)
     elif word == "left" and (moves := list(left_for(clause))):
         yield from moves
-    elif word == "quit" and words[place : place + 1] and words[place] in v.COMPANIES:
-        yield Found("employer", (place, place + 1), polarity="ended")
     elif word in ("stopped", "quit") and (taken := follows(clause, "taking")):
         for drug in items(sentence, taken):
             if medicine := drug_in(words, drug):
@@ -262,9 +332,11 @@ def _quit(clause: Clause) -> Iterator[Found]:
     elif word in ("stopped", "quit") and (worked := follows(clause, "working at", "working for")):
         if firm := organisation_at(sentence, worked):
             yield Found("employer", firm, polarity="ended")
-    elif word == "stopped" and (liked := follows(clause, "liking")):
+    elif word == "stopped" and (liked := follows(clause, "liking", "enjoying")):
         for found in tastes(clause, liked):
             yield Found("likes", found.at, polarity="ended")
+    elif word == "left" or (word == "quit" and v.SERVICES.isdisjoint(words[place : place + 1])):
+        yield from left(clause)
 
 
 _FONDNESS: Final = re.compile(r"have (?:got )?a (?:passion|weakness|soft spot) for ")
@@ -299,11 +371,33 @@ def _comes(clause: Clause) -> Iterator[Found]:
 
 def _gave(clause: Clause) -> Iterator[Found]:
     """Reads "gave up meat", "gave up the vegan diet"."""
-    place = follows(clause, "up", "up eating", "up on")
-    if place and clause.who == "i" and not clause.negated:
+    place = follows(clause, "up eating", "up on", "up", "out")
+    if place and clause.who in ("i", "we") and not clause.negated:
         for food in items(clause.sentence, place):
             if clause.sentence.words[food[1] - 1] in v.MEATS:
                 yield Found("diet", food, polarity="ended")
+
+
+def _went(clause: Clause) -> Iterator[Found]:
+    yield from went(clause)
+    yield from comes_to_like(clause)
+
+
+def _with(clause: Clause) -> Iterator[Found]:
+    yield from no_longer_with(clause)
+    if clause.who == "i" and polarity_of(clause) == "ended":
+        yield from left(clause)
+    elif clause.who == "i":
+        yield from is_at(clause)
+
+
+def _sees(clause: Clause) -> Iterator[Found]:
+    """Reads "seeing Jamie" (these days) and "seeing the dentist" (on a day)."""
+    if clause.negated:
+        yield from no_longer_with(clause)
+        return
+    persons = list(sees(clause)) if clause.who == "i" else []
+    yield from persons or is_going(clause)
 
 
 def _shared(clause: Clause) -> Iterator[Found]:
@@ -313,7 +407,9 @@ def _shared(clause: Clause) -> Iterator[Found]:
     for at in range(clause.verb + 1, min(clause.verb + 16, len(words) - 1)):
         if words[at] in _NEW_SUBJECTS:
             return
-        if words[at] == "and" and (words[at + 1] in _SECOND_VERBS or (clause.be and words[at + 1] in _SECOND_AFTER_BE)):
+        listed = sentence.breaks[at + 1] == "," and words[at + 1] in _LISTED_VERBS
+        joined = words[at] == "and" and (words[at + 1] in _SECOND_VERBS | (_SECOND_AFTER_BE if clause.be else set()))
+        if listed or joined:
             second = Clause(sentence, clause.who, clause.subject, at + 1, at + 1, name=clause.name)
             second.be = clause.be and words[at + 1] in _SECOND_AFTER_BE
             second.negated = False
@@ -324,7 +420,6 @@ def _shared(clause: Clause) -> Iterator[Found]:
                 and with_verb(second)
             ):
                 yield from _second(second)
-            return
 
 
 def _second(clause: Clause) -> Iterator[Found]:
@@ -346,8 +441,9 @@ def _second(clause: Clause) -> Iterator[Found]:
 _NEW_SUBJECTS: Final = v.words("i we you he she it they my our your his her their that which who if because when to")
 _SECOND_VERBS: Final = v.words(
     "live lives work works study studies have has own owns speak speaks moved don't do love like enjoy hate loves "
-    "likes enjoys hates attend"
+    "likes enjoys hates attend moved bought adopted started joined got quit sold turned became"
 )
+_LISTED_VERBS: Final = v.words("live lives work works speak speaks moved adopted vegan vegetarian divorced single")
 _SECOND_AFTER_BE: Final = v.words(
     "allergic married single divorced engaged from based living working studying vegan vegetarian originally lactose "
     "diabetic asthmatic"
@@ -364,6 +460,8 @@ def _has(clause: Clause) -> Iterator[Found]:
     if clause.who == "i" and (fond_of := _FONDNESS.match(sentence.low, sentence.starts[clause.verb], sentence.end)):
         start = next((at for at, begin in enumerate(sentence.starts) if begin >= fond_of.end()), len(words))
         yield from tastes(clause, start)
+    if clause.who == "i" and not clause.negated and (job := job_at(sentence, place)) and words[job - 1] != "work":
+        yield from of_a_job(sentence, job) if words[job : job + 1] in (["at"], ["as"]) else ()
     if clause.who in ("i", "we"):
         for at in counted(sentence, place):
             if not (clause.negated or clause.no_longer or clause.used_to):
@@ -396,34 +494,28 @@ def _of_a_thing(clause: Clause) -> Iterator[Found]:
         yield from _whose_birthday(clause, words)
     elif last == "name" and words[0].endswith("'s"):
         yield from _whose_name(clause, words)
-    elif "favorite" in words or "favourite" in words:
+    elif not {"favorite", "favourite", "fave"}.isdisjoint(words):
         yield from favourite(clause, words)
     elif not {"email", "e-mail", "mail"}.isdisjoint(words):
         yield from contact(sentence, clause.verb, "email")
-    elif last in ("number", "cell", "mobile", "phone") and set(words) <= {
-        "new",
-        "phone",
-        "cell",
-        "mobile",
-        "number",
-        "telephone",
-        "work",
-        "home",
-    }:
+    elif last in ("number", "cell", "mobile", "phone") and set(words) <= _NUMBERS_OF_MINE:
         yield from contact(sentence, clause.verb, "phone")
     elif thing in ("native language", "mother tongue", "first language", "native tongue"):
         if sentence.words[clause.verb] in v.LANGUAGES:
             yield Found("language", (clause.verb, clause.verb + 1))
-    elif thing in ("job", "profession", "occupation", "day job"):
+    elif thing in ("job", "profession", "occupation", "day job", "new job", "current job"):
+        if sentence.words[clause.verb] in ("at", "with") and (firm := organisation_at(sentence, clause.verb + 1)):
+            yield Found("employer", firm)
         yield from occupation(sentence, clause.verb, strict=False)
-    elif thing in ("employer", "current employer") and (firm := organisation_at(sentence, clause.verb)):
+    elif thing in ("employer", "current employer", "new employer") and (firm := organisation_at(sentence, clause.verb)):
         yield Found("employer", firm)
     elif thing in ("major", "degree subject") and (subject := phrase(sentence, clause.verb, most=4)):
         yield Found("studies", subject)
     elif last in ("hobby", "hobbies") and len(words) <= 2:
         yield from tastes(clause, clause.verb)
-    elif last in ("flat", "apartment", "house", "home") and len(words) <= 2 and sentence.words[clause.verb] == "in":
-        if found := place_at(sentence, clause.verb + 1):
+    elif last in ("flat", "apartment", "house", "home", "place") and len(words) <= 2 and words[0] not in _NOT_HOMES:
+        is_in = sentence.words[clause.verb] == "in"
+        if (is_in or last == "home") and (found := place_at(sentence, clause.verb + is_in)):
             yield Found("home", found)
     elif last == "hometown" and (found := place_at(sentence, clause.verb)):
         yield Found("origin", found)
@@ -433,6 +525,12 @@ def _of_a_thing(clause: Clause) -> Iterator[Found]:
         and (name := named(sentence, clause.verb + 1)[0])
     ):
         yield Found("pet", name, topic=animal_of(last))
+
+
+_NUMBERS_OF_MINE: Final = v.words("new current phone cell mobile number telephone work home private")
+_NOT_HOMES: Final = v.words(
+    "old former childhood summer holiday favorite favourite first second parents dream ideal happy"
+)
 
 
 def _whose_birthday(clause: Clause, words: list[str]) -> Iterator[Found]:
@@ -461,14 +559,30 @@ def _whose_name(clause: Clause, words: list[str]) -> Iterator[Found]:
 
 
 _WHOSE: dict[Rule, tuple[str, ...]] = {
-    goes_by: ("i",), likes: ("i", "they"), stands: ("i",), is_into: ("i", "they"), fond: ("i", "they"), owns: ("i", (
-        "we"
-    )),
-    plans: ("i", "we"), promised: ("i",), adopted: ("i", "we"), _quit: ("i",), broke: ("i",), dates: ("i", "we"),
-    parted: ("we",), allergic: ("i", "they"), eats: ("i", "we", "they"), speaks: ("i", "they"),
-    age: ("i", "they"), works: ("i", "they"), studies: ("i", "they"), comes_from: ("i", "they"), dropped: ("i",),
-    hired: ("i",), started: ("i",), passive_job: ("i",), called: ("i", "they"),
-}  # fmt: skip
+    **dict.fromkeys((goes_by, stands, promised, _quit, broke, dropped, left, lost, is_at, comes_to_like, sees), ("i",)),
+    **dict.fromkeys((owns, plans, adopted, dates, calls_home, traded), ("i", "we")),
+    **dict.fromkeys(
+        (
+            likes,
+            is_into,
+            fond,
+            allergic,
+            age,
+            works,
+            studies,
+            learns,
+            comes_from,
+            called,
+            is_of_type,
+            hired,
+            started,
+            new_job,
+            passive_job,
+        ),
+        ("i", "they"),
+    ),
+    parted: ("we",),
+}
 
 
 def _table(*rows: tuple[str, Rule]) -> dict[str, Rule]:
@@ -497,7 +611,16 @@ _VERBS: Final = _table(
     ("came switched", comes_off),
     ("make earn qualified trained", makes_a_living),
     ("settled", settled),
-    ("changed", changed),
+    ("ended", ended_up),
+    ("made", made_home),
+    ("lost", lost),
+    ("took accepted landed found", new_job),
+    ("learn learns", learns),
+    ("traded swapped", traded),
+    ("fallen fell grown", comes_to_like),
+    ("tied", tied),
+    ("gone", _went),
+    ("changed", lambda clause: iter([*changed(clause), *changed_major(clause)])),
     ("retired", retired),
     ("loved liked enjoyed hated adored", _liked),
     ("told", promised),
@@ -510,14 +633,16 @@ _VERBS: Final = _table(
     ("care", cares),
     ("drive", drives),
     ("intend", plans),
-    ("agreed committed vowed swore", promised),
+    ("agreed committed vowed swore pledged", promised),
+    ("freelance moonlight", makes_a_living),
+    ("get", lambda clause: gets_into(clause) if clause.can else _got(clause)),
     ("gave", _gave),
     ("split", lambda clause: parted(clause) if clause.who == "we" else broke(clause)),
     ("divorced separated parted", parted),
     ("suffer suffers", suffers),
     ("take takes", takes),
     ("eat eats", eats),
-    ("went", went),
+    ("went", _went),
     (
         "like likes love loves enjoy enjoys adore adores hate hates dislike dislikes detest despise loathe prefer "
         "prefers",
@@ -529,6 +654,14 @@ _VERBS: Final = _table(
     ("sold", sold),
     ("speak speaks", speaks),
     ("plan", plans),
+    ("decided", lambda clause: plans(clause) if clause.have else iter(())),
+    ("call", calls_home),
+    ("know", speaks),
+    ("picked treated", picked_up),
+    ("inherited", bought),
+    ("use inject", takes),
+    ("ride", drives),
+    ("cut", _gave),
     ("promised promise", promised),
 )
 
@@ -545,14 +678,19 @@ _AFTER_BE: Final = _table(
     ("retired", retired),
     ("studying majoring", studies),
     ("enrolled attending", attends),
-    ("doing pursuing", degree),
+    ("doing pursuing finishing completing", degree),
     ("married divorced single engaged widowed separated", status),
-    ("dating seeing", dates),
+    ("dating", dates),
+    ("together", is_together),
+    ("learning", learns),
+    ("type", is_of_type),
+    ("back", is_back),
+    ("at", is_at),
     ("diagnosed", diagnosed),
     (" ".join(v.HEALTH_ADJECTIVES), health_word),
     ("taking", takes),
     ("allergic intolerant", allergic),
-    ("with", no_longer_with),
+    ("with", _with),
     ("bilingual", speaks),
     ("big", fond),
     (" ".join(v.INTOLERANCES), intolerant),
@@ -560,10 +698,20 @@ _AFTER_BE: Final = _table(
     (" ".join(v.DIETS), diet),
     ("on following", on_a_diet),
     ("into", is_into),
-    ("fond obsessed crazy keen passionate mad hooked", fond),
+    ("fond obsessed crazy keen passionate mad hooked addicted partial", fond),
     ("prescribed", prescribed),
     ("struggling suffering battling dealing", suffers),
     ("fluent", speaks),
     ("planning", plans),
     (" ".join(word for word in v.GERUNDS if word != "attending"), is_going),
+    ("seeing going", _sees),
+    ("getting", lambda clause: iter(list(gets_into(clause)) or list(is_going(clause)))),
+    ("taking", lambda clause: iter(list(takes(clause)) or list(is_going(clause)))),
 )
+
+
+SENTENCE_RULES: Final[tuple[Callable[[Sentence], Iterator[Found]], ...]] = (
+    is_favourite, is_language, is_relative, reached, home_is, birthday_said, my_job, hired_me, put_on, left_me,
+    proposed,
+)  # fmt: skip
+"""What reads a sentence whose subject is not the speaker: "They hired me as …", "Home is …"."""

@@ -147,6 +147,10 @@ def organisation_at(sentence: Sentence, place: int) -> Span | None:
     if words[place : place + 1] and words[place] in v.COMPANIES:
         return place, place + 1
     found = phrase(sentence, place, most=5)
+    if found and place > start:
+        for at in range(found[0] + 1, found[1]):
+            if words[at] in v.ANSWERS_TO:
+                return organisation_at(sentence, at + 1) if words[at - 1] in v.EMPLOYER_WORDS | _FIRMS else None
     if found and words[found[1] - 1] in v.EMPLOYER_WORDS and place > start and is_thing(sentence, found):
         return found
     return None
@@ -169,6 +173,7 @@ def named(sentence: Sentence, place: int) -> tuple[Span | None, int]:
     return ((place, end) if end > place else None), end
 
 
+_FIRMS: Final = v.words("company corporation place business outfit practice office chain group one")
 _IN_PLACES: Final = v.words("of de del la le el los las los sur am upon the san")
 _IN_NAMES: Final = v.words("of and & for the de")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from agentmem.extractors import vocabulary as v
@@ -29,7 +29,7 @@ _MOST_FACTS: Final = 12
 _TALKS_OF_SELF: Final = re.compile(
     r"\b(?:please|i|i'm|im|i’m|ive|my|our|we|me|here|name|names|don't|stop|keep|use|moved|quit|bought|sold|adopted"
     r"|broke up|turned|got|started|allergic|born|based|living|working|studying|always|never|from now on|in future"
-    r"|going forward|by default)\b",
+    r"|going forward|by default|home|joined|settled|promoted|diagnosed)\b",
     re.IGNORECASE,
 )
 _CORRECTED: Final = re.compile(
@@ -45,7 +45,8 @@ _DOUBTED: Final = re.compile(
 _SURELY_CORRECTED: Final = re.compile(r"\b(?:sorry|wait|i mean|i meant|scratch|correction|make that|rather)\b")
 _CHANGES: Final = v.words(
     "moved relocated started got bought purchased quit left stopped sold adopted turned broke divorced separated "
-    "went married promoted hired laid fired diagnosed retired engaged"
+    "went married promoted hired laid fired diagnosed retired engaged joined became gone gave lost changed switched "
+    "resigned split traded settled become tied dropped passed died"
 )
 """Verbs of what happens at a time; a time beside any other says nothing of since when."""
 
@@ -79,13 +80,12 @@ def _facts(turn: Memory) -> list[ExtractedFact]:
 
 
 def _read(turn: Memory, text: str, low: str) -> Iterator[ExtractedFact]:
-    from agentmem.extractors.about_people import is_relative, mentions
+    from agentmem.extractors.about_people import mentions
     from agentmem.extractors.about_plans import wishes
-    from agentmem.extractors.about_self import call_me, reached
-    from agentmem.extractors.about_tastes import is_favourite
+    from agentmem.extractors.about_self import call_me, names_self
     from agentmem.extractors.clauses import clauses, read_sentence, sentences
     from agentmem.extractors.findings import polarity_of
-    from agentmem.extractors.patterns import facts_of
+    from agentmem.extractors.patterns import SENTENCE_RULES, facts_of
 
     plain = text.islower() or not any(map(str.isupper, text))
     for start, end in sentences(text, low):
@@ -96,10 +96,11 @@ def _read(turn: Memory, text: str, low: str) -> Iterator[ExtractedFact]:
             continue
         reader = _Reader(turn, sentence)
         if turn.speaker is None:
-            for found in (*wishes(sentence), *call_me(sentence)):
+            for found in (*wishes(sentence), *call_me(sentence), *names_self(sentence)):
                 yield from reader.fact(found, 0)
-        for found in (*is_favourite(sentence), *is_relative(sentence), *reached(sentence)):
-            yield from reader.fact(found, 0)
+        for read in SENTENCE_RULES:
+            for found in read(sentence):
+                yield from reader.fact(found, 0)
         stated: set[str] = set()
         for clause in clauses(sentence):
             polarity = polarity_of(clause)
@@ -229,18 +230,31 @@ class _Reader:
 
     def _since(self, clause: Clause, last: int) -> datetime | None:
         """Since when, if one time stands right beside a clause that tells of a change, or behind "since"."""
+        from agentmem.retrieval.dates import time_spans
+
         sentence = self.sentence
         spans = self._times()
+        begins, end = sentence.starts[clause.first], sentence.ends[last - 1]
+        if not spans and (since := _SINCE_WHEN.search(sentence.low, sentence.start, sentence.end)):
+            if end <= since.start() <= end + 12 or since.end() <= begins:
+                spans = time_spans(f"I was there in {since[1].capitalize()}", said_at=self.turn.occurred_at)
+            return spans[0].begins if spans else None
         if len(spans) != 1 or spans[0].tense == "future":
             return None
         span = spans[0]
-        begins, end = sentence.starts[clause.first], sentence.ends[last - 1]
         before = sentence.low[max(span.start - 8, sentence.start) : span.start]
         if re.search(r"\bsince (?:the )?$", before) or sentence.low.startswith("since ", span.start):
             return span.begins if end <= span.start <= end + 12 or span.end <= begins else None
         words = sentence.words[clause.first : last]
         near = end - 1 <= span.start <= end + 14 or begins - 3 <= span.end <= begins or begins <= span.start < end
-        return span.begins if near and not _CHANGES.isdisjoint(words) else None
+        return self._surely_since(span) if near and not _CHANGES.isdisjoint(words) else None
+
+    def _surely_since(self, span: TimeSpan) -> datetime:
+        """The last moment at which what changed within a span may have been otherwise, as far as its teller can know.
+
+        What was said within the span of how things stood is older news than the change.
+        """
+        return max(span.begins, min(span.ends - _INSTANT, self.turn.occurred_at))
 
     def _times(self) -> list[TimeSpan]:
         from agentmem.retrieval.dates import time_spans
@@ -255,6 +269,8 @@ class _Reader:
 
 _BY_A_DAY: Final = re.compile(r" (?:by|on) (?:mon|tues|wednes|thurs|fri|satur|sun)day$", re.IGNORECASE)
 _BY: Final = re.compile(r"\bby (?=(?:mon|tues|wednes|thurs|fri|satur|sun)day\b)", re.IGNORECASE)
+_SINCE_WHEN: Final = re.compile(rf"\bsince ({'|'.join(v.MONTHS)})\b(?! \d)")
+_INSTANT: Final = timedelta(microseconds=1)
 _FUTURE: Final = "I will "
 """Tells the grammar of dates which of two Septembers is meant."""
 _TOO_LITTLE: Final = v.words("come do have be get go")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from agentmem.extractors import vocabulary
 from agentmem.extractors.attributes import attribute_of
 from agentmem.records import Fact
 
@@ -20,6 +21,8 @@ def sentence(fact: Fact) -> str:
     'Clara no longer works at Acme.'
     >>> sentence(Fact("Clara", "employer", "", "ended"))
     'Clara no longer works where they did.'
+    >>> sentence(Fact("user", "job", "nurse"))
+    'The user works as a nurse.'
     """
     attribute = attribute_of(fact.attribute)
     pattern: str = getattr(attribute, fact.polarity)
@@ -31,11 +34,27 @@ def sentence(fact: Fact) -> str:
             pattern = _NAMED_TOPIC.sub("{topic}", pattern)
     words = {
         "subject": "The user" if fact.subject == "user" else fact.subject,
-        "value": fact.value.strip(),
+        "value": _with_article(fact.value.strip()) if attribute.counted else fact.value.strip(),
         "topic": fact.topic or attribute.name.replace("_", " "),
     }
     said = _PLACE.sub(lambda place: words[place[1]], pattern)
     return said[:-1] if said.endswith("..") else said
+
+
+def _with_article(value: str) -> str:
+    """ "a nurse" for "nurse"; what is counted, many or no thing at all stays as it is."""
+    words = value.casefold().split()
+    last = words[-1] if words else ""
+    is_many = last.endswith("s") and not last.endswith(("ss", "us"))
+    if not words or words[0] in _BEFORE_A_NOUN or " of " in value or is_many or value.casefold() in vocabulary.FIELDS:
+        return value
+    is_vowel = words[0][0] in "aeiou" and not words[0].startswith(("uni", "use", "eu", "one"))
+    return f"{'an' if is_vowel else 'a'} {value}"
+
+
+_BEFORE_A_NOUN: Final = vocabulary.words(
+    "a an the my our his her their your some two three four five six retired head chief"
+)
 
 
 def search_words(fact: Fact) -> str:

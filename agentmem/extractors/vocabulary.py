@@ -36,7 +36,8 @@ FILLERS: Final = words(
     "turns out hi hey hello well so oh yeah yes yep yup ok okay actually btw also and but plus honestly anyway "
     "anyways fyi haha lol hmm no nope thanks wow currently today now recently nowadays lately originally personally "
     "sure cool great nice ah aw aww omg ugh unfortunately luckily finally sadly apart besides additionally oops heh "
-    "right please because cause cuz since though although yet then just basically speaking yea oof um uh too or"
+    "tbh ngl fyi imo fwiw ps p.s anyhow meanwhile thankfully right please because cause cuz since though although yet "
+    "then just basically speaking yea oof um uh too or"
 )
 TIME_OPENERS: Final = words(
     "in on last this next since for ago at the a an about then yesterday today tonight tomorrow weekend week weeks "
@@ -97,7 +98,7 @@ STOPS: Final = words(
     "too also anymore today tonight yesterday tomorrow lol haha btw though tho especially including except thanks "
     "please ever since ago last next this these those recently lately just once again already unless whereas despite "
     "instead not never no yet still nowadays originally actually really full-time part-time these how why what whose "
-    "+ & mostly mainly sometimes usually every all"
+    "+ & n mostly mainly sometimes usually every all atm ironically"
 )
 
 # --- people and animals ---------------------------------------------------------------------------
@@ -133,13 +134,18 @@ ANIMALS: Final[Mapping[str, str]] = {
         "canary": "", "chinchilla": "", "gerbil": "gerbils", "hedgehog": "", "cockatiel": "", "iguana": "",
         "labrador": "lab", "poodle": "", "beagle": "", "dachshund": "", "bulldog": "", "corgi": "", "husky": "",
         "chihuahua": "", "terrier": "", "golden retriever": "retriever", "german shepherd": "shepherd", "greyhound": "",
+        "tabby": "", "axolotl": "", "tarantula": "", "cockatoo": "", "macaw": "", "goat": "goats", "hen": "hens",
+        "donkey": "donkeys", "duck": "ducks", "rat": "rats", "schnauzer": "", "pomeranian": "", "labradoodle": "",
+        "cockapoo": "", "samoyed": "", "vizsla": "", "mastiff": "", "akita": "", "malinois": "", "setter": "",
         "collie": "", "rottweiler": "", "pug": "", "spaniel": "", "whippet": "", "dalmatian": "",
     }.items()
     for said in (animal, *others.split())
 }  # fmt: skip
 DOGS: Final = words(
     "labrador poodle beagle dachshund bulldog corgi husky chihuahua terrier retriever shepherd greyhound collie "
-    "rottweiler pug spaniel whippet dalmatian"
+    "rottweiler pug spaniel whippet dalmatian schnauzer pomeranian labradoodle cockapoo samoyed vizsla mastiff akita "
+    "malinois "
+    "setter"
 )
 """Breeds: the animal is a dog."""
 NOT_NAMES: Final = words(
@@ -209,8 +215,34 @@ EMPLOYER_WORDS: Final = words(
 )
 COMPANIES: Final = words(
     "google amazon microsoft apple netflix meta facebook tesla ibm intel nvidia oracle siemens sap bosch bmw spotify "
-    "uber airbnb ikea tesco walmart target starbucks mcdonalds deloitte kpmg pwc accenture nhs nasa bbc"
+    "uber airbnb ikea tesco walmart target starbucks mcdonalds deloitte kpmg pwc accenture nhs nasa bbc nokia "
+    "ericsson adobe airbus boeing philips lidl aldi zalando volkswagen daimler toyota honda sony samsung lg huawei "
+    "lenovo dell hp cisco qualcomm amd paypal shopify salesforce twitter linkedin dropbox github gitlab atlassian "
+    "infosys wipro tcs capgemini mckinsey unilever nestle pfizer novartis roche bayer basf merck astrazeneca gsk bp "
+    "exxon chevron ford gm ferrari renault peugeot volvo scania saab asml abn barclays hsbc lloyds natwest santander "
+    "jpmorgan citibank ubs ey mastercard vodafone telefonica verizon comcast disney pixar ubisoft nintendo lego "
+    "maersk dhl fedex lufthansa ryanair easyjet costco carrefour sainsbury's asda waitrose morrisons ocado decathlon "
+    "h&m zara inditex adidas nike wayfair etsy ebay booking.com expedia doordash deliveroo lyft revolut monzo klarna "
+    "n26 openai anthropic deepmind palantir databricks mongodb redhat vmware thoughtworks arup skanska rolls-royce bt "
+    "o2 itv cnn reuters bloomberg unicef oxfam"
 )
+SERVICES: Final = words(
+    "facebook instagram twitter linkedin netflix spotify discord tinder bumble youtube tiktok reddit slack zoom "
+    "whatsapp telegram snapchat pinterest twitch duolingo strava uber airbnb amazon etsy ebay dropbox github paypal "
+    "revolut visa wise monzo orange total o2 zara target shell"
+)
+"""Companies that one may also join, quit or leave as a customer."""
+PASTIMES: Final = words(
+    "facebook instagram twitter linkedin netflix discord tinder bumble youtube tiktok reddit slack zoom whatsapp "
+    "telegram "
+    "snapchat pinterest twitch duolingo strava"
+)
+"""Those of them that one mostly joins so."""
+CLUBS: Final = words(
+    "club choir band team gym league party church union scouts guides watchers greenpeace crossfit mensa rotary "
+    "toastmasters labour tories greens amnesty society committee board group class course orchestra"
+)
+"""What one joins without working there."""
 JOBS: Final = words(
     "tester nurse teacher doctor engineer developer programmer lawyer accountant chef cook baker writer author "
     "journalist editor designer architect artist painter musician singer actor actress dancer photographer filmmaker "
@@ -233,13 +265,23 @@ JOBS: Final = words(
     "bookkeeper realtor landscaper stockbroker underwriter webmaster sysadmin devops dba electrician's curator "
     "archivist conservator screenwriter novelist poet playwright biochemist pathologist anesthesiologist "
     "anaesthetist obstetrician gynecologist urologist orthodontist chiropractor osteopath acupuncturist masseur "
-    "masseuse"
+    "masseuse barrister solicitor agent guide worker attendant representative bodyguard bouncer croupier fishmonger "
+    "greengrocer undertaker cobbler shepherd lumberjack beekeeper gamekeeper goldsmith glassblower bookbinder "
+    "epidemiologist oncologist hematologist immunologist microbiologist geneticist ecologist zoologist oceanographer "
+    "cartographer choreographer lexicographer stenographer videographer paramedic podiatrist audiologist phlebotomist "
+    "radiographer sonographer hygienist toxicologist criminologist ombudsman councillor bailiff notary magistrate "
+    "prosecutor stockist wholesaler shopkeeper innkeeper hotelier restaurateur caterer baker pastry confectioner "
+    "upholsterer joiner decorator gasfitter rigger stonemason docker longshoreman porter concierge bellhop steward "
+    "stewardess purser navigator dispatcher cabbie courier binman caretaker groundskeeper handyman arborist forester "
+    "agronomist vintner jeweller silversmith puppeteer acrobat ventriloquist dramaturg stagehand roadie cameraman "
+    "cinematographer newsreader presenter broadcaster columnist proofreader typesetter publicist lobbyist fundraiser "
+    "auctioneer appraiser assessor adjuster estimator buyer merchandiser stylist milliner dressmaker nightwatchman"
 )
 NOT_JOB_MODIFIERS: Final = words(
     "good great bad better best terrible decent big huge avid amateur hobby hobbyist fast slow quick careful "
     "aspiring wannabe former ex retired would-be natural born home keen passionate beginner future perfect visual "
     "budding failed secret closet true real morning nervous confident lousy horrible happy proud strong team lazy "
-    "messy new first-time role heavy light deep control picky early late safe ex-"
+    "hard tireless messy new first-time role heavy light deep control picky early late safe ex-"
 )
 TASTES: Final = _phrases(
     "the beach, the beaches, the ocean, the sea, the mountains, the outdoors, the rain, the snow, the sun, the "
@@ -298,7 +340,10 @@ DRUGS: Final = words(
     "claritin cetirizine loratadine benadryl humira methotrexate hydroxychloroquine antibiotics amoxicillin "
     "penicillin doxycycline naproxen codeine tramadol oxycodone morphine ozempic semaglutide wegovy mounjaro "
     "tamoxifen finasteride spironolactone propranolol atenolol ramipril topiramate sumatriptan pantoprazole "
-    "famotidine montelukast"
+    "famotidine montelukast buspirone trazodone mirtazapine duloxetine paroxetine carvedilol clopidogrel rosuvastatin "
+    "pravastatin hydrochlorothiazide furosemide tamsulosin allopurinol colchicine celecoxib diclofenac meloxicam "
+    "azathioprine adalimumab liraglutide sitagliptin empagliflozin clonazepam aripiprazole olanzapine modafinil "
+    "painkillers steroids beta-blockers inhaler thyroxine nexium symbicort advair singulair eltroxin synthroid"
 )
 DIETS: Final = words(
     "vegetarian vegan pescatarian pescetarian flexitarian kosher halal gluten-free dairy-free keto ketogenic paleo "
@@ -373,6 +418,11 @@ GOODS: Final = words(
     "vineyard tent caravan tesla toyota honda ford bmw audi volvo mercedes prius civic corolla subaru mazda "
     "volkswagen vw jeep porsche ferrari harley vespa kindle e-bike ebike headset projector turntable bookstore "
     "studio restaurant cafe bakery shop greenhouse sewing-machine loom kiln grill smoker espresso-machine"
+)
+CAR_MAKES: Final = words(
+    "fiat tesla toyota honda ford bmw audi volvo mercedes corolla civic prius golf polo passat subaru mazda "
+    "volkswagen vw jeep "
+    "porsche ferrari skoda seat opel peugeot renault citroen kia hyundai nissan lexus chevrolet chevy dacia mini"
 )
 LANGUAGES: Final = words(
     "english french german spanish italian portuguese dutch russian polish ukrainian czech slovak hungarian romanian "

@@ -123,7 +123,8 @@ def _restated(fact: Fact, words: str) -> Fact:
         before, _, behind = filled.partition("{value}")
         found = re.fullmatch(f"{re.escape(before)}(.+?){re.escape(behind)}?", words.strip(), re.DOTALL)
         if found:
-            return replace(fact, value=found[1].strip(), polarity=polarity, span=None)
+            value = re.sub(r"^an? ", "", found[1].strip()) if attribute.counted else found[1].strip()
+            return replace(fact, value=value, polarity=polarity, span=None)
     form = attribute.affirmed.replace("{subject}", subject).replace("{topic}", fact.topic or "").replace("{value}", "…")
     raise InvalidInput(
         f"The new content does not say what the fact's {fact.attribute} is.",

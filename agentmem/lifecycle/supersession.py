@@ -15,6 +15,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from agentmem.extractors.attributes import attribute_of
+from agentmem.extractors.vocabulary import ANIMALS, CAR_MAKES
 from agentmem.interfaces import Standing
 from agentmem.records import POLARITIES, Fact, Memory
 from agentmem.retrieval.lexical import query_terms
@@ -73,7 +74,7 @@ class _Line:
 
     def _near(self, new: _Run) -> list[_Run]:
         """The open runs that a fact like this may concern."""
-        if new.value.is_single or not new.value.words:
+        if new.value.is_single or not new.value.words or new.ends_a_thing():
             return list(self._open.values())
         # Somebody may like a thousand things: each is looked up.
         keys = ((polarity, words) for polarity in POLARITIES for words in (new.value.words, ()))
@@ -98,6 +99,10 @@ class _Run:
         self.closed_by: Memory | None = None
         self.closed: list[_Run] = []
 
+    def ends_a_thing(self) -> bool:
+        """True if this ends what may have been called otherwise: "the Fiat" and "a red Fiat"."""
+        return self.polarity != "affirmed" and self.value.attribute == "belonging"
+
     def restates(self, other: _Run) -> bool:
         return self.polarity == other.polarity and self.value.says_no_more_than(other.value)
 
@@ -110,7 +115,7 @@ class _Run:
         if self.polarity == "affirmed":
             # Another dog does not bring the one that died back to life.
             return not other.value.words or (bool(self.value.words) and self.value.concerns(other.value))
-        return other.polarity == "affirmed" and self.value.concerns(other.value)
+        return other.polarity == "affirmed" and self.value.ends(other.value, denied=self.polarity == "denied")
 
     def is_outdone(self, former: _Run) -> bool:
         """True if this only repeats what somebody later said had ended before ("I moved last month")."""
@@ -152,7 +157,7 @@ class _Value:
         texts = _PARTS.split(fact.value) if attribute in _PLACES else [fact.value]
         parts = tuple(words for text in texts if (words := _words(text, attribute)))
         words = tuple(word for part in parts for word in part)
-        if words == _words(fact.topic or "", attribute) or (attribute == "partner" and _RELATIONS.issuperset(words)):
+        if words == _words(fact.topic or "", attribute) or _is_generic(words, fact, attribute):
             words, parts = (), ()
         return cls(attribute, attribute_of(attribute).single, words, parts)
 
@@ -175,6 +180,31 @@ class _Value:
     def concerns(self, other: _Value) -> bool:
         return self.says_no_more_than(other) or other.says_no_more_than(self)
 
+    def ends(self, other: _Value, *, denied: bool) -> bool:
+        """True if the other is over once this is: a couple that parts is neither dating nor engaged nor married."""
+        if self.attribute == "relationship" and not denied:
+            return self.concerns(other) or (_is_a_couples(self.words) and _is_a_couples(other.words))
+        if self.attribute == "belonging":
+            mine, theirs = _kinds(self.words), _kinds(other.words)
+            return set(self.words) <= theirs or set(other.words) <= mine
+        return self.concerns(other)
+
+
+def _is_generic(words: tuple[Word, ...], fact: Fact, attribute: str) -> bool:
+    """True for a partner who is but "wife", and a pet that is but "dog" or its breed."""
+    if attribute == "partner":
+        return _RELATIONS.issuperset(words)
+    return attribute == "pet" and " ".join(map(str, words)) in ANIMALS
+
+
+def _is_a_couples(status: tuple[Word, ...]) -> bool:
+    return _TOGETHER.issuperset(status)
+
+
+def _kinds(thing: tuple[Word, ...]) -> set[Word]:
+    """The words for a thing, and "car" where it is of a make of cars."""
+    return {*thing, *(_CAR if _CARS.intersection(thing) else ())}
+
 
 # --- words ----------------------------------------------------------------------------------------
 
@@ -189,6 +219,7 @@ _COMMON: Final = frozenset(
 _RELATIONS: Final = frozenset(
     {"wife", "husband", "boyfriend", "girlfriend", "partner", "spouse", "fiance", "fiancee", "fiancé", "fiancée"}
 )
+_TOGETHER: Final = frozenset({"dating", "engaged", "married"})
 _ARTICLES: Final = frozenset({"a", "an", "the", "my", "our", "your", "his", "her", "their", "some"})
 _PARTS: Final = re.compile(r"[,;()]|\bin\b")
 _WORD: Final = re.compile(r"\w+(?:['’]\w+)*[+#]*")
@@ -217,6 +248,10 @@ def _stem(word: str) -> Word:
     # Search knows no "C++", and of a word without spaces around it the pieces.
     terms = query_terms(word) if word.isalpha() else []
     return terms[0] if len(terms) == 1 else word
+
+
+_CAR: Final = frozenset({_stem("car")})
+_CARS: Final = frozenset(map(_stem, CAR_MAKES))
 
 
 def _ends_like(number: str, other: str) -> bool:

@@ -210,6 +210,36 @@ def test_a_name_takes_the_place_of_a_word_for_it() -> None:
     assert spans(*facts, another)["b"] == (2, None, None)
 
 
+@pytest.mark.parametrize("word", ["golden retriever", "Labrador", "dog"])
+def test_a_breed_is_no_name(word: str) -> None:
+    facts = [said(id, value, at, attribute="pet", topic="dog") for id, value, at in (("a", word, 0), ("b", "Rex", 2))]
+    assert spans(*facts) == {"a": (0, 2, "b"), "b": (2, None, None)}
+
+
+@pytest.mark.parametrize("status", ["dating", "engaged", "married"])
+def test_a_couple_that_parts_is_no_couple_whatever_it_was(status: str) -> None:
+    kept = {"attribute": "relationship"}
+    facts = said("a", status, 0, **kept), said("b", "dating", 2, "ended", **kept)
+    assert spans(*facts)["a"] == (0, 2, "b")
+    assert spans(said("a", "widowed", 0, **kept), facts[1])["a"] == (0, None, None)
+
+
+def test_a_wedding_ends_the_engagement() -> None:
+    kept = {"attribute": "relationship"}
+    assert spans(said("a", "engaged", 0, **kept), said("b", "married", 2, **kept))["a"] == (0, 2, "b")
+
+
+@pytest.mark.parametrize("sold", ["Fiat", "car", "red Fiat"])
+def test_what_is_sold_by_another_word_for_it_is_no_longer_owned(sold: str) -> None:
+    kept = {"attribute": "belonging"}
+    fiat, house = said("a", "red Fiat", 0, **kept), said("b", "house", 1, **kept)
+    assert spans(fiat, house, said("c", sold, 2, "ended", **kept)) == {
+        "a": (0, 2, "c"),
+        "b": (1, None, None),
+        "c": (2, None, None),
+    }
+
+
 def test_another_dog_does_not_bring_back_the_one_that_died() -> None:
     kept = {"attribute": "pet", "topic": "dog"}
     facts = said("a", "Rex", 0, **kept), said("b", "Rex", 2, "ended", **kept), said("c", "dog", 9, **kept)
