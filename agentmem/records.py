@@ -131,6 +131,12 @@ class Fact:
     restates: str | None = None
     times: int = 1
 
+    def __post_init__(self) -> None:
+        if self.polarity not in POLARITIES:
+            raise InvalidInput(
+                f"fact.polarity cannot be {self.polarity!r}.", hint=f"It takes: {', '.join(POLARITIES)}."
+            )
+
     @property
     def key(self) -> tuple[str, str, str]:
         """Subject, attribute and topic, however written: what facts that may supersede each other share."""
@@ -621,8 +627,6 @@ def require_fact(value: object) -> Fact:
             continue
         if not 1 <= len(require_text(text, f"fact.{name}")) <= MAX_ID_CHARACTERS:
             raise InvalidInput(f"fact.{name} must have 1 to {MAX_ID_CHARACTERS} characters, not {len(text)}.")
-    if value.polarity not in POLARITIES:
-        raise InvalidInput(f"fact.polarity cannot be {value.polarity!r}.", hint=f"It takes: {', '.join(POLARITIES)}.")
     if not require_text(value.value, "fact.value").strip() and value.polarity != "ended":
         raise InvalidInput("fact.value is blank.", hint='Only what "ended" may leave it out.')
     return replace(value, superseded_by=None, restates=None, times=1)

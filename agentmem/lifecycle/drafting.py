@@ -12,6 +12,7 @@ from agentmem.chunking import chunk
 from agentmem.clock import Clock
 from agentmem.embedders import to_blob
 from agentmem.errors import InvalidInput
+from agentmem.extractors.attributes import ATTRIBUTES
 from agentmem.extractors.sentences import search_words
 from agentmem.interfaces import Embedder, EmbedRequest, TokenCounter
 from agentmem.lifecycle.affect import affect_of
@@ -37,6 +38,7 @@ from agentmem.records import (
     require_text,
     require_time,
 )
+from agentmem.registry import did_you_mean
 from agentmem.retrieval.lexical import memory_terms
 
 INTEGRITY_OF_ROLE: Final[Mapping[Role, Integrity]] = {
@@ -207,6 +209,8 @@ def _draft_of_turn(turn: Turn, scope: Scope, now: datetime) -> Draft:
     speaker = _optional_text(turn.speaker, "speaker")
     occurred_at = now if turn.occurred_at is None else require_time(turn.occurred_at, "occurred_at")
     fact = _fact(turn.fact, kind=turn.kind)
+    if fact is not None:
+        _require_registered(fact.attribute)
     affect = checked_affect(turn.affect)
     if affect is None and turn.kind != "summary":
         affect = affect_of(content)
@@ -246,6 +250,15 @@ def _fact(fact: object, *, kind: str) -> Fact | None:
     if kind != "fact":
         raise InvalidInput(f"What is of kind {kind!r} carries no fact.", hint='Write kind="fact".')
     return require_fact(fact)
+
+
+def _require_registered(attribute: str) -> None:
+    """Of what nobody registered, a new value would close no old one: most often it is a slip of the pen."""
+    if attribute not in ATTRIBUTES:
+        raise InvalidInput(
+            f"fact.attribute: there is no {attribute!r}. {did_you_mean(attribute, ATTRIBUTES)}".rstrip(),
+            hint="One of your own: register() it first (agentmem.extractors.attributes).",
+        )
 
 
 def _drafts_of_document(document: Document, scope: Scope, counter: TokenCounter, now: datetime) -> list[Draft]:

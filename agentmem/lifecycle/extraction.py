@@ -31,7 +31,7 @@ from agentmem.interfaces import (
 from agentmem.lifecycle.drafting import index_terms
 from agentmem.lifecycle.jobs import Backoff, Pause, Stopped, retried
 from agentmem.lifecycle.supersession import decide
-from agentmem.records import TRUSTED, Draft, Fact, Finding, Memory, Scope
+from agentmem.records import POLARITIES, TRUSTED, Draft, Fact, Finding, Memory, Scope
 
 Store = Callable[[Sequence[Draft], Scope], object]
 """Stores drafts, which have no token bag yet, in a scope: all or none."""
@@ -287,7 +287,7 @@ class Extraction:
 
 def _is_supported(fact: ExtractedFact, said: Mapping[str, Memory]) -> bool:
     turn = said.get(fact.derived_from)
-    says_something = bool(fact.value.strip()) or fact.polarity == "ended"
+    says_something = fact.polarity == "ended" or (fact.polarity in POLARITIES and bool(fact.value.strip()))
     return turn is not None and 0 <= fact.start < fact.end <= len(turn.content) and says_something
 
 

@@ -186,7 +186,7 @@ def test_unusual_text_is_kept_verbatim_and_found(memory: MemoryManager, text: st
 def test_ids_that_look_like_something_else_are_only_ids(memory: MemoryManager) -> None:
     for odd in ("'; DROP TABLE agentmem_version; --", "../../etc/passwd", "%", "\u202eana", "ana\n", "null"):
         scope = Scope(user=odd, agent=odd, session=odd, tenant=odd)
-        stored = memory.store("Mine.", scope=scope, idempotency_key=odd)
+        stored = memory.store("Mine are the keys to the shed.", scope=scope, idempotency_key=odd)
         assert [each.id for each in memory.list(scope=scope, where={"session": odd})] == [stored.id]
         assert memory.retrieve("mine", scope=scope)[0].memory.scope == scope
         with pytest.raises(MemoryNotFound):
@@ -358,7 +358,6 @@ def test_feedback_judges_memories(memory: MemoryManager, target: Any) -> None:
         {"value": "\ud800"},
         {"value": None},
         {"value": " "},
-        {"polarity": "maybe"},
     ],
     ids=lambda change: repr(change)[:30],
 )
@@ -368,6 +367,18 @@ def test_facts_that_an_import_made_are_checked_like_a_callers(memory: MemoryMana
         memory.store(Turn("The user lives in Porto.", kind="fact", fact=fact), scope=ANA)
     with pytest.raises(InvalidInput):
         memory.store_drafts([draft("The user lives in Porto.", kind="fact", fact=fact, terms=b"", length=0)], scope=ANA)
+    assert [each.kind for each in memory.list(scope=ANA)] == ["turn"], "what the fixture stored"
+
+
+@pytest.mark.parametrize(
+    ("attribute", "said"), [("hom", "Did you mean 'home'"), ("Home", "Did you mean 'home'"), ("shoe_size", "register")]
+)
+def test_a_callers_fact_is_about_something_that_is_registered(memory: MemoryManager, attribute: str, said: str) -> None:
+    fact = Fact("user", attribute, "Porto")
+    with pytest.raises(InvalidInput, match=f"there is no '{attribute}'.*{said}"):
+        memory.store(Turn("The user lives in Porto.", kind="fact", fact=fact), scope=ANA)
+    with pytest.raises(InvalidInput, match="register"):
+        memory.store(Turn.of_fact(fact), scope=ANA)
     assert [each.kind for each in memory.list(scope=ANA)] == ["turn"], "what the fixture stored"
 
 

@@ -115,7 +115,6 @@ def test_a_turn_of_a_fact_says_it_in_words_and_takes_what_a_turn_takes() -> None
         Fact("user", "home", "\ud800"),
         Fact("user", "home", "Porto", topic=""),
         Fact("u" * (MAX_ID_CHARACTERS + 1), "home", "Porto"),
-        Fact("user", "home", "Porto", "maybe"),  # type: ignore[arg-type]  # that is the point
         Fact("user", "home", None),  # type: ignore[arg-type]  # that is the point
         Fact(5, "home", "Porto"),  # type: ignore[arg-type]  # that is the point
         "The user lives in Porto.",
@@ -125,6 +124,12 @@ def test_a_turn_of_a_fact_says_it_in_words_and_takes_what_a_turn_takes() -> None
 def test_a_fact_that_says_nothing_is_no_turn(fact: Any) -> None:
     with pytest.raises(InvalidInput, match="fact"):
         Turn.of_fact(fact)
+
+
+@pytest.mark.parametrize("polarity", ["maybe", None, ["affirmed"]])
+def test_a_fact_is_affirmed_denied_or_ended(polarity: Any) -> None:
+    with pytest.raises(InvalidInput, match=r"fact\.polarity cannot be .*It takes: affirmed"):
+        Fact("user", "home", "Porto", polarity)
 
 
 # --- checks ---------------------------------------------------------------------------------------
