@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sqlite3
-from contextlib import closing, suppress
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Final
 
 from agentmem.clock import Clock, utc_now
-from agentmem.errors import BackendError, ConfigError, InvalidInput, StoreBusy
+from agentmem.errors import AgentMemError, BackendError, ConfigError, InvalidInput, StoreBusy
 from agentmem.log import tombstones
-from agentmem.log.engine import Database
+from agentmem.log.engine import BUSY_TIMEOUT_S, Database
 from agentmem.log.journal import default_journal_file
 from agentmem.log.keyring import MASTER_KEY_VARIABLE
+from agentmem.log.rows import new_id
 from agentmem.log.schema import VERSION_TABLE
+from agentmem.log.writelock import WriteLock
 
+_OUR_COPY: Final = re.compile(r"\.[0-9a-f]{32}\.(new|restoring)$")
+"""How the names of copies end while they are made."""
 _WITH_POSTGRES: Final = (
     "PostgreSQL's own tools do it: pg_dump -Fc, and pg_restore. With journal_file=… the next opening of a restored"
     " database erases what was forgotten since the dump."
@@ -34,21 +40,18 @@ def back_up(database: Database, path: Path) -> None:
         raise BackendError(f"{database.place}: {kind} cannot be copied to a file.", hint=_WITH_POSTGRES)
     if path.exists():
         raise InvalidInput(f"{path} exists already.", hint="Name another file, or remove it first.")
-    new = path.with_name(path.name + ".new")
     try:
-        _make_empty(new)
-        # Whole pages only of what is there: nothing that was deleted is copied.
-        with database.outside_transactions() as connection:
-            connection.exec_driver_sql("VACUUM INTO ?", (str(new),))
-        _require_sound(new)
-        _sync(new)
-        new.replace(path)
-        _sync(path.parent)
+        with copying(database.path, path.with_name(f"{path.name}.{new_id()}.new")) as new:
+            _make_empty(new)
+            # Whole pages only of what is there: nothing that was deleted is copied.
+            with database.outside_transactions() as connection:
+                connection.exec_driver_sql("VACUUM INTO ?", (str(new),))
+            _require_sound(new)
+            _sync(new)
+            new.replace(path)
+            _sync(path.parent)
     except OSError as error:
         raise BackendError(f"{path}: the backup cannot be written: {error.strerror}.") from error
-    finally:
-        with suppress(OSError):
-            new.unlink()
 
 
 def restore_backup(
@@ -97,38 +100,103 @@ def restore_backup(
                 hint="Put the file back, or name its place: journal_file=…, tombstone_key_file=…. To restore all that "
                 "the backup holds: accept_missing_journal=True.",
             )
-    copy = live.with_name(live.name + ".restoring")
-    _remove(copy)
     try:
-        shutil.copyfile(source, _make_empty(copy))
-        made = partial(SealedLog, keys=keys, master_key_variable=master_key_variable) if keys else SQLLog
-        log = made(
-            f"sqlite:///{copy}",
-            tombstone_key_file=key,
-            journal_file=journal,
-            accept_missing_journal=accept_missing_journal,
-            clock=clock,
-        )
-        try:
-            log.resume()
-            again = log.forgotten_again
-            left = log.purge_traces()
-        finally:
-            log.close()
-        if left:
-            raise BackendError(f"{copy}: {left[0]}", hint="Close what has it open, and restore again.")
-        _sync(copy)
-        _require_unused(live)
-        for end in ("-wal", "-shm"):
-            # A write-ahead log of the database that goes would be taken for the new one's.
-            live.with_name(live.name + end).unlink(missing_ok=True)
-        copy.replace(live)
-        _sync(live.parent)
+        with copying(live, live.with_name(f"{live.name}.{new_id()}.restoring")) as copy:
+            shutil.copyfile(source, _make_empty(copy))
+            made = partial(SealedLog, keys=keys, master_key_variable=master_key_variable) if keys else SQLLog
+            log = made(
+                f"sqlite:///{copy}",
+                tombstone_key_file=key,
+                journal_file=journal,
+                accept_missing_journal=accept_missing_journal,
+                clock=clock,
+            )
+            try:
+                log.resume()
+                again = log.forgotten_again
+                left = log.purge_traces()
+            finally:
+                log.close()
+            if left:
+                raise BackendError(f"{copy}: {left[0]}", hint="Close what has it open, and restore again.")
+            _sync(copy)
+            _require_unused(live)
+            for end in ("-wal", "-shm"):
+                # A write-ahead log of the database that goes would be taken for the new one's.
+                live.with_name(live.name + end).unlink(missing_ok=True)
+            copy.replace(live)
+            _sync(live.parent)
     except OSError as error:
         raise BackendError(f"{live}: the backup cannot be restored: {error.strerror or error}.") from error
-    finally:
-        _remove(copy)
     return again
+
+
+# --- copies that are being made -------------------------------------------------------------------
+
+
+def unfinished_copies(file: Path) -> list[Path]:
+    """The files of a copy of this database that is being made, or that a process died over: they hold what it holds."""
+    copy = _noted(_note_of(file))
+    return [each for each in _files_of(copy) if each.exists()] if copy is not None else []
+
+
+def remove_leftovers(file: Path) -> None:
+    """Remove a copy of this database that nobody makes any more."""
+    note = _note_of(file)
+    if _noted(note) is None:
+        return
+    # Whoever holds the lock still makes the copy; where nothing may be written, nothing can be removed either.
+    with suppress(AgentMemError, OSError), _locked(note, timeout_s=0.0):
+        _clear(note)
+
+
+@contextmanager
+def copying(file: Path, copy: Path) -> Iterator[Path]:
+    """The copy to be made; whatever happens meanwhile, a note beside the database says what to remove."""
+    note = _note_of(file)
+    with _locked(note, timeout_s=BUSY_TIMEOUT_S):
+        _clear(note)
+        note.write_text(str(copy), encoding="utf-8")
+        _sync(note)
+        try:
+            yield copy
+        finally:
+            _clear(note)
+
+
+def _note_of(file: Path) -> Path:
+    return file.with_name(file.name + ".copying")
+
+
+@contextmanager
+def _locked(note: Path, *, timeout_s: float) -> Iterator[None]:
+    lock = WriteLock(note.with_name(note.name + ".lock"), timeout_s=timeout_s)
+    with closing(lock), lock.hold():
+        yield
+
+
+def _noted(note: Path) -> Path | None:
+    """The copy that the note names, if it is one that could be ours."""
+    try:
+        copy = Path(note.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError):
+        return None
+    return copy if _OUR_COPY.search(copy.name) else None
+
+
+def _clear(note: Path) -> None:
+    """Remove the copy that the note names, and the note."""
+    copy = _noted(note)
+    for each in _files_of(copy) if copy is not None else ():
+        each.unlink(missing_ok=True)
+    note.unlink(missing_ok=True)
+
+
+def _files_of(copy: Path) -> list[Path]:
+    return [copy.with_name(copy.name + end) for end in ("", "-wal", "-shm", "-journal", ".lock")]
+
+
+# --- how ------------------------------------------------------------------------------------------
 
 
 def _file_of(url: str | Path) -> Path:
@@ -182,11 +250,6 @@ def _require_unused(live: Path) -> None:
 def _make_empty(file: Path) -> Path:
     os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     return file
-
-
-def _remove(copy: Path) -> None:
-    for end in ("", "-wal", "-shm", ".lock"):
-        copy.with_name(copy.name + end).unlink(missing_ok=True)
 
 
 def _sync(path: Path) -> None:

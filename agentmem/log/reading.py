@@ -219,9 +219,8 @@ def facts_of(connection: Connection, partition_id: int, key: bytes) -> list[Row]
 
 def fact_versions(connection: Connection, partition_id: int, keys: Sequence[bytes]) -> list[Row]:
     """Every version of the facts of these keys: a memory's columns and what the log notes of it, by id and number."""
-    noted = (version.c.seq, version.c.fact_key, version.c.stated_to, version.c.closed_seq)
     statement = (
-        select(*MEMORY_COLUMNS, *(column for column in noted if column not in set(MEMORY_COLUMNS)))
+        select(*MEMORY_COLUMNS, version.c.fact_key, version.c.stated_to, version.c.closed_seq)
         .select_from(_joined)
         .where(version.c.partition_id == partition_id, version.c.fact_key.in_(keys))
     )

@@ -46,7 +46,7 @@ from agentmem.log import (
     upkeep,
     writing,
 )
-from agentmem.log.backup import back_up
+from agentmem.log.backup import back_up, remove_leftovers, unfinished_copies
 from agentmem.log.engine import Database
 from agentmem.log.journal import Journal, Page, default_journal_file
 from agentmem.log.migrate import ensure_schema
@@ -106,6 +106,8 @@ class SQLLog(EpisodicLog):
         try:
             self._database.require_settings()
             ensure_schema(self._database)
+            if self._database.path is not None:
+                remove_leftovers(self._database.path)
             self._require_readable()
             self._key = tombstones.load_key(
                 self._database,
@@ -264,7 +266,8 @@ class SQLLog(EpisodicLog):
     def files(self) -> Sequence[Path]:
         file, journal = self._database.path, self._journal.path
         own = [file.with_name(file.name + end) for end in ("", "-wal", "-shm")] if file is not None else []
-        return [each for each in (*own, journal) if each is not None and each.exists()]
+        copies = unfinished_copies(file) if file is not None else []
+        return [each for each in (*own, *copies, journal) if each is not None and each.exists()]
 
     def copies(self, contents: Sequence[str]) -> Mapping[str, int]:
         with self._reading() as connection:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import stat
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -14,7 +16,7 @@ import pytest
 from agentmem import ConfigError, InvalidInput, MemoryManager, Scope
 from agentmem.errors import BackendError, StoreBusy
 from agentmem.interfaces import EpisodicLog, ErasureRequest, LogQuery
-from agentmem.log.backup import restore_backup
+from agentmem.log.backup import copying, restore_backup
 from agentmem.log.sql import SQLLog
 from agentmem.records import Finding
 from agentmem.testing.fakes import A_MONDAY, draft
@@ -231,6 +233,57 @@ def test_a_damaged_log_can_be_replaced(place: Path, backup: Path) -> None:
     restore_backup(backup, f"sqlite:///{place}")
     with closing(opened(place)) as log:
         assert len(contents(log, KEPT)) == 20
+
+
+@pytest.mark.parametrize("what", ["backup", "restore"])
+def test_a_copy_that_somebody_died_over_is_searched_and_removed(place: Path, tmp_path: Path, what: str) -> None:
+    with closing(opened(place)) as log:
+        log.append(KEPT, [draft("one")], generation=None)
+        log.backup(tmp_path / "whole.db")
+    dying = (
+        "import os, sys\n"
+        "from agentmem.log import backup\n"
+        "from agentmem.log.sql import SQLLog\n"
+        "what, place, folder = sys.argv[1:]\n"
+        "backup._sync = lambda path: None if path.name.endswith('.copying') else os._exit(9)\n"
+        "if what == 'backup':\n"
+        "    SQLLog(f'sqlite:///{place}').backup(folder + '/copy.db')\n"
+        "backup.restore_backup(folder + '/whole.db', place)\n"
+    )
+    foreign = [
+        file.with_name(file.name + end) for file in (place, tmp_path / "copy.db") for end in (".new", ".restoring")
+    ]
+    for file in foreign:
+        file.write_text("somebody else's")
+    with closing(opened(place)) as log:
+        assert log.files() and not any(".copying" in file.name for file in log.files())
+        if what == "restore":
+            log.close()
+        done = subprocess.run([sys.executable, "-c", dying, what, str(place), str(tmp_path)], check=False)
+        assert done.returncode == 9
+        copies = [file for file in tmp_path.rglob("*") if file not in foreign and file.suffix in (".new", ".restoring")]
+        assert len(copies) == 1 and b"one" in copies[0].read_bytes()
+        if what == "backup":
+            assert copies[0] in log.files(), "a search for residue sees it"
+            log.backup(tmp_path / "another.db")
+            assert not copies[0].exists(), "the next copy removes it"
+    with closing(opened(place)) as log:
+        assert not copies[0].exists()
+        assert not any(copies[0].name in file.name for file in tmp_path.rglob("*"))
+        log.backup(tmp_path / "copy.db")
+    restore_backup(tmp_path / "copy.db", place)
+    assert {file.read_text() for file in foreign} == {"somebody else's"}
+    for file in foreign:
+        file.unlink()
+
+
+def test_a_copy_that_is_being_made_stays(place: Path, tmp_path: Path) -> None:
+    with closing(opened(place)) as log:
+        with copying(place, tmp_path / f"copy.db.{'0' * 32}.new") as copy:
+            copy.write_text("half")
+            opened(place).close()
+            assert copy.exists() and copy in log.files()
+        assert not copy.exists() and copy not in log.files()
 
 
 # --- the journal ----------------------------------------------------------------------------------

@@ -718,7 +718,7 @@ class TimePromises(LogSuite):
 
     def test_what_was_erased_never_had_a_part_in_what_was_known(self, log: EpisodicLog) -> None:
         seed = random.randrange(1 << 30)
-        for round in range(8):
+        for round in range(4):
             chance = random.Random(seed + round)
             ana, ben = (Scope(user=f"{name} {round}") for name in ("ana", "ben"))
             pairs, moments = _two_lives(log, ana, ben, chance)
