@@ -230,7 +230,7 @@ class Config(_Strict):
             named = self.backend(role)
             given[role] = named and self._spec(role, named)
         database = _SQLITE_FILE.fullmatch(str(self.log.options.get("url", "")))
-        if self.log.type == "sql" and database:
+        if database:
             Path(unquote(database[2])).parent.mkdir(parents=True, exist_ok=True)
         return given
 

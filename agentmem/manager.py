@@ -423,7 +423,8 @@ class MemoryManager:
         """A page of the scope's memories in the order they were stored; every kind unless ``kinds`` narrows it.
 
         What is no longer true and what only restates a fact is left out, as in ``retrieve``; a scope that reads several
-        agents of a user has their facts judged together.
+        agents of a user has their facts judged together. What untrusted authors wrote is shown; ``Memory.integrity``
+        tells it apart.
 
         Args:
             as_of: What was true in the world then; unset = now, and what is yet to come.

@@ -300,6 +300,13 @@ def test_what_is_no_relative_path_stays_as_it_is(url: str, write: Write) -> None
     assert config.load(write(f"log: {url}\n")).log.options["url"] == url
 
 
+@pytest.mark.parametrize("log", ["{type: sql, url: %r}", "{type: sealed, url: %r, keys: keys}"])
+def test_the_folder_of_the_database_is_made(log: str, tmp_path: Path, write: Write) -> None:
+    read = config.load(write(f"log: {log % 'sqlite:///new folder/deep/m.db'}\n"))
+    read.backends()
+    assert (tmp_path / "new folder" / "deep").is_dir()
+
+
 def test_the_file_is_the_one_named_then_the_variable_then_the_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
