@@ -62,6 +62,21 @@ def test_a_memory_goes_its_way_from_store_to_forget(run: Run) -> None:
     assert run("search", "Porto").exit_code == 1
 
 
+def test_a_backup_comes_back_by_the_journal_and_the_key_that_the_configuration_names(run: Run, tmp_path: Path) -> None:
+    for folder in ("data", "safe"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "agentmem.yaml").write_text(
+        "version: 1\nembedder: null\nlog:\n  type: sql\n  url: sqlite:///data/log.db\n"
+        "  journal_file: safe/log.journal\n  tombstone_key_file: safe/log.key\n"
+    )
+    kept, gone = store(run, "The fair is in Lisbon in May."), store(run, "My diagnosis is between us.")
+    answer(run("backup", "monday.db", "--json"))
+    answer(run("forget", gone, "--yes", "--json"))
+    assert answer(run("restore-backup", "monday.db", "--yes", "--json"))["forgotten"] >= 1
+    assert [item["id"] for item in answer(run("list", "--kind", "turn", "--json"))["items"]] == [kept]
+    assert not [file for file in (tmp_path / "data").iterdir() if file.suffix in (".journal", ".key")]
+
+
 def test_a_fact_that_changed_goes_its_way_through_the_commands(run: Run) -> None:
     lisbon = store(run, "I live in Lisbon.", "--at", "2026-05-03T09:00:00Z")
     [fact] = answer(run("list", "--kind", "fact", "--json"))["items"]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agentmem import Document, MemoryManager, Scope, Turn
+from agentmem import Document, Memory, MemoryManager, Scope, Turn
 from agentmem.interfaces import LogQuery
 from agentmem.testing import FrozenClock
 
@@ -66,6 +68,18 @@ def test_a_source_that_is_taken_back_was_never_there(
             assert answers_of(both) == answers_of(never)
 
 
+@settings(max_examples=10, deadline=None)
+@given(said=said)
+def test_nor_was_it_ever_known(tmp_path_factory: pytest.TempPathFactory, said: list[tuple[str, str, int, str]]) -> None:
+    folder = tmp_path_factory.mktemp("known")
+    with living(folder / "both", said) as (both, moments), living(folder / "never", said, without=BAD) as (never, _):
+        both.forget(where={"origin": BAD}, scope=ANA, reason="it was poisoned")
+        assert both.flush(30)
+        for moment in moments:
+            assert listed(both, moment) == listed(never, moment)
+        assert histories_of(both) == histories_of(never)
+
+
 def test_a_document_that_is_taken_back_takes_its_chunks_of_every_version_along(tmp_path: Path) -> None:
     with remembering(tmp_path / "both", [Turn("I keep bees.", origin=GOOD)], False) as both:
         both.store(Document("# Kiln\n\nCool it slowly.", name="kiln.md"), scope=ANA)
@@ -97,6 +111,49 @@ def remembering(folder: Path, turns: Sequence[Turn], compressed: bool) -> Memory
     if compressed:
         memory.compress(scope=ANA)
     return memory
+
+
+@contextmanager
+def living(
+    folder: Path, said: Sequence[tuple[str, str, int, str]], *, without: str | None = None
+) -> Iterator[tuple[MemoryManager, list[datetime]]]:
+    """A memory that hears one thing an hour, and a moment after each; at the same hours if something is left out."""
+    clock = FrozenClock(BEGINNING + timedelta(days=100))
+    moments = []
+    with MemoryManager.open(folder, clock=clock, embedder=None) as memory:
+        for content, origin, day, session in said:
+            clock.advance(hours=1)
+            if origin != without:
+                at = BEGINNING + timedelta(days=day)
+                memory.store(Turn(content, occurred_at=at, session=session, origin=origin), scope=ANA)
+                assert memory.flush(30)
+            moments.append(clock.now + timedelta(minutes=1))
+        clock.advance(hours=1)
+        yield memory, moments
+
+
+def listed(memory: MemoryManager, moment: datetime) -> list[tuple[Any, ...]]:
+    """What was known then, with what was known to have ended."""
+    held = memory.log.read(LogQuery(scope=ANA, known_at=moment))
+    words = words_of(memory)
+    return sorted((told(each, words) for each in held), key=repr)
+
+
+def histories_of(memory: MemoryManager) -> list[list[tuple[Any, ...]]]:
+    """Every history without numbers and ids; versions that say the same are one."""
+    words = words_of(memory)
+    histories = ([told(each, words) for each in memory.history(id, scope=ANA)] for id in words if id)
+    return sorted(([said for said, _ in groupby(history)] for history in histories), key=repr)
+
+
+def words_of(memory: MemoryManager) -> dict[str | None, str | None]:
+    return {None: None, **{each.id: each.content for each in memory.log.read(LogQuery(scope=ANA, retired=True))}}
+
+
+def told(memory: Memory, words: Mapping[str | None, str | None]) -> tuple[Any, ...]:
+    fact = memory.fact
+    standing = fact and (words[fact.superseded_by], words[fact.restates], fact.times)
+    return memory.kind, memory.content, memory.valid_from, memory.valid_to, standing
 
 
 def state_of(memory: MemoryManager) -> list[dict[str, Any]]:
