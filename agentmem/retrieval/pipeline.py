@@ -570,8 +570,8 @@ class _View:
         return self._slots(lambda partition: partition.derived_from(id))
 
     def _when(self, slot: int) -> tuple[int, int, int, str]:
-        times = (self.at(slot, column) for column in ("valid_from", "occurred_at", "position"))
-        return *times, self.version_at(slot)[0]  # type: ignore[return-value]
+        valid_from, occurred_at, position = (self.at(slot, name) for name in ("valid_from", "occurred_at", "position"))
+        return valid_from, occurred_at, position, self.version_at(slot)[0]
 
     def _fact_slot(self, id: str) -> int | None:
         for partition, offset, size in zip(self.partitions, self.offsets, self.sizes, strict=True):
@@ -784,7 +784,9 @@ class _Facts(NamedTuple):
 
     def corrections(self, memories: Mapping[int, Memory]) -> list[Memory | None]:
         """What holds in place of each fact that is outdated: not of those which hold again, by another statement."""
-        pairs = ((memories.get(fact), memories.get(holds or -1)) for fact, holds in self.over.items())
+        pairs = (
+            (memories.get(fact), None if holds is None else memories.get(holds)) for fact, holds in self.over.items()
+        )
         return [now for then, now in pairs if then is None or now is None or not says_the_same(now, then)]
 
 

@@ -173,6 +173,12 @@ def test_a_value_that_holds_again_in_other_words_is_the_same(life: Life) -> None
     assert life.hit(first).labels == ()
 
 
+def test_a_correction_that_was_the_first_to_be_stored_is_told_too(life: Life) -> None:
+    berlin = life.states("Berlin", year(2022))
+    turn = life.says("Porto", year(2020))
+    assert [fact.id for fact in life.hit(turn).corrections] == [berlin.id]
+
+
 def test_what_ended_is_outdated_though_the_end_names_the_same_value(life: Life) -> None:
     turn = life.says("Porto", year(2020))
     life.states("Porto", year(2022), polarity="ended")
