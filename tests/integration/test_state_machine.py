@@ -78,9 +78,11 @@ days = st.integers(0, 5)
 class State:
     """One version: what it says, and what is said about it.
 
-    ``importance`` is None where the rule gives it; ``city`` is a fact's value. ``is_back`` if it was hidden before.
+    ``importance`` is None where the rule gives it; ``city`` is a fact's value. ``is_back`` if it was hidden before,
+    ``is_settled`` if supersession wrote it.
     """
 
+    version: int
     content: str
     metadata: dict[str, Any]
     importance: float | None
@@ -89,6 +91,7 @@ class State:
     valid_to: datetime | None = None
     city: str | None = None
     is_back: bool = False
+    is_settled: bool = False
 
 
 @dataclass(frozen=True)
@@ -99,6 +102,16 @@ class Standing:
     superseded_by: str | None = None
     restates: str | None = None
     times: int = 1
+
+
+@dataclass
+class Seen:
+    """What a scope was told at a moment, and the keys of facts whose history was told anew since."""
+
+    then: datetime
+    scope: Scope
+    told: list[tuple[Any, ...]]
+    retold: set[Any]
 
 
 @dataclass
@@ -134,6 +147,11 @@ class Known:
         """What a new value closes the old one of; None for what is no fact."""
         return (replace(self.owner, session=None), self.memory.fact.subject) if self.memory.fact else None
 
+    @property
+    def family(self) -> tuple[Scope, str] | None:
+        """The key, whatever the agent, for who reads what a user told several."""
+        return (replace(self.key[0], agent=None) if self.owner.user else self.key[0], self.key[1]) if self.key else None
+
 
 class MemoryAgainstADictionary(RuleBasedStateMachine):
     """Every rule does one thing to both, and compares what they say."""
@@ -150,7 +168,7 @@ class MemoryAgainstADictionary(RuleBasedStateMachine):
         self.keys: dict[tuple[Scope, str], str] = {}
         self.forgotten: dict[str, str] = {}
         self.exported: set[Scope] = set()
-        self.seen: list[tuple[datetime, Scope, list[tuple[Any, ...]]]] = []
+        self.seen: list[Seen] = []
         self.receipts: Counter[tuple[str, str, str]] = Counter()
         self.latest = self.clock.now
         self.acts = 0
@@ -258,19 +276,19 @@ class MemoryAgainstADictionary(RuleBasedStateMachine):
         known = self._pick(data)
         scope = self._by(data, known)
         content = _sentence(known.memory.fact.subject, city) if known.memory.fact else self._content(topic)
-        expected = data.draw(st.sampled_from([None, len(known.states), len(known.states) + 1]))
+        expected = data.draw(st.sampled_from([None, known.now.version, known.now.version + 1]))
 
         def change() -> Memory:
             return self.memory.update(known.id, scope=scope, content=content, expected_version=expected)
 
         if not self._may_change(scope, known, change):
             return
-        if expected not in (None, len(known.states)):
+        if expected not in (None, known.now.version):
             with pytest.raises(VersionConflict):
                 change()
             return
         updated = change()
-        assert (updated.id, updated.version, updated.content) == (known.id, len(known.states) + 1, content)
+        assert (updated.id, updated.version, updated.content) == (known.id, known.now.version + 1, content)
         assert (updated.scope, updated.position) == (known.owner, known.memory.position)
         self._change(known, updated, content=content, city=city if known.memory.fact else None)
 
@@ -310,27 +328,28 @@ class MemoryAgainstADictionary(RuleBasedStateMachine):
     def restore(self, data: st.DataObject) -> None:
         known = self._pick(data)
         scope = self._by(data, known)
-        version = data.draw(st.none() | st.integers(1, len(known.states) + 1), label="version")
+        version = data.draw(st.none() | st.integers(1, known.now.version + 1), label="version")
+        states = {state.version: state for state in known.states} | {None: known.now}
 
         def restore() -> Memory:
             return self.memory.restore(known.id, scope=scope, version=version, reason="as it was")
 
         may_see = _reads(scope, known.owner) and (_writes(scope, known.owner) or not known.retired)
-        if not may_see or (_writes(scope, known.owner) and version == len(known.states) + 1):
+        if not may_see or (_writes(scope, known.owner) and version not in states):
             with pytest.raises(MemoryNotFound):
                 restore()
         elif not _writes(scope, known.owner):
             with pytest.raises(ScopeError):
                 restore()
-        elif not known.retired and version in (None, len(known.states)):
+        elif not known.retired and version in (None, known.now.version):
             with pytest.raises(InvalidInput):
                 restore()
         else:
             restored = restore()
             derived = self._derived([known])[1:] if known.retired else []
             with_it = [each for each in derived if each.retired_in == known.retired_in]
-            assert (restored.version, restored.reason) == (len(known.states) + 1, "as it was")
-            self._bring_back(known, known.states[(version or 0) - 1])
+            assert (restored.version, restored.reason) == (known.now.version + 1, "as it was")
+            self._bring_back(known, states[version])
             for each in with_it:
                 self._bring_back(each, each.now)
             self._follow_settling()
@@ -425,7 +444,8 @@ class MemoryAgainstADictionary(RuleBasedStateMachine):
         k = 100 if known.memory.fact else k
         answer = self.memory.retrieve(_question(known.now.content), scope=scope, k=k, kinds=kinds)
         self._check_hits(scope, answer)
-        if not _reads(scope, known.owner) or not self._holds(known):
+        asked = {each.id for each in self._shown(scope, lambda each: not kinds or each.memory.kind in kinds)}
+        if known.id not in asked:
             assert known.id not in {hit.id for hit in answer}
         elif known.memory.fact:
             assert known.id in {hit.id for hit in answer}
@@ -454,7 +474,9 @@ class MemoryAgainstADictionary(RuleBasedStateMachine):
     @rule(scope=scopes, limit=st.integers(1, 7), topic=st.none() | topics)
     def list_in_pages(self, scope: Scope, limit: int, topic: str | None) -> None:
         where = None if topic is None else {"metadata.topic": topic}
-        expected = {known.id for known in self._listed_now(scope) if topic in (None, known.now.metadata["topic"])}
+        expected = {
+            known.id for known in self._shown(scope, lambda known: topic in (None, known.now.metadata["topic"]))
+        }
         seen: list[Memory] = []
         cursor = None
         while True:
@@ -484,7 +506,7 @@ class MemoryAgainstADictionary(RuleBasedStateMachine):
         history = self.memory.history(known.id, scope=scope)
         assert [memory.content for memory in history] == [state.content for state in known.states]
         assert [memory.recorded_from for memory in history] == [state.recorded for state in known.states]
-        assert [memory.version for memory in history] == list(range(1, len(history) + 1))
+        assert [memory.version for memory in history] == [state.version for state in known.states]
         for memory, following in zip(history, known.states[1:], strict=False):
             assert memory.recorded_to is not None
             if following.is_back:
@@ -523,13 +545,8 @@ class MemoryAgainstADictionary(RuleBasedStateMachine):
     @rule(scope=scopes, day=days)
     def facts_of_a_day(self, scope: Scope, day: int) -> None:
         noon = FIRST_DAY + timedelta(days=day, hours=12)
-        true_then = {
-            known.id
-            for known in self._readable(scope)
-            if known.memory.fact and known.now.valid_from <= noon
-            for standing in [self._standing(known)]
-            if standing.restates is None and (standing.valid_to is None or standing.valid_to > noon)
-        }
+        shown = self._shown(scope, lambda known: known.memory.fact and known.now.valid_from <= noon, at=noon)
+        true_then = {known.id for known in shown}
         listed = self.memory.list(scope=scope, kinds={"fact"}, as_of=noon, limit=1_000)
         assert {memory.id for memory in listed if memory.fact} == true_then
         asked = f"Who lives in {', '.join(CITIES)}?"
@@ -539,15 +556,16 @@ class MemoryAgainstADictionary(RuleBasedStateMachine):
     @rule(scope=scopes)
     def look_at_a_moment(self, scope: Scope) -> None:
         if self.clock.now > self.latest:
-            self.seen.append((self.clock(), scope, self._told(scope)))
+            self.seen.append(Seen(self.clock(), scope, self._told(scope), set()))
 
     @precondition(lambda self: self.seen)
     @rule(data=st.data())
     def what_was_listed_then(self, data: st.DataObject) -> None:
-        then, scope, told = data.draw(st.sampled_from(self.seen), label="moment")
-        kept = [each for each in told if each[0] in self.known]
-        assert [each for each in self._told(scope, known_at=then) if each[0] in self.known] == kept
-        assert len(kept) == len(self._told(scope, known_at=then)), "and nothing else"
+        seen = data.draw(st.sampled_from(self.seen), label="moment")
+        now = self._told(seen.scope, known_at=seen.then)
+        assert [told for told in now if self.known[told[0]].family not in seen.retold] == [
+            told for told in seen.told if told[0] in self.known and self.known[told[0]].family not in seen.retold
+        ]
 
     # --- out and in
 
@@ -634,6 +652,7 @@ class MemoryAgainstADictionary(RuleBasedStateMachine):
     def _learn(self, memory: Memory) -> None:
         assert memory.id not in self.known and memory.id not in self.forgotten
         state = State(
+            version=memory.version,
             content=memory.content,
             metadata=dict(memory.metadata),
             importance=memory.importance,
@@ -648,12 +667,19 @@ class MemoryAgainstADictionary(RuleBasedStateMachine):
         before = known.now
         if before.importance == _ruled_importance(known, before.content):
             before = replace(before, importance=None)
-        known.states.append(replace(before, recorded=updated.recorded_from, is_back=False, **changed))
+        assert updated.version == before.version + 1
+        self._add(known, before, updated, **changed)
         self._follow_settling()
+
+    def _add(self, known: Known, like: State, version: Memory, **changed: Any) -> None:
+        is_settled = version.written_by == "supersession"
+        made: dict[str, Any] = {"recorded": version.recorded_from, "version": version.version, "is_settled": is_settled}
+        known.states.append(replace(like, **{"is_back": False, **made, **changed}))
 
     def _bring_back(self, known: Known, state: State) -> None:
         version = self.memory.history(known.id, scope=known.owner)[len(known.states)]
-        known.states.append(replace(state, recorded=version.recorded_from, is_back=known.retired))
+        assert (version.version, version.written_by) == (known.now.version + 1, "restore")
+        self._add(known, state, version, is_back=known.retired)
         known.retired_in = None
 
     def _pick(self, data: st.DataObject) -> Known:
@@ -669,14 +695,27 @@ class MemoryAgainstADictionary(RuleBasedStateMachine):
     def _readable(self, scope: Scope) -> Iterable[Known]:
         return [known for known in self.known.values() if _reads(scope, known.owner) and not known.retired]
 
-    def _holds(self, known: Known) -> bool:
-        """That it is there, still true, and no restatement."""
-        standing = self._standing(known)
-        is_over = standing.valid_to is not None and standing.valid_to <= self.clock.now
-        return not known.retired and not is_over and standing.restates is None
+    def _shown(
+        self, scope: Scope, asked: Callable[[Known], object] = lambda known: True, *, at: datetime | None = None
+    ) -> list[Known]:
+        """What is still true of what is asked for, and of facts that say the same the first."""
+        standings = self._standings_to(scope)
+        there = [known for known in self._readable(scope) if asked(known)]
+        true = [known for known in there if not _is_over(standings[known.id], at or self.clock.now)]
+        firsts: dict[str, Known] = {}
+        for known in sorted(true, key=_when):
+            firsts.setdefault(standings[known.id].restates or known.id, known)
+        return list(firsts.values())
 
-    def _listed_now(self, scope: Scope) -> list[Known]:
-        return [known for known in self._readable(scope) if self._holds(known)]
+    def _standings_to(self, scope: Scope) -> dict[str, Standing]:
+        """How all that the scope reads stands to it: what a user told several agents is judged together."""
+        families: dict[Any, list[Known]] = {}
+        standings = {}
+        for known in self._readable(scope):
+            families.setdefault(known.family, []).append(known)
+            standings[known.id] = Standing(known.now.valid_to)
+        families.pop(None, None)
+        return standings | dict(itertools.chain.from_iterable(map(_standings, families.values())))
 
     def _standing(self, known: Known) -> Standing:
         if known.memory.fact is None:
@@ -696,10 +735,28 @@ class MemoryAgainstADictionary(RuleBasedStateMachine):
         for owner in owners:
             for memory in self.memory.log.read(LogQuery(owner, kinds=frozenset({"fact"}))):
                 known = self.known[memory.id]
-                if memory.version > len(known.states):
-                    assert (memory.version, memory.written_by) == (len(known.states) + 1, "supersession")
-                    known.states.append(replace(known.now, recorded=memory.recorded_from, is_back=False))
+                if memory.version > known.now.version:
+                    assert (memory.version, memory.written_by) == (known.now.version + 1, "supersession")
+                    self._add(known, known.now, memory)
                 self._check(memory)
+
+    def _hear_again(self, families: set[Any]) -> None:
+        """What was erased did never come: what was said of the others stays, what it did to them is nowhere."""
+        for seen in self.seen:
+            seen.retold |= families
+        for known in (known for known in self.known.values() if known.family in families):
+            said = iter([state for state in known.states if not state.is_settled])
+            known.states = []
+            for version in self.memory.history(known.id, scope=known.owner):
+                assert version.fact is not None
+                assert {version.fact.superseded_by, version.fact.restates} <= {None, *self.known}
+                if version.written_by == "supersession":
+                    self._add(known, known.now, version)
+                else:
+                    state = next(said)
+                    assert (version.content, version.recorded_from) == (state.content, state.recorded)
+                    self._add(known, state, version, is_back=state.is_back)
+            assert not list(said), "all that was said is still there"
 
     def _told(self, scope: Scope, **moment: Any) -> list[tuple[Any, ...]]:
         listed = self.memory.list(scope=scope, limit=10_000, **moment)
@@ -737,25 +794,26 @@ class MemoryAgainstADictionary(RuleBasedStateMachine):
             del self.known[known.id]
             self.forgotten[known.id] = known.now.content
             self.keys = {key: id for key, id in self.keys.items() if id != known.id}
+        if mode == "erase":
+            self._hear_again({known.family for known in doomed} - {None})
         self._follow_settling()
 
     def _check_hits(self, scope: Scope, answer: Iterable[Any]) -> None:
-        there = {known.id for known in self._readable(scope)}
-        shown = {known.id for known in self._listed_now(scope)}
+        standings = self._standings_to(scope)
+        true = {id for id, standing in standings.items() if not _is_over(standing, self.clock.now)}
         for hit in answer:
-            assert hit.id in shown
             self._check(hit.memory)
             for near in (*hit.neighbours, *hit.corrections):
-                assert near.id in shown
                 self._check(near)
-            read = {known.id for known in self._derived([self.known[hit.id]])} & there - {hit.id}
+            assert {hit.id, *(near.id for near in (*hit.neighbours, *hit.corrections))} <= true
+            read = {known.id for known in self._derived([self.known[hit.id]])[1:] if known.id in standings}
             assert {fact.id for fact in hit.facts} == read
-            assert ("outdated" in hit.labels) is any(fact.valid_to is not None for fact in hit.facts)
+            assert ("outdated" in hit.labels) is (not read <= true)
 
     def _check(self, memory: Memory) -> None:
         known = self.known[memory.id]
         state, standing = known.now, self._standing(known)
-        assert (memory.content, memory.version) == (state.content, len(known.states))
+        assert (memory.content, memory.version) == (state.content, state.version)
         ruled = _ruled_importance(known, state.content)
         assert memory.importance == (ruled if state.importance is None else state.importance)
         assert (dict(memory.metadata), memory.scope, memory.kind) == (state.metadata, known.owner, known.memory.kind)
@@ -773,13 +831,21 @@ class MemoryAgainstADictionary(RuleBasedStateMachine):
 
 def _standings(facts: Iterable[Known]) -> Iterator[tuple[str, Standing]]:
     """Facts of one key on the line of time: each city holds until the next, and saying it again is no news."""
-    said = sorted(facts, key=lambda known: (known.now.valid_from, known.memory.position))
+    said = sorted(facts, key=_when)
     runs = [list(run) for _, run in itertools.groupby(said, key=lambda known: known.now.city)]
     for run, following in itertools.zip_longest(runs, runs[1:]):
         until = Standing(following[0].now.valid_from, following[0].id) if following else Standing()
         for known in run:
             again = {"times": len(run)} if known is run[0] else {"restates": run[0].id}
             yield known.id, replace(until, **again)
+
+
+def _when(known: Known) -> tuple[Any, ...]:
+    return known.now.valid_from, known.memory.position, known.id
+
+
+def _is_over(standing: Standing, moment: datetime) -> bool:
+    return standing.valid_to is not None and standing.valid_to <= moment
 
 
 def _sentence(subject: str, city: str) -> str:
