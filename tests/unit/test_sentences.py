@@ -18,7 +18,7 @@ from agentmem.testing import memory
         (Fact("user", "home", "Porto"), "The user lives in Porto."),
         (Fact("Clara", "employer", "Acme", "ended"), "Clara no longer works at Acme."),
         (Fact("user", "employer", "", "ended"), "The user no longer works where they did."),
-        (Fact("Clara", "partner", "", "ended"), "Clara is no longer together with the partner they had."),
+        (Fact("Clara", "partner", "", "ended"), "Clara is no longer in a relationship with the partner they had."),
         (Fact("user", "shoe_size", "", "ended"), "The user's shoe size is no longer what it was."),
         (Fact("user", "employer", "Acme Inc."), "The user works at Acme Inc."),
         (Fact("user", "likes", "olives", "denied"), "The user dislikes olives."),
