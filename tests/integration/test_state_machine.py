@@ -892,6 +892,6 @@ def _in_memory() -> str | None:
 
 def test_the_manager_agrees_with_a_dictionary(empty_memory: Path) -> None:
     MemoryAgainstADictionary.template = empty_memory
-    short = settings(max_examples=80, stateful_step_count=50, deadline=None)
+    short = settings(max_examples=64, stateful_step_count=50, deadline=None)
     chosen = settings() if settings.get_current_profile_name() == "campaign" else short
     run_state_machine_as_test(MemoryAgainstADictionary, settings=chosen)
