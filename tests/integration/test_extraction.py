@@ -16,6 +16,7 @@ from agentmem import MemoryManager, Scope, Turn
 from agentmem.errors import BackendError
 from agentmem.extractors.sentences import sentence
 from agentmem.interfaces import ExtractedFact, ExtractionRequest, Extractor
+from agentmem.log.sql import SQLLog
 from agentmem.records import Fact, ForgetMode, Memory
 
 ANA = Scope(user="ana", agent="coach", session="monday")
@@ -393,6 +394,27 @@ def test_the_same_said_twice_in_one_turn_is_one_fact_that_cites_the_first(tmp_pa
         fact = home_of(memory).fact
         assert fact is not None
         assert (fact.times, fact.span) == (1, (2, 15))
+
+
+def test_a_fact_that_is_forgotten_while_another_process_reads_its_turn_stays_forgotten(tmp_path: Path) -> None:
+    class Slow(SQLLog):
+        """Between what it saw and what it writes, something else happens."""
+
+        def tombstoned(self, scope: Scope, ids: Sequence[str]) -> frozenset[str]:
+            seen = super().tombstoned(scope, ids)
+            with MemoryManager.open(tmp_path, embedder=None) as other:
+                other.flush()
+                [porto] = [fact for fact in other.list(scope=ANA, kinds={"fact"}) if "Porto" in fact.content]
+                other.forget(porto.id, scope=ANA)
+                other.forget(where={"fact.attribute": "likes"}, scope=Scope(user="ana"), mode="retire")
+            return seen
+
+    with MemoryManager.open(tmp_path, embedder=None, extractor=None) as memory:
+        memory.store("I live in Porto. I love olives. I work at Acme.", scope=ANA)
+    with closing(Slow(f"sqlite:///{tmp_path}/agentmem.db")) as log, MemoryManager(log, embedder=None) as memory:
+        memory.flush()
+        assert facts(memory) == ["The user works at Acme."]
+        assert [each for each in memory.verify().findings if not each.ok] == []
 
 
 @pytest.mark.parametrize("mode", ["erase", "retire"])
