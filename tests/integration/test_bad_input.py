@@ -371,7 +371,7 @@ def test_facts_that_an_import_made_are_checked_like_a_callers(memory: MemoryMana
 
 
 @pytest.mark.parametrize(
-    ("attribute", "said"), [("hom", "Did you mean 'home'"), ("Home", "Did you mean 'home'"), ("shoe_size", "register")]
+    ("attribute", "said"), [("hom", "Did you mean 'home'"), ("Home", "Did you mean 'home'"), ("hat_size", "register")]
 )
 def test_a_callers_fact_is_about_something_that_is_registered(memory: MemoryManager, attribute: str, said: str) -> None:
     fact = Fact("user", attribute, "Porto")
