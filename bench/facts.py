@@ -4,8 +4,7 @@ Labelled sentences, one JSON object a line: `text`, `role`, `speaker`, `said_at`
 found is right if a labelled one has the same subject, attribute, polarity and value, and the same topic where one is
 labelled; articles, endings and the word chosen ("mom" or "mother", "puppy" or "dog") make no difference. A plan, a
 promise or an instruction is a sentence more than a value: there the same verb is enough if one says all that the other
-says. That who parted from somebody is no longer dating goes without saying, and counts only where it is labelled.
-Precision is the share of the facts found that are right, recall the share of the labelled ones that were found.
+says. Precision is the share of the facts found that are right, recall the share of the labelled ones that were found.
 
 Conversations (LoCoMo, LongMemEval) have no labels. What was read by hand there is kept in `facts_by_hand.json` without
 any of the text: a hash of turn, span, attribute and value stands for a fact. On a machine that has the data this says
@@ -103,8 +102,6 @@ def _compare(labelled: Mapping[str, Any], facts: Sequence[ExtractedFact], total:
     for fact in facts:
         told = _told(fact.subject, fact.attribute, fact.topic, fact.value, fact.polarity)
         match = next((pair for pair in left if _same(told, pair[0])), None)
-        if match is None and _goes_without_saying(told, labelled["facts"]):
-            continue
         if match is None:
             total.wrong[fact.attribute] += 1
             total.mistakes.append(("wrong", text, told))
@@ -149,14 +146,6 @@ def _same(found: Told, labelled: Told) -> bool:
         one, other = found.value.split(), labelled.value.split()
         return one[:1] == other[:1] and (set(one) <= set(other) or set(other) <= set(one))
     return found == labelled
-
-
-def _goes_without_saying(told: Told, labelled: Sequence[Mapping[str, Any]]) -> bool:
-    """That a status has ended, of whom a label says that they parted from somebody or are single again."""
-    said = {(fact["attribute"], fact["polarity"], fact["value"]) for fact in labelled}
-    parted = any(attribute == "partner" and polarity == "ended" for attribute, polarity, _ in said)
-    alone = any(("relationship", "affirmed", status) in said for status in ("single", "separated", "divorced"))
-    return (parted or alone) and (told.attribute, told.polarity) == ("relationship", "ended")
 
 
 @lru_cache(maxsize=1)
