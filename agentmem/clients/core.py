@@ -304,9 +304,13 @@ class _Session:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A call with its memory: ``block`` goes in front of the user's last words ("" = nothing to add)."""
+    """A call with its memory: ``stable`` goes in front of the user's first words, ``block`` of the last ones.
+
+    Either may be "": nothing to add. ``agentmem.context.placing`` puts them there.
+    """
 
     block: str = ""
+    stable: str = ""
     session: _Session | None = None
     is_private: bool = False
 

@@ -1,0 +1,53 @@
+"""Where memory goes in the messages of a call: no message is added, and the application's own are not changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from agentmem.context.rendering import without_blocks
+
+
+def placed(
+    messages: Sequence[Mapping[str, Any]],
+    *,
+    stable: str,
+    volatile: str,
+    first: int,
+    last: int,
+    part_type: str = "text",
+) -> list[Mapping[str, Any]]:
+    """The messages with the stable block in front of message ``first``, the volatile one in front of ``last``.
+
+    In one message both stand side by side, the stable one first, so that what comes before it stays the same from call
+    to call. Blocks of an earlier call are taken out.
+
+    Args:
+        messages: With ``content`` as a string, or as a list of parts with a ``type``.
+        first, last: Places of the user's first and last words; first <= last.
+        part_type: How a part of text is called: ``text``, or ``input_text`` in OpenAI's Responses API.
+    """
+    changed = list(messages)
+    for place in dict.fromkeys((first, last)):
+        blocks = [text for text, at in ((stable, first), (volatile, last)) if text and at == place]
+        changed[place] = in_front(changed[place], "\n\n".join(blocks), part_type=part_type)
+    return changed
+
+
+def in_front(message: Mapping[str, Any], block: str, *, part_type: str = "text") -> Mapping[str, Any]:
+    """The message with the block in front of its content, and without the blocks of an earlier call."""
+    content = message.get("content")
+    if isinstance(content, str):
+        # Text stays text: some compatible endpoints take no parts.
+        own = without_blocks(content)
+        return (
+            message if not block and own == content else {**message, "content": f"{block}\n\n{own}" if block else own}
+        )
+    own_parts = [part for part in content or () if not is_own_block(part)]
+    return {**message, "content": [{"type": part_type, "text": block}, *own_parts] if block else own_parts}
+
+
+def is_own_block(part: Any) -> bool:
+    """Whether a part holds nothing but blocks of memory."""
+    text = part.get("text") if isinstance(part, Mapping) else None
+    return isinstance(text, str) and text != "" and not without_blocks(text)
