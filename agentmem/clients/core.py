@@ -378,7 +378,7 @@ class Bridge:
                     self._record(session, new, wait_s=max(deadline - time.monotonic(), _LEAST_WRITE_S))
         except Exception as error:  # noqa: BLE001  whatever fails in memory, the model is still asked
             self._trouble("degraded", error)
-        return Prepared(block, session, is_private)
+        return Prepared(block, session=session, is_private=is_private)
 
     def observe(
         self, prepared: Prepared, said: Iterable[Said], *, complete: bool = True, wait_for_write: bool = True
