@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
@@ -22,11 +23,23 @@ ForgetMode = Literal["erase", "retire"]
 ReceiptStatus = Literal["done", "pending", "dry_run"]
 Polarity = Literal["affirmed", "denied", "ended"]
 Label = Literal["outdated", "upcoming"]
+IdentitySection = Literal["rules", "persona", "profile", "relationship", "preferences", "commitments"]
+LoopState = Literal["open", "closed", "overdue"]
+ContextSection = Literal["rules", "identity", "handover", "memories", "recent"]
+MemoryStatus = Literal["ok", "off", "degraded", "spilled", "lost"]
+"""How memory fared in a call of a wrapped client, from well to bad.
+
+``ok``; ``off``: the call had no scope, so nothing was read or recorded; ``degraded``: the model was asked without all
+that memory knows, or a turn is still being stored; ``spilled``: a turn lies in the spill file, and is stored from
+there; ``lost``: a turn could not be kept.
+"""
 
 KINDS: Final[tuple[str, ...]] = get_args(Kind)
 ROLES: Final[tuple[str, ...]] = get_args(Role)
 INTEGRITIES: Final[tuple[str, ...]] = get_args(Integrity)
 POLARITIES: Final[tuple[str, ...]] = get_args(Polarity)
+IDENTITY_SECTIONS: Final[tuple[IdentitySection, ...]] = get_args(IdentitySection)
+CONTEXT_SECTIONS: Final[tuple[ContextSection, ...]] = get_args(ContextSection)
 TRUSTED: Final[frozenset[str]] = frozenset({"operator", "user", "assistant"})
 STORED_KINDS: Final[frozenset[str]] = frozenset({"turn", "document", "rule", "lesson"})
 """The kinds that ``retrieve`` searches when ``kinds`` is unset: what callers stored themselves."""
@@ -406,6 +419,172 @@ class Retrieval:
 
 
 @dataclass(frozen=True, slots=True)
+class IdentityLine:
+    """One thing that is known of who is who: a rule, a hand-written line, or a fact.
+
+    Args:
+        section: ``rules`` (standing instructions), ``persona`` (who the agent is), ``profile`` (who the person is),
+            ``relationship`` (who they are to each other), ``preferences``, ``commitments`` (promises of either).
+        memory: What it rests on: a ``rule``, ``identity`` or ``fact`` memory; ``why(line.id)`` shows the turns.
+        state: Of commitments only.
+        due: Of commitments: when it is due, where the words say so.
+    """
+
+    section: IdentitySection
+    content: str
+    memory: Memory
+    state: LoopState | None = None
+    due: datetime | None = None
+
+    @property
+    def id(self) -> str:
+        return self.memory.id
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityDiff:
+    """What another identity says that the first did not, and the other way round; by the memories' ids.
+
+    Args:
+        changed: Pairs of a line then and now, where its words, section or state are not the same.
+    """
+
+    added: tuple[IdentityLine, ...] = ()
+    removed: tuple[IdentityLine, ...] = ()
+    changed: tuple[tuple[IdentityLine, IdentityLine], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who the agent is, who the person is, and what stands between them, at one moment.
+
+    Args:
+        lines: In the order of the sections; within one in the order they came to be known, so that what is new stands
+            behind what was there. Commitments that are closed stand last.
+        at: The moment it speaks of.
+    """
+
+    scope: Scope
+    lines: tuple[IdentityLine, ...]
+    at: datetime
+
+    def section(self, name: IdentitySection) -> tuple[IdentityLine, ...]:
+        """The lines of one section."""
+        return tuple(line for line in self.lines if line.section == name)
+
+    @property
+    def loops(self) -> tuple[IdentityLine, ...]:
+        """Commitments that are open or overdue."""
+        return tuple(line for line in self.lines if line.state in ("open", "overdue"))
+
+    def since(self, earlier: Identity) -> IdentityDiff:
+        """What has changed since an earlier one."""
+        then = {line.id: line for line in earlier.lines}
+        now = {line.id: line for line in self.lines}
+
+        def told(line: IdentityLine) -> tuple[object, ...]:
+            return line.section, line.content, line.state
+
+        return IdentityDiff(
+            added=tuple(line for line in self.lines if line.id not in then),
+            removed=tuple(line for line in earlier.lines if line.id not in now),
+            changed=tuple(
+                (then[line.id], line) for line in self.lines if line.id in then and told(then[line.id]) != told(line)
+            ),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        return _as_object(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """Something that had no room in a context: a memory, and which section it would have stood in."""
+
+    id: str
+    section: ContextSection
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Text ready for a prompt: what an agent should have in mind to answer, within a budget.
+
+    Args:
+        stable: Rules, identity and hand-over: byte for byte the same from turn to turn while nothing in it changes, so
+            that a provider's prompt cache hits. It goes in front of the user's first words. ``""`` = nothing to say.
+        volatile: Memories, documents and recent turns for this question; it goes in front of the user's last words.
+        tokens: Of both; never above the budget. ``tokens_estimated`` when no exact counter was at hand.
+        citations: The id that each ``[m:…]`` stands for, by its short form.
+        dropped: What had no room, least important first.
+        min_integrity: The least trusted author of anything in it; None if it is empty. Gate tools by it.
+        spent: Tokens by section.
+        told: Version of everything it rests on, by id: once one is gone or another, the text is out of date.
+        confidence: That any of the memories is relevant, 0 to 1.
+        degraded: Why it is worse than it could be; None if it is not.
+    """
+
+    query: str
+    stable: str
+    volatile: str
+    tokens: int
+    tokens_estimated: bool = False
+    citations: Mapping[str, str] = field(default_factory=dict)
+    dropped: tuple[Dropped, ...] = ()
+    min_integrity: Integrity | None = None
+    spent: Mapping[str, int] = field(default_factory=dict)
+    told: Mapping[str, int] = field(default_factory=dict)
+    confidence: float = 0.0
+    degraded: str | None = None
+
+    @property
+    def text(self) -> str:
+        """Both parts as one text."""
+        return "\n\n".join(filter(None, (self.stable, self.volatile)))
+
+    def __str__(self) -> str:
+        return self.text
+
+    def to_dict(self) -> dict[str, Any]:
+        return _as_object(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What memory took of one call of a wrapped client, or of many together.
+
+    Args:
+        calls: Calls of the client.
+        tokens: Tokens put into prompts. ``stable_tokens``: those of them in the stable part, which caches spare.
+        waited_s: Seconds that calls were held up by memory, before the model was asked and after it answered.
+        llm_calls, llm_tokens: What memory itself asked models (extraction, compression), and tokens both ways.
+        statuses: How often memory fared how.
+    """
+
+    calls: int = 0
+    tokens: int = 0
+    stable_tokens: int = 0
+    waited_s: float = 0.0
+    llm_calls: int = 0
+    llm_tokens: int = 0
+    statuses: Mapping[str, int] = field(default_factory=dict)
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(
+            self.calls + other.calls,
+            self.tokens + other.tokens,
+            self.stable_tokens + other.stable_tokens,
+            self.waited_s + other.waited_s,
+            self.llm_calls + other.llm_calls,
+            self.llm_tokens + other.llm_tokens,
+            dict(Counter(self.statuses) + Counter(other.statuses)),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        return _as_object(self)
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """Some memories in a stable order and the cursor that continues after them (None at the end)."""
 
@@ -548,6 +727,7 @@ class Stats:
         waiting: Current memories whose vector is still to come.
         bytes_on_disk: Size of the log's files; None where it cannot be known.
         cache_bytes: Memory held by the partition cache of this process.
+        cost: What wrapped clients and memory's own model calls took since this manager was opened.
     """
 
     memories: Mapping[str, int]
@@ -559,6 +739,7 @@ class Stats:
     cache_bytes: int
     embedder: str
     degraded: str | None = None
+    cost: Cost = Cost()
 
     def to_dict(self) -> dict[str, Any]:
         return _as_object(self)

@@ -29,21 +29,15 @@ from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, Literal, Protocol, TypeVar, get_args
+from typing import Any, Final, Protocol, TypeVar, get_args
 
 from agentmem.context.rendering import render_hits
 from agentmem.errors import AgentMemError, ConfigError, InvalidInput, ScopeError, StoreBusy
 from agentmem.interfaces import LogQuery, Message
-from agentmem.records import Memory, Page, Retrieval, Role, Scope, Turn
+from agentmem.records import Memory, MemoryStatus, Page, Retrieval, Role, Scope, Turn
 
 T = TypeVar("T")
-Status = Literal["ok", "off", "degraded", "lost"]
-"""How memory fared in the last call.
-
-``ok``; ``off``: the call had no scope, so nothing was read or recorded; ``degraded``: the model was asked without
-what memory knows, or a turn is still being stored; ``lost``: a turn could not be stored.
-"""
-
+Status = MemoryStatus
 _STATUSES: Final[tuple[Status, ...]] = get_args(Status)
 log = logging.getLogger("agentmem.clients")
 
