@@ -72,6 +72,7 @@ from agentmem.registry import build, did_you_mean, options_of
 from agentmem.retrieval.listing import matching, page_of
 from agentmem.retrieval.pipeline import RetrievalOptions, Retriever
 from agentmem.retrieval.question import Question, checked_conversation, checked_kinds
+from agentmem.retrieval.survey import Survey
 from agentmem.retrieval.uses import Uses
 from agentmem.vectors.exact import ExactVectors
 
@@ -158,6 +159,7 @@ class MemoryManager:
                 outlived=self._retention.outlived,
                 uses=self._uses if options.count_accesses else None,
             )
+            self._survey = Survey(self._log, self._retriever)
         except BaseException:
             self._close_owned()
             self._closed = True
@@ -624,6 +626,7 @@ class MemoryManager:
         if not dry_run:
             self._settling.drain()
             self._retriever.drop_gone(scope)
+            self._survey.drop_gone(scope)
             self._worker.wake()
         return receipt
 

@@ -187,6 +187,14 @@ class CachedPartition:
         self._link(first, relink=bool(len(gone)))
         self.seq, self.size = batch.seq, self._measured()
 
+    def session_code(self, name: str) -> int | None:
+        """What stands for the session in column ``session``; None if nothing here is of it."""
+        return self._names["session"].known(name)
+
+    def session_name(self, code: int) -> str | None:
+        """The session that a code of column ``session`` stands for; None for none."""
+        return self._names["session"].names[code]
+
     def matching(self, where: Mapping[str, Any], predicate: Predicate) -> NDArray[np.bool_]:
         """Which slots the predicate of ``where`` holds for; the last few answers are remembered."""
         key = json.dumps(where, sort_keys=True, default=repr)
@@ -482,6 +490,10 @@ class _Names:
 
     def __len__(self) -> int:
         return len(self.names)
+
+    def known(self, name: str) -> int | None:
+        """The code of a name that was met already."""
+        return self._codes.get(name)
 
     def codes(self, names: Sequence[str | None]) -> list[int]:
         known = self._codes

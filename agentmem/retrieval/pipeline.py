@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     from agentmem.interfaces import Vectors
     from agentmem.retrieval.fusion import Bools, Floats, Indices
 
-__all__ = ["Question", "RetrievalOptions", "Retriever"]
+__all__ = ["Question", "Readable", "RetrievalOptions", "Retriever"]
 
 _READ_AT_ONCE: Final = 32
 _JUDGED: Final = 10
@@ -143,6 +143,15 @@ class Retriever:
         meaning = self._meaning(question)
         ranking, trouble = self._reranked(question, self._ranking(question, meaning))
         return self._answered(question, ranking, degraded=meaning.degraded or trouble)
+
+    @contextmanager
+    def readable(self, question: Question) -> Iterator[Readable]:
+        """Everything that the question may reach, whatever its words, while the block runs."""
+        generation, _ = self._generations.compared()
+        with self._partitions(question, _Meaning(generation=generation)) as partitions:
+            view = _View(partitions)
+            view.judge(self._judged(question.scope, partitions))
+            yield Readable(view, self._reach(question, view).shown)
 
     def evidence(self, question: Question) -> tuple[list[str], confidence.Evidence]:
         """The ids of the best ten memories and what confidence in them rests on; to calibrate it."""
@@ -441,6 +450,13 @@ class _Meaning(NamedTuple):
     vector: Vectors | None = None
     generation: Generation | None = None
     degraded: str | None = None
+
+
+class Readable(NamedTuple):
+    """Partitions side by side, and by slot what of them may be shown."""
+
+    view: _View
+    shown: Bools
 
 
 class _View:
