@@ -22,7 +22,7 @@ Integrity = Literal["operator", "user", "assistant", "tool", "web", "undeclared"
 ForgetMode = Literal["erase", "retire"]
 ReceiptStatus = Literal["done", "pending", "dry_run"]
 Polarity = Literal["affirmed", "denied", "ended"]
-Label = Literal["outdated", "upcoming"]
+Label = Literal["outdated", "upcoming", "faded"]
 IdentitySection = Literal["rules", "persona", "profile", "relationship", "preferences", "commitments"]
 LoopState = Literal["open", "closed", "overdue"]
 ContextSection = Literal["rules", "identity", "handover", "memories", "recent"]
@@ -160,6 +160,32 @@ class Fact:
 
 
 @dataclass(frozen=True, slots=True)
+class Lesson:
+    """What a ``lesson`` memory teaches: in such a situation this was done, and that came of it.
+
+    Args:
+        situation: When it applies: "the build fails for want of memory". New situations are matched with it.
+        action: What was done: "halve the number of parallel jobs".
+        outcome: What came of it, in words.
+        result: How good that was, -1 (it failed: do not do that) to 1 (it worked). A failure is as good a lesson as a
+            success; whether the lesson itself is any good is told by ``feedback`` and by other lessons.
+    """
+
+    situation: str
+    action: str
+    outcome: str
+    result: float
+
+    @property
+    def words(self) -> str:
+        """The lesson as one sentence."""
+        return f"When {self.situation}: {self.action}; outcome: {self.outcome}"
+
+    def to_dict(self) -> dict[str, Any]:
+        return _as_object(self)
+
+
+@dataclass(frozen=True, slots=True)
 class Turn:
     """One thing somebody said, verbatim.
 
@@ -212,6 +238,21 @@ class Turn:
         from agentmem.extractors.sentences import sentence
 
         return cls(sentence(require_fact(fact)), kind="fact", fact=fact, **details)
+
+    @classmethod
+    def of_lesson(cls, lesson: Lesson, **details: Any) -> Turn:
+        """A turn that tells the lesson, the agent's own words unless a role is given; ``details`` as for ``of_fact``.
+
+        >>> lesson = Lesson("the build runs out of memory", "halve the parallel jobs", "it went through", 1.0)
+        >>> Turn.of_lesson(lesson).content
+        'When the build runs out of memory: halve the parallel jobs; outcome: it went through'
+
+        Raises:
+            InvalidInput: a part is missing, or what no store can hold.
+        """
+        lesson = require_lesson(lesson)
+        metadata = {**require_metadata(details.pop("metadata", None)), "lesson": lesson.to_dict()}
+        return cls(lesson.words, kind="lesson", metadata=metadata, **{"role": "assistant", **details})
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,6 +344,11 @@ class Memory:
         """True if its declared author is the operator, the user or the assistant."""
         return self.integrity in TRUSTED
 
+    @property
+    def lesson(self) -> Lesson | None:
+        """What it teaches, if it is a lesson that was told in parts."""
+        return lesson_in(self.kind, self.metadata)
+
     def to_dict(self) -> dict[str, Any]:
         """The memory as JSON values; times in ISO 8601 with offset."""
         return _as_object(self)
@@ -357,8 +403,11 @@ class Hit:
         signals: Each signal's share of the score, by name; filled when ``explain=True``.
         neighbours: The turns said just before and after it, oldest first, without itself.
         facts: Facts that were taken from it; those that no longer hold have a ``valid_to``.
-        labels: ``outdated`` if a fact taken from it no longer holds, ``upcoming`` if it is true only from later on.
+        labels: ``outdated`` if a fact taken from it no longer holds, ``upcoming`` if it is true only from later on,
+            ``faded`` if it is a lesson that turned out wrong.
         corrections: The facts that hold in place of its outdated ones.
+        standing: Of a lesson: how far it can be relied on, 0 (it misled) to 1, .5 where nothing speaks for or against
+            it; with ``faded`` among the labels, hardly at all.
     """
 
     memory: Memory
@@ -369,6 +418,7 @@ class Hit:
     facts: tuple[Memory, ...] = ()
     labels: tuple[Label, ...] = ()
     corrections: tuple[Memory, ...] = ()
+    standing: float | None = None
 
     @property
     def id(self) -> str:
@@ -386,7 +436,7 @@ class Retrieval:
     Args:
         confidence: Calibrated probability that any hit is relevant, 0 to 1.
         hidden: What the question reached but was not shown, reason to count: ``superseded``,
-            ``expired``, ``untrusted``, ``restated``.
+            ``expired``, ``untrusted``, ``restated``, ``faded``.
         tokens: Tokens of the hits' contents; ``tokens_estimated`` when no exact counter was at hand.
         degraded: Why this answer is worse than it could be, and what mends it; None if it is not.
     """
@@ -811,6 +861,33 @@ def require_fact(value: object) -> Fact:
     if not require_text(value.value, "fact.value").strip() and value.polarity != "ended":
         raise InvalidInput("fact.value is blank.", hint='Only what "ended" may leave it out.')
     return replace(value, superseded_by=None, restates=None, times=1)
+
+
+def require_lesson(value: object, place: str = "lesson") -> Lesson:
+    """The lesson, checked; a mapping of its parts is one too.
+
+    Raises:
+        InvalidInput: naming the part that is missing, blank, unknown or no number from -1 to 1.
+    """
+    parts = _as_object(value) if isinstance(value, Lesson) else value
+    names = [part.name for part in fields(Lesson)]
+    if not isinstance(parts, Mapping) or set(parts) != set(names):
+        found = f"a mapping of {', '.join(map(str, parts))}" if isinstance(parts, Mapping) else type(value).__name__
+        raise InvalidInput(f"{place} takes {', '.join(names)}; not {found}.")
+    for name in names[:-1]:
+        if not require_text(parts[name], f"{place}.{name}").strip():
+            raise InvalidInput(f"{place}.{name} is blank.", hint="Say it in a few words: it is what teaches.")
+    return Lesson(*(parts[name] for name in names[:-1]), require_number(parts["result"], f"{place}.result", -1.0, 1.0))
+
+
+def lesson_in(kind: str, metadata: Mapping[str, Any]) -> Lesson | None:
+    """The lesson that a memory of this kind has in its metadata; None where there is none, or none that is whole."""
+    if kind != "lesson" or "lesson" not in metadata:
+        return None
+    try:
+        return require_lesson(metadata["lesson"])
+    except InvalidInput:
+        return None
 
 
 def require_metadata(value: object) -> dict[str, Any]:
