@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
 from typing import Any
 
 from agentmem.context.rendering import without_blocks
@@ -35,7 +36,10 @@ def placed(
 
 
 def in_front(message: Mapping[str, Any], block: str, *, part_type: str = "text") -> Mapping[str, Any]:
-    """The message with the block in front of its content, and without the blocks of an earlier call."""
+    """The message with the block in front of its content, and without the blocks of an earlier call.
+
+    Results of tools stay first: Anthropic's API refuses a message that says anything before them.
+    """
     content = message.get("content")
     if isinstance(content, str):
         # Text stays text: some compatible endpoints take no parts.
@@ -43,11 +47,17 @@ def in_front(message: Mapping[str, Any], block: str, *, part_type: str = "text")
         return (
             message if not block and own == content else {**message, "content": f"{block}\n\n{own}" if block else own}
         )
-    own_parts = [part for part in content or () if not is_own_block(part)]
-    return {**message, "content": [{"type": part_type, "text": block}, *own_parts] if block else own_parts}
+    parts = [part for part in content or () if not is_own_block(part)]
+    if block:
+        parts.insert(len(list(takewhile(_is_tool_result, parts))), {"type": part_type, "text": block})
+    return {**message, "content": parts}
 
 
 def is_own_block(part: Any) -> bool:
     """Whether a part holds nothing but blocks of memory."""
     text = part.get("text") if isinstance(part, Mapping) else None
     return isinstance(text, str) and text != "" and not without_blocks(text)
+
+
+def _is_tool_result(part: Any) -> bool:
+    return isinstance(part, Mapping) and part.get("type") == "tool_result"
