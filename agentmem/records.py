@@ -877,7 +877,8 @@ def require_lesson(value: object, place: str = "lesson") -> Lesson:
     for name in names[:-1]:
         if not require_text(parts[name], f"{place}.{name}").strip():
             raise InvalidInput(f"{place}.{name} is blank.", hint="Say it in a few words: it is what teaches.")
-    return Lesson(*(parts[name] for name in names[:-1]), require_number(parts["result"], f"{place}.result", -1.0, 1.0))
+    result = require_number(parts["result"], f"{place}.result", -1.0, 1.0)
+    return Lesson(parts["situation"], parts["action"], parts["outcome"], result)
 
 
 def lesson_in(kind: str, metadata: Mapping[str, Any]) -> Lesson | None:

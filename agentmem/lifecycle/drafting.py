@@ -28,11 +28,15 @@ from agentmem.records import (
     Draft,
     Fact,
     Integrity,
+    Lesson,
+    Memory,
     Role,
     Scope,
     Source,
     Turn,
+    lesson_in,
     require_fact,
+    require_lesson,
     require_metadata,
     require_number,
     require_text,
@@ -106,7 +110,15 @@ def completed(draft: Draft) -> Draft:
         for name in (draft.source.name, *draft.source.headings):
             require_text(name, "source")
     fact = _fact(draft.fact, kind=draft.kind)
-    terms, length = index_terms(content, speaker=speaker, occurred_at=occurred_at, source=draft.source, fact=fact)
+    metadata = checked_metadata(draft.metadata, kind=draft.kind)
+    terms, length = index_terms(
+        content,
+        speaker=speaker,
+        occurred_at=occurred_at,
+        source=draft.source,
+        fact=fact,
+        lesson=lesson_in(draft.kind, metadata),
+    )
     return replace(
         draft,
         fact=fact,
@@ -116,7 +128,7 @@ def completed(draft: Draft) -> Draft:
         valid_from=_optional_time(draft.valid_from, "valid_from"),
         valid_to=_optional_time(draft.valid_to, "valid_to"),
         expires_at=_optional_time(draft.expires_at, "expires_at"),
-        metadata=require_metadata(draft.metadata),
+        metadata=metadata,
         importance=_importance(draft.importance, content, kind=draft.kind, role=draft.role, affect=draft.affect),
         integrity=_integrity(draft.integrity, "undeclared"),
         idempotency_key=_optional_text(draft.idempotency_key, "idempotency_key"),
@@ -136,6 +148,7 @@ def index_terms(
     occurred_at: datetime,
     source: Source | None = None,
     fact: Fact | None = None,
+    lesson: Lesson | None = None,
 ) -> tuple[bytes, int]:
     """The token bag of a memory and its length, as every write stores them."""
     if source is not None:
@@ -150,21 +163,41 @@ def index_terms(
             beside=search_words(fact),
             of_user=fact.subject == "user",
         )
-    return memory_terms(content, speaker=speaker, occurred_at=occurred_at)
+    # It is a situation that a lesson is looked for with: its words count twice.
+    beside = lesson.situation if lesson is not None else ""
+    return memory_terms(content, speaker=speaker, occurred_at=occurred_at, beside=beside)
 
 
 def embed_drafts(drafts: Sequence[Draft], embedder: Embedder) -> list[Draft]:
     """The drafts with their vectors; a text that has none keeps None."""
-    vectors = embedder.embed(EmbedRequest([draft.content for draft in drafts]))
+    vectors = embedder.embed(EmbedRequest([meant(draft) for draft in drafts]))
     return [
         draft if blob is None else replace(draft, vector=blob)
         for draft, blob in zip(drafts, to_blob(vectors), strict=True)
     ]
 
 
+def meant(memory: Draft | Memory) -> str:
+    """The text whose meaning a memory is found by: its content; of a lesson the situation."""
+    lesson = lesson_in(memory.kind, memory.metadata)
+    return memory.content if lesson is None else lesson.situation
+
+
 def embed_one(content: str, embedder: Embedder) -> bytes | None:
     """The vector of one text as the log keeps it, or None if it has none."""
     return to_blob(embedder.embed(EmbedRequest([content])))[0]
+
+
+def checked_metadata(metadata: object, *, kind: str) -> dict[str, Any]:
+    """A copy of the metadata that JSON can carry; what a lesson teaches is whole.
+
+    Raises:
+        InvalidInput: naming the place.
+    """
+    copy = require_metadata(metadata)
+    if kind == "lesson" and "lesson" in copy:
+        copy["lesson"] = require_lesson(copy["lesson"], "metadata.lesson").to_dict()
+    return copy
 
 
 def require_content(content: object) -> str:
@@ -214,7 +247,9 @@ def _draft_of_turn(turn: Turn, scope: Scope, now: datetime) -> Draft:
     affect = checked_affect(turn.affect)
     if affect is None and turn.kind != "summary":
         affect = affect_of(content)
-    terms, length = index_terms(content, speaker=speaker, occurred_at=occurred_at, fact=fact)
+    metadata = checked_metadata(turn.metadata, kind=turn.kind)
+    lesson = lesson_in(turn.kind, metadata)
+    terms, length = index_terms(content, speaker=speaker, occurred_at=occurred_at, fact=fact, lesson=lesson)
     return Draft(
         content=content,
         kind=turn.kind,
@@ -222,7 +257,7 @@ def _draft_of_turn(turn: Turn, scope: Scope, now: datetime) -> Draft:
         speaker=speaker,
         session=_optional_text(turn.session, "session") or scope.session,
         occurred_at=occurred_at,
-        metadata=require_metadata(turn.metadata),
+        metadata=metadata,
         importance=_importance(turn.importance, content, kind=turn.kind, role=turn.role, affect=affect),
         affect=affect,
         integrity=_integrity(turn.integrity, INTEGRITY_OF_ROLE[turn.role]),

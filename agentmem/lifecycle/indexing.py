@@ -28,6 +28,7 @@ from agentmem.interfaces import (
     VectorChange,
     VectorStore,
 )
+from agentmem.lifecycle.drafting import meant
 from agentmem.lifecycle.jobs import Backoff, Pause, Stopped, retried
 from agentmem.records import Finding, Memory, Scope
 from agentmem.vectors import index_name
@@ -218,7 +219,7 @@ class Indexer:
     def _put(self, head: Head, generation: Generation, batch: Waiting, pause: Pause) -> None:
         assert self._embedder is not None
         embedder = self._embedder
-        request = EmbedRequest([memory.content for _, memory in batch])
+        request = EmbedRequest([meant(memory) for _, memory in batch])
         vectors = retried(lambda: embedder.embed(request), backoff=self._backoff, pause=pause)
         rows = zip(batch, to_blob(vectors), strict=True)
         self._log.put_vectors(generation.number, [Embedded(head.partition, row, blob) for (row, _), blob in rows])

@@ -13,16 +13,17 @@ from agentmem.extractors.attributes import attribute_of
 from agentmem.extractors.sentences import sentence
 from agentmem.interfaces import Revision
 from agentmem.lifecycle.affect import affect_of
-from agentmem.lifecycle.drafting import checked_affect, index_terms, require_content
+from agentmem.lifecycle.drafting import checked_affect, checked_metadata, index_terms, require_content
 from agentmem.lifecycle.importance import importance_of
 from agentmem.records import (
     UNSET,
     Affect,
     Fact,
+    Lesson,
     Memory,
     Polarity,
     Unset,
-    require_metadata,
+    lesson_in,
     require_number,
     require_text,
     require_time,
@@ -46,6 +47,7 @@ def revision_of(
     """The revision of a memory, with the token bag of new content; without its vector.
 
     What a rule had said of the old words (importance, affect) it says again of the new ones; what was given stays.
+    A lesson's words and its parts change together.
 
     Raises:
         InvalidInput: nothing to change, or something no store can hold.
@@ -54,7 +56,7 @@ def revision_of(
     if all(isinstance(change, Unset) for change in changes):
         raise InvalidInput("update() was given nothing to change.", hint="Pass content, metadata, importance, ….")
     revision = Revision(
-        metadata=UNSET if isinstance(metadata, Unset) else require_metadata(metadata),
+        metadata=UNSET if isinstance(metadata, Unset) else checked_metadata(metadata, kind=old.kind),
         importance=require_number(importance, "importance", 0.0, 1.0) if _is_given(importance) else UNSET,
         affect=checked_affect(affect) if _is_given(affect) else UNSET,
         valid_from=UNSET if isinstance(valid_from, Unset) else require_time(valid_from, "valid_from"),
@@ -63,6 +65,8 @@ def revision_of(
         reason=checked_reason(reason),
     )
     _require_order(old, revision)
+    if old.lesson is not None:
+        revision, content = _taught(old, old.lesson, revision, content)
     words = old.content if isinstance(content, Unset) else require_content(content)
     revision = _judged(old, revision, words, affect_by_rule=affect is None, importance_by_rule=importance is None)
     return revision if isinstance(content, Unset) else _reworded(old, revision, words)
@@ -79,14 +83,74 @@ def checked_reason(reason: str | None) -> str | None:
 
 def _reworded(old: Memory, revision: Revision, words: str) -> Revision:
     fact = UNSET if old.fact is None else _restated(old.fact, words)
+    metadata = old.metadata if isinstance(revision.metadata, Unset) else revision.metadata
     terms, length = index_terms(
         words,
         speaker=old.speaker,
         occurred_at=old.occurred_at,
         source=old.source,
         fact=None if isinstance(fact, Unset) else fact,
+        lesson=lesson_in(old.kind, metadata),
     )
     return replace(revision, content=words, fact=fact, terms=terms, length=length)
+
+
+def _taught(old: Memory, lesson: Lesson, revision: Revision, content: str | Unset) -> tuple[Revision, str | Unset]:
+    """A lesson's revision and new words, with the one taken from the other where only one was given.
+
+    Raises:
+        InvalidInput: neither can be taken from the other, so that they would teach different things.
+    """
+    if isinstance(revision.metadata, Unset):
+        if isinstance(content, Unset) or content == old.content:
+            return revision, content
+        parts = _retold(lesson, require_content(content)).to_dict()
+        return replace(revision, metadata={**old.metadata, "lesson": parts}), content
+    metadata = {"lesson": lesson.to_dict(), **revision.metadata}
+    revision = replace(revision, metadata=metadata)
+    new = lesson_in(old.kind, metadata)
+    if new is None or new.words == lesson.words or not isinstance(content, Unset):
+        return revision, content
+    if old.content != lesson.words:
+        raise InvalidInput(
+            "The lesson's parts change, but not its words, which are your own.", hint="Pass content= with them."
+        )
+    return revision, new.words
+
+
+_OUTCOME: Final = "; outcome:"
+
+
+def _retold(lesson: Lesson, words: str) -> Lesson:
+    """The lesson as the new words tell it, in the form of ``Lesson.words``; how good the result was stays.
+
+    Raises:
+        InvalidInput: they have another form, or could be divided in several ways.
+    """
+    found = list(_divided(lesson, words))
+    kept = [sum(new == old for new, old in zip(_parts(each), _parts(lesson), strict=True)) for each in found]
+    if not found or kept.count(max(kept)) > 1:
+        raise InvalidInput(
+            "The new content does not say which are the lesson's situation, action and outcome.",
+            hint='Write "When …: …; outcome: …", or pass metadata={"lesson": {…}} too.',
+        )
+    return found[kept.index(max(kept))]
+
+
+def _divided(lesson: Lesson, words: str) -> Iterator[Lesson]:
+    """Every way to read the words as a lesson's."""
+    if not words.startswith("When "):
+        return
+    for end in re.finditer(re.escape(_OUTCOME), words):
+        outcome = words[end.end() :].strip()
+        for colon in re.finditer(r":(?=\s)", words[: end.start()]):
+            situation, action = words[5 : colon.start()].strip(), words[colon.end() : end.start()].strip()
+            if situation and action and outcome:
+                yield replace(lesson, situation=situation, action=action, outcome=outcome)
+
+
+def _parts(lesson: Lesson) -> tuple[str, str, str]:
+    return lesson.situation, lesson.action, lesson.outcome
 
 
 def _judged(old: Memory, revision: Revision, words: str, *, affect_by_rule: bool, importance_by_rule: bool) -> Revision:
