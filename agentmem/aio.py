@@ -30,6 +30,9 @@ from agentmem.records import (
     Health,
     Hit,
     Hold,
+    Identity,
+    IdentityLine,
+    IdentitySection,
     Integrity,
     Kind,
     Memory,
@@ -191,8 +194,25 @@ class AsyncMemoryManager:
     async def history(self, id: str, /, *, scope: Scope) -> Sequence[Memory]:
         return await self._call(self.sync.history, id, scope=scope)
 
-    async def why(self, id: str, /, *, scope: Scope) -> Sequence[Memory]:
+    async def why(self, id: str | IdentityLine, /, *, scope: Scope) -> Sequence[Memory]:
         return await self._call(self.sync.why, id, scope=scope)
+
+    async def identity(
+        self, *, scope: Scope, as_of: datetime | None = None, known_at: datetime | None = None
+    ) -> Identity:
+        return await self._call(self.sync.identity, scope=scope, as_of=as_of, known_at=known_at)
+
+    async def set_identity(
+        self,
+        section: IdentitySection,
+        lines: str | Sequence[str],
+        /,
+        *,
+        scope: Scope,
+        reason: str | None = None,
+        integrity: Integrity = "operator",
+    ) -> Identity:
+        return await self._call(self.sync.set_identity, section, lines, scope=scope, reason=reason, integrity=integrity)
 
     async def diff(self, *, scope: Scope, start: datetime, end: datetime) -> Diff:
         return await self._call(self.sync.diff, scope=scope, start=start, end=end)
@@ -393,8 +413,14 @@ class AsyncBoundMemory:
     async def history(self, id: str, /) -> Sequence[Memory]:
         return await self._memory.history(id, scope=self.scope)
 
-    async def why(self, id: str, /) -> Sequence[Memory]:
+    async def why(self, id: str | IdentityLine, /) -> Sequence[Memory]:
         return await self._memory.why(id, scope=self.scope)
+
+    async def identity(self, *, as_of: datetime | None = None, known_at: datetime | None = None) -> Identity:
+        return await self._memory.identity(scope=self.scope, as_of=as_of, known_at=known_at)
+
+    async def set_identity(self, section: IdentitySection, lines: str | Sequence[str], /, **details: Any) -> Identity:
+        return await self._memory.set_identity(section, lines, scope=self.scope, **details)
 
     async def diff(self, *, start: datetime, end: datetime) -> Diff:
         return await self._memory.diff(scope=self.scope, start=start, end=end)

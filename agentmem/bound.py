@@ -12,6 +12,9 @@ from agentmem.records import (
     Document,
     Hit,
     Hold,
+    Identity,
+    IdentityLine,
+    IdentitySection,
     Integrity,
     Memory,
     Page,
@@ -67,9 +70,17 @@ class BoundMemory:
         """As ``MemoryManager.history``."""
         return self._memory.history(id, scope=self.scope)
 
-    def why(self, id: str, /) -> Sequence[Memory]:
+    def why(self, id: str | IdentityLine, /) -> Sequence[Memory]:
         """As ``MemoryManager.why``."""
         return self._memory.why(id, scope=self.scope)
+
+    def identity(self, *, as_of: datetime | None = None, known_at: datetime | None = None) -> Identity:
+        """As ``MemoryManager.identity``."""
+        return self._memory.identity(scope=self.scope, as_of=as_of, known_at=known_at)
+
+    def set_identity(self, section: IdentitySection, lines: str | Sequence[str], /, **details: Any) -> Identity:
+        """As ``MemoryManager.set_identity``."""
+        return self._memory.set_identity(section, lines, scope=self.scope, **details)
 
     def diff(self, *, start: datetime, end: datetime) -> Diff:
         """As ``MemoryManager.diff``."""
