@@ -242,7 +242,10 @@ It sees the facts as they were said, whatever was settled before: ``valid_to`` i
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """Work that a write left behind, kept in its transaction: ``summarise`` the session named ``key``."""
+    """Work that a write left behind, kept in its transaction: ``summarise`` the session named ``key``.
+
+    A summary written by ``compressor:…`` leaves the job ``summarise:…``, so that it is made again as it was.
+    """
 
     partition: int
     job: str
@@ -442,7 +445,7 @@ class EpisodicLog(ABC):
 
     @abstractmethod
     def tasks(self, job: str, *, limit: int = 100) -> list[Task]:
-        """Work of this job that writes left behind."""
+        """Work of this job, and of ``job:…``, that writes left behind."""
 
     @abstractmethod
     def finish(self, task: Task) -> None:
@@ -740,10 +743,14 @@ class Reranker(ABC):
 
 @dataclass(frozen=True, slots=True)
 class CompressionRequest:
-    """Memories to compress, oldest first, all of one scope and one integrity band."""
+    """Memories to compress, oldest first, all of one scope and one integrity band.
+
+    ``facts`` were taken from some of them and hold: what they stand on is worth keeping.
+    """
 
     memories: Sequence[Memory]
     max_tokens: int
+    facts: Sequence[Memory] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -760,6 +767,9 @@ class Compressor(ABC):
     What must hold: every line cites at least one of the given memories and no other; the lines together stay
     within ``max_tokens``; no memories, no lines.
     """
+
+    name: str = "compressor"
+    """Says in a summary's history who made it; summaries by one of another name are made anew."""
 
     @abstractmethod
     def compress(self, request: CompressionRequest) -> Sequence[CompressedLine]: ...

@@ -27,6 +27,8 @@ class ExtractiveCompressor(Compressor):
         tokens: What the budget is counted with; unset = ``default_counter()``.
     """
 
+    name = "extractive"
+
     def __init__(self, *, tokens: TokenCounter | None = None) -> None:
         self._counter = tokens or default_counter()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from agentmem.clock import Clock
 from agentmem.embedders.generations import Generations
@@ -38,9 +39,10 @@ class Storing:
         """The drafts of turns, documents and mappings, checked; see ``drafting.prepare``."""
         return prepare(items, scope=scope, counter=self._tokens, clock=self._clock)
 
-    def store_turn(self, turn: Turn, /, *, scope: Scope) -> Memory:
+    def store_turn(self, turn: Turn, /, *, scope: Scope, written_by: str = "caller") -> Memory:
         """The memory of one turn."""
-        return self.store(self.prepare([turn], scope).drafts, scope)[0]
+        drafts = [replace(draft, written_by=written_by) for draft in self.prepare([turn], scope).drafts]
+        return self.store(drafts, scope)[0]
 
     def store(
         self, drafts: Sequence[Draft], scope: Scope, *, replacing: frozenset[str] = frozenset()

@@ -263,44 +263,57 @@ def erase_some(desk: Desk, partition_id: int) -> Counter[str] | None:
 
 
 class _LeftBehind:
-    """Tasks that an erasure leaves: facts to settle again, sessions to summarise again."""
+    """Tasks that an erasure leaves: facts to settle again, summaries to make again.
 
-    def __init__(self, partition_id: int, fact_keys: Sequence[bytes], sessions: Sequence[str]) -> None:
+    Args:
+        summaries: By the session of each that is missed, "" for none: who wrote it.
+    """
+
+    def __init__(self, partition_id: int, fact_keys: Sequence[bytes], summaries: Mapping[str, set[str]]) -> None:
         self._partition_id = partition_id
         self._fact_keys = fact_keys
-        self._sessions = sessions
+        self._summaries = summaries
 
     def keep(self, connection: Connection) -> None:
-        """Leave them, those of sessions that still have turns."""
+        """Leave them, but for sessions without any turns left."""
         tasks.leave_settling(connection, self._partition_id, self._fact_keys)
-        with_turns = [session for session in self._sessions if self._has_turns(connection, session)]
-        tasks.leave(connection, self._partition_id, tasks.SUMMARISE, with_turns)
+        for session, writers in self._summaries.items():
+            if self._has_turns(connection, session):
+                for written_by in writers:
+                    tasks.leave(connection, self._partition_id, tasks.summarise(written_by), [session])
 
     def _has_turns(self, connection: Connection, session: str) -> bool:
         statement = select(version.c.seq).where(
-            version.c.partition_id == self._partition_id,
-            func.coalesce(version.c.session, "") == session,
-            version.c.kind == "turn",
-            version.c.closed_seq.is_(None),
+            version.c.partition_id == self._partition_id, version.c.kind == "turn", version.c.closed_seq.is_(None)
         )
+        if session:
+            # What has no session may be of all of them.
+            statement = statement.where(version.c.session == session)
         return connection.execute(statement.limit(1)).first() is not None
 
 
 def _left_behind(connection: Connection, partition_id: int, ids: Sequence[str]) -> _LeftBehind:
     # A summary that goes alone is replaced or unwanted; one that goes with what it was made from is missed.
-    sessions: set[str] = set()
+    summaries: defaultdict[str, set[str]] = defaultdict(set)
     gone = set(ids)
     for part in reading.in_parts(ids):
         statement = (
-            select(func.coalesce(version.c.session, ""), lineage.c.source_id)
+            select(func.coalesce(version.c.session, ""), version.c.written_by, lineage.c.source_id)
             .join(
                 lineage,
                 (lineage.c.partition_id == version.c.partition_id) & (lineage.c.derived_id == version.c.id),
             )
-            .where(version.c.partition_id == partition_id, version.c.kind == "summary", version.c.id.in_(part))
+            .where(
+                version.c.partition_id == partition_id,
+                version.c.kind == "summary",
+                version.c.id.in_(part),
+                version.c.closed_seq.is_(None),
+            )
         )
-        sessions.update(session for session, source in connection.execute(statement) if source in gone)
-    return _LeftBehind(partition_id, _fact_keys(connection, partition_id, ids), sorted(sessions))
+        for session, written_by, source in connection.execute(statement):
+            if source in gone:
+                summaries[session].add(written_by)
+    return _LeftBehind(partition_id, _fact_keys(connection, partition_id, ids), summaries)
 
 
 def _fact_keys(connection: Connection, partition_id: int, ids: Sequence[str]) -> list[bytes]:

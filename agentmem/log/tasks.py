@@ -16,7 +16,7 @@ SETTLE: Final = "settle"
 RETELL: Final = "retell"
 """The key is ``fact_key:since:erased_at``, in hexadecimal and microseconds: the history since then is told anew."""
 SUMMARISE: Final = "summarise"
-"""The key is the name of a session, "" for turns without one."""
+"""The key is the name of a session, "" for turns without one; what follows the job's name says how it was made."""
 
 _LEAVE: Final = text(
     "INSERT INTO agentmem_task (partition_id, job, key) VALUES (:partition_id, :job, :key) ON CONFLICT DO NOTHING"
@@ -28,6 +28,12 @@ def leave(connection: Connection, partition_id: int, job: str, keys: Iterable[st
     rows = [{"partition_id": partition_id, "job": job, "key": key} for key in sorted(set(keys))]
     if rows:
         connection.execute(_LEAVE, rows)
+
+
+def summarise(written_by: str) -> str:
+    """The job that makes a summary again that such a one wrote."""
+    who, how = (*written_by.split(":", 1), "")[:2]
+    return f"{SUMMARISE}:{how}" if who == "compressor" and how else SUMMARISE
 
 
 def leave_settling(connection: Connection, partition_id: int, fact_keys: Iterable[bytes | None]) -> None:
@@ -57,11 +63,11 @@ def _retelling(settling: Task) -> ColumnElement[bool]:
 
 
 def waiting(connection: Connection, job: str, *, limit: int, after: Task | None = None) -> list[Task]:
-    """Tasks of this job behind ``after``, by partition and key; none of partitions that are to be erased."""
+    """Tasks of this job, whatever the way, behind ``after``, by partition and key; none of partitions to be erased."""
     statement = (
         select(task.c.partition_id, task.c.job, task.c.key)
         .join(partition, task.c.partition_id == partition.c.id)
-        .where(task.c.job == job, STANDS)
+        .where((task.c.job == job) | task.c.job.startswith(f"{job}:", autoescape=True), STANDS)
         .order_by(task.c.partition_id, task.c.key)
         .limit(limit)
     )

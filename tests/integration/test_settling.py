@@ -149,7 +149,7 @@ def test_a_session_of_which_nothing_is_left_has_no_summary(memory: MemoryManager
 
 def test_trouble_with_summaries_is_told_and_they_are_made_later(memory: MemoryManager) -> None:
     log = Busy()
-    job = Resummarising(log, summaries=_never, readable=lambda query: query)  # type: ignore[arg-type]  # as above
+    job = Resummarising(log, makers={"session": _never})  # type: ignore[arg-type]  # as above
     assert not job.run(lambda _: False)
     assert [finding.detail for finding in job.check()] == ["Another process writes."]
     log.is_busy = False
@@ -157,7 +157,7 @@ def test_trouble_with_summaries_is_told_and_they_are_made_later(memory: MemoryMa
     assert job.check() == []
 
 
-def _never() -> NoReturn:
+def _never(*_: object) -> NoReturn:
     raise AssertionError("There is nothing to summarise.")
 
 
