@@ -15,6 +15,7 @@ from urllib.parse import quote
 from weakref import WeakSet
 
 from agentmem.clock import Clock, utc_now
+from agentmem.context.identity import Identities
 from agentmem.embedders.generations import Generations
 from agentmem.errors import ConfigError, InvalidInput, ManagerClosed, MemoryNotFound, ScopeError, unknown_memory
 from agentmem.interfaces import (
@@ -32,7 +33,7 @@ from agentmem.interfaces import (
     VectorStore,
 )
 from agentmem.lifecycle.changes import difference
-from agentmem.lifecycle.compressing import SUMMARY_TOKENS, Resummarising, Summarising
+from agentmem.lifecycle.compressing import SUMMARY_TOKENS, Recipe, Resummarising, Summarising
 from agentmem.lifecycle.drafting import embed_one, meant
 from agentmem.lifecycle.extraction import Extraction
 from agentmem.lifecycle.forgetting import Forgetter
@@ -53,6 +54,9 @@ from agentmem.records import (
     Health,
     Hit,
     Hold,
+    Identity,
+    IdentityLine,
+    IdentitySection,
     Integrity,
     Kind,
     Memory,
@@ -160,6 +164,7 @@ class MemoryManager:
                 uses=self._uses if options.count_accesses else None,
             )
             self._survey = Survey(self._log, self._retriever)
+            self._identities = Identities(self._survey, clock=clock)
         except BaseException:
             self._close_owned()
             self._closed = True
@@ -180,9 +185,7 @@ class MemoryManager:
         )
         self._extraction = Extraction(self._log, extractor=self._extractor, store=self._storing.store)
         self._settling = Settling(self._log)
-        self._resummarising = Resummarising(
-            self._log, summaries=self._summarising.summaries, readable=self._retention.readable
-        )
+        self._resummarising = Resummarising(self._log, makers=self._summarising.makers)
         self._sweeper = Sweeper(
             self._log,
             rules=self._retention.rules,
@@ -449,13 +452,13 @@ class MemoryManager:
             raise unknown_memory(id)
         return versions
 
-    def why(self, id: str, /, *, scope: Scope) -> Sequence[Memory]:
+    def why(self, id: str | IdentityLine, /, *, scope: Scope) -> Sequence[Memory]:
         """The memories that this one was derived from, oldest first: of a fact the turn it was read from.
 
         Raises:
             MemoryNotFound
         """
-        derived = self.get(id, scope=scope)
+        derived = self.get(id.id if isinstance(id, IdentityLine) else id, scope=scope)
         return self._log.read(LogQuery(scope=scope, ids=derived.derived_from)) if derived.derived_from else ()
 
     def diff(self, *, scope: Scope, start: datetime, end: datetime) -> Diff:
@@ -466,6 +469,46 @@ class MemoryManager:
             raise InvalidInput(f"start is later than end: {start} > {end}.")
         versions = self._log.changes(scope, window["start"], window["end"])
         return difference(self._unexpired(scope, versions), **window, receipts=self._log.receipts(scope))
+
+    # --- who is who -------------------------------------------------------------------------------
+
+    def identity(self, *, scope: Scope, as_of: datetime | None = None, known_at: datetime | None = None) -> Identity:
+        """Who the agent is, who the person is, and what stands between them; ``Identity.since`` compares two.
+
+        Args:
+            as_of: As things stood in the world then. known_at: As the log knew them then.
+        """
+        self._require(scope)
+        return self._identities.of(scope, as_of=as_of, known_at=known_at)
+
+    def set_identity(
+        self,
+        section: IdentitySection,
+        lines: str | Sequence[str],
+        /,
+        *,
+        scope: Scope,
+        reason: str | None = None,
+        integrity: Integrity = "operator",
+    ) -> Identity:
+        """The identity in which exactly these lines of the section are written by hand; facts are not touched.
+
+        An agent's scope writes for everybody that agent talks to, a scope of user and agent for that person, and a
+        user's for every agent of theirs. Lines that stand already keep their ids; as many other lines as went are new
+        versions of those; what is missing is retired, for ``restore`` to bring back. Were it to break in between, the
+        same call again finishes it.
+
+        Args:
+            section: ``rules`` (kept as ``rule`` memories), ``persona``, ``profile``, ``relationship``, ``preferences``
+                or ``commitments``.
+            lines: A list of them, or a text of one a line; empty removes them all.
+            reason: Kept in the history.
+        """
+        self._require(scope)
+        self._identities.set(
+            section, lines, scope=scope, writer=self, reason=checked_reason(reason), integrity=integrity
+        )
+        return self._identities.of(scope)
 
     # --- update -----------------------------------------------------------------------------------
 
@@ -677,7 +720,9 @@ class MemoryManager:
         self._require(scope)
         if isinstance(max_tokens, bool) or not isinstance(max_tokens, int) or max_tokens < 1:
             raise InvalidInput(f"max_tokens must be a whole number of at least 1, not {max_tokens!r}.")
-        return self._summarising.of_scope(scope, max_tokens)
+        made = self._summarising.of_scope(scope, Recipe(max_tokens=max_tokens))
+        self._worker.wake()
+        return made
 
     # --- wrap and bind ----------------------------------------------------------------------------
 
