@@ -33,7 +33,7 @@ from agentmem.interfaces import (
     VectorStore,
 )
 from agentmem.lifecycle.changes import difference
-from agentmem.lifecycle.compressing import SUMMARY_TOKENS, Resummarising, Summarising
+from agentmem.lifecycle.compressing import SUMMARY_TOKENS, Recipe, Resummarising, Summarising
 from agentmem.lifecycle.drafting import embed_one, meant
 from agentmem.lifecycle.extraction import Extraction
 from agentmem.lifecycle.forgetting import Forgetter
@@ -185,9 +185,7 @@ class MemoryManager:
         )
         self._extraction = Extraction(self._log, extractor=self._extractor, store=self._storing.store)
         self._settling = Settling(self._log)
-        self._resummarising = Resummarising(
-            self._log, summaries=self._summarising.summaries, readable=self._retention.readable
-        )
+        self._resummarising = Resummarising(self._log, makers=self._summarising.makers)
         self._sweeper = Sweeper(
             self._log,
             rules=self._retention.rules,
@@ -722,7 +720,9 @@ class MemoryManager:
         self._require(scope)
         if isinstance(max_tokens, bool) or not isinstance(max_tokens, int) or max_tokens < 1:
             raise InvalidInput(f"max_tokens must be a whole number of at least 1, not {max_tokens!r}.")
-        return self._summarising.of_scope(scope, max_tokens)
+        made = self._summarising.of_scope(scope, Recipe(max_tokens=max_tokens))
+        self._worker.wake()
+        return made
 
     # --- wrap and bind ----------------------------------------------------------------------------
 
