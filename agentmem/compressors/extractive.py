@@ -19,9 +19,9 @@ from agentmem.tokens import default_counter
 class ExtractiveCompressor(Compressor):
     """The sentences that tell most, verbatim, one line per memory with its speaker, in the order given.
 
-    A sentence counts for rare words, names, times and numbers, commitments, first-person statements and answers to
-    questions; against it counts being a greeting, praise or a question, speaking about the listener, and repeating
-    what was chosen already. The user's words count double the assistant's. Deterministic.
+    A sentence counts for rare words, names, times and numbers, commitments, first-person statements, answers to
+    questions and facts that were read from it; against it counts being a greeting, praise or a question, speaking about
+    the listener, and repeating what was chosen already. The user's words count double the assistant's. Deterministic.
 
     Args:
         tokens: What the budget is counted with; unset = ``default_counter()``.
@@ -35,17 +35,19 @@ class ExtractiveCompressor(Compressor):
     def compress(self, request: CompressionRequest) -> Sequence[CompressedLine]:
         memories = request.memories
         sentences = list(_sentences(memories))
-        chosen = self._chosen(memories, sentences, request.max_tokens)
+        chosen = self._chosen(memories, sentences, request.facts, request.max_tokens)
         while chosen and self._counter.count(_joined(_lines(memories, chosen))) > request.max_tokens:
             # Line by line it was within the budget, together it may be a token or two above.
             chosen.pop()
         return _lines(memories, chosen)
 
-    def _chosen(self, memories: Sequence[Memory], sentences: Sequence[_Sentence], max_tokens: int) -> list[_Sentence]:
+    def _chosen(
+        self, memories: Sequence[Memory], sentences: Sequence[_Sentence], facts: Sequence[Memory], max_tokens: int
+    ) -> list[_Sentence]:
         """The sentences that fit, best first: by worth per token, less for what the chosen ones told already."""
         count = self._counter.count
         tokens = [count(sentence.text) for sentence in sentences]
-        worths = _worths(memories, sentences)
+        worths = _worths(memories, sentences, facts)
         told: set[int] = set()
 
         def gain(place: int) -> float:
@@ -157,10 +159,12 @@ _ANSWERS: Final = 0.6
 _BEGINS: Final = 0.2
 _REPEATED: Final = 0.5
 _ASSISTANT: Final = math.log(0.5)
+_FACT: Final = 0.3
 
 
-def _worths(memories: Sequence[Memory], sentences: Sequence[_Sentence]) -> list[float]:
+def _worths(memories: Sequence[Memory], sentences: Sequence[_Sentence], facts: Sequence[Memory]) -> list[float]:
     """What each sentence is worth, above 0."""
+    spans = _spans_of(facts)
     holding = Counter(term for sentence in sentences for term in sentence.terms)
     ends_asking = [memory.content.rstrip().endswith(("?", "？")) for memory in memories]
     worths = []
@@ -174,5 +178,18 @@ def _worths(memories: Sequence[Memory], sentences: Sequence[_Sentence]) -> list[
             log_worth += _BEGINS
         if memories[sentence.memory].role == "assistant":
             log_worth += _ASSISTANT
+        end = sentence.start + len(sentence.text)
+        if any(first < end and sentence.start < last for first, last in spans.get(memories[sentence.memory].id, ())):
+            log_worth += _FACT
         worths.append(math.exp(log_worth))
     return worths
+
+
+def _spans_of(facts: Sequence[Memory]) -> dict[str, list[tuple[int, int]]]:
+    """By turn: the characters that facts were read from."""
+    spans: dict[str, list[tuple[int, int]]] = {}
+    for memory in facts:
+        if memory.fact is not None and memory.fact.span is not None:
+            for id in memory.derived_from:
+                spans.setdefault(id, []).append(memory.fact.span)
+    return spans

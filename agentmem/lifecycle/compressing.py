@@ -33,7 +33,7 @@ _TASKS_AT_ONCE: Final = 10_000
 _SUMMARISE: Final = "summarise"
 """The log's name for the work that it leaves when a summary had to go."""
 _WRITTEN_BY: Final = "compressor"
-_FACTS_OF_AT_ONCE: Final = 500
+_ASKED_ABOUT_AT_ONCE: Final = 500
 
 
 class Store(Protocol):
@@ -267,9 +267,19 @@ class Summarising:
         return summary_turn(self._lines(turns, recipe), turns)
 
     def _lines(self, memories: Sequence[Memory], recipe: Recipe) -> Sequence[CompressedLine]:
-        return self._compressor().compress(CompressionRequest(memories, recipe.max_tokens))
+        return self._compressor().compress(CompressionRequest(memories, recipe.max_tokens, self._facts_of(memories)))
 
     # --- reading ----------------------------------------------------------------------------------
+
+    def _facts_of(self, memories: Sequence[Memory]) -> list[Memory]:
+        """The facts that were read from these, as far as they hold."""
+        owner = replace(memories[0].scope, session=None)
+        query = self._readable(LogQuery(owner, writable=True, kinds=frozenset({"fact"})))
+        found: dict[str, Memory] = {}
+        for start in range(0, len(memories), _ASKED_ABOUT_AT_ONCE):
+            ids = tuple(memory.id for memory in memories[start : start + _ASKED_ABOUT_AT_ONCE])
+            found |= {fact.id: fact for fact in self._log.read(replace(query, derived_from=ids))}
+        return [fact for fact in found.values() if fact.trusted and fact.valid_to is None]
 
     def _read(self, scope: Scope, kind: str, *, session: str | None) -> Iterator[Memory]:
         query = LogQuery(scope=scope, writable=True, kinds=frozenset({kind}), session=session)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from agentmem.compressors.extractive import ExtractiveCompressor
 from agentmem.interfaces import CompressedLine, CompressionRequest
-from agentmem.records import Memory, Role
+from agentmem.records import Fact, Memory, Role
 from agentmem.testing.fakes import A_MONDAY, memory
 from agentmem.tokens import EstimatedCounter
 
@@ -128,3 +128,17 @@ def test_a_long_session_takes_no_longer_than_it_must() -> None:
 @pytest.mark.parametrize("text", ["", " \n ", "?!", "\u200b"])
 def test_what_tells_nothing_harms_nothing(text: str) -> None:
     assert "t1" in cited(compress(said(("user", text), ("user", "I moved to Porto.")), 20))
+
+
+def test_a_sentence_that_a_fact_was_read_from_goes_before_its_like() -> None:
+    memories = said(("user", "The copper boat is fast."), ("user", "The wooden boat is slow."))
+    fact = memory(
+        "The user's boat is slow.",
+        kind="fact",
+        derived_from=("t1",),
+        fact=Fact("user", "belonging", "wooden boat", span=(4, 15)),
+    )
+    budget = COUNTER.count("user: The wooden boat is slow.") + 2
+    [without] = compress(memories, budget)
+    [line] = COMPRESSOR.compress(CompressionRequest(memories, budget, [fact]))
+    assert (without.derived_from, line.derived_from) == (("t0",), ("t1",))
