@@ -104,8 +104,13 @@ def _taught(old: Memory, lesson: Lesson, revision: Revision, content: str | Unse
     if isinstance(revision.metadata, Unset):
         if isinstance(content, Unset) or content == old.content:
             return revision, content
-        parts = _retold(lesson, require_content(content)).to_dict()
-        return replace(revision, metadata={**old.metadata, "lesson": parts}), content
+        retold = _retold(lesson, require_content(content))
+        if retold.outcome != lesson.outcome:
+            raise InvalidInput(
+                "The outcome changes; whether the result is as good as it was does not follow from the words.",
+                hint='Pass metadata={"lesson": {…}} with the new outcome and result instead.',
+            )
+        return replace(revision, metadata={**old.metadata, "lesson": retold.to_dict()}), content
     metadata = {"lesson": lesson.to_dict(), **revision.metadata}
     revision = replace(revision, metadata=metadata)
     new = lesson_in(old.kind, metadata)

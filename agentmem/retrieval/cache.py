@@ -20,7 +20,8 @@ from agentmem.clock import from_micros, to_micros
 from agentmem.embedders import from_blobs
 from agentmem.growing import GrowingArray
 from agentmem.interfaces import EpisodicLog, Head, IndexBatch, IndexQuery, IndexRow, Outlived, Standing
-from agentmem.records import KINDS, TRUSTED, Affect, Fact, Scope
+from agentmem.lifecycle.learning import Told, told
+from agentmem.records import KINDS, TRUSTED, Affect, Fact, Scope, lesson_in
 from agentmem.retrieval.lexical import Postings, query_terms
 from agentmem.retrieval.prior import prior
 from agentmem.vectors.exact import VectorTable
@@ -96,6 +97,13 @@ class CachedPartition:
         self._derived_from: dict[str, list[int]] = {}
         self.facts_changed = 0
         """Grows whenever a fact comes or goes."""
+        self.lessons: dict[int, Told] = {}
+        """By slot."""
+        self.lessons_changed = 0
+        """Grows whenever a lesson comes or goes, or turns out otherwise."""
+        self.taught: dict[tuple[int, ...], tuple[tuple[int, ...], NDArray[np.float32]]] = {}
+        """By the partitions that a reader sees, this the last of them: ``lessons_changed`` of each, and the standings
+        of their lessons, one behind the other."""
         self.judged: dict[tuple[int, ...], Judged] = {}
         """By the partitions that a reader sees, this the last of them: how facts stand that are in several."""
         self._masks: OrderedDict[str, NDArray[np.bool_]] = OrderedDict()
@@ -168,6 +176,10 @@ class CachedPartition:
         fields: Mapping[str, Any] = json.loads(self._facts.get(slot, "{}"))
         return fields
 
+    def outcome_at(self, slot: int) -> float:
+        """What ``feedback`` said of the memory in a slot."""
+        return self._uses.get(slot, (0, 0.0))[1]
+
     def version_at(self, slot: int) -> tuple[str, int]:
         """The id and version of the memory in a slot."""
         return self._ids[slot], int(self["version"][slot])
@@ -232,11 +244,13 @@ class CachedPartition:
         self._note_affects(columns["affect"], first)
         self._extend("restated", [restates is not None for restates in columns["restates"]])
         self._note_facts(rows, first)
+        self._note_lessons(rows, first)
         self._note_sources(rows, first)
         self._note_uses(columns["accesses"], columns["outcome"], first)
         self._extend("prior", self._priors(np.arange(first, len(self))))
         self._extend("trusted", [integrity in TRUSTED for integrity in columns["integrity"]])
-        self._extend("assistant", [role == "assistant" for role in columns["role"]])
+        words = zip(columns["role"], columns["kind"], strict=True)
+        self._extend("assistant", [role == "assistant" and kind != "lesson" for role, kind in words])
         for name in ("previous", "following"):
             self._extend(name, np.full(len(rows), -1))
         self.postings.append(columns["terms"], columns["length"])
@@ -276,6 +290,12 @@ class CachedPartition:
                     self._restates[slot] = row.restates
                 self.facts_changed += 1
 
+    def _note_lessons(self, rows: Sequence[IndexRow], first: int) -> None:
+        for slot, row in enumerate(rows, first):
+            if row.kind == "lesson" and (lesson := lesson_in(row.kind, json.loads(row.metadata))) is not None:
+                self.lessons[slot] = told(lesson)
+                self.lessons_changed += 1
+
     def _note_sources(self, rows: Sequence[IndexRow], first: int) -> None:
         for slot, row in enumerate(rows, first):
             if row.derived_from is not None:
@@ -307,7 +327,10 @@ class CachedPartition:
         here = slots[slots >= 0]
         if not len(here):
             return
-        self._uses |= {slot: use for slot, use in zip(slots.tolist(), uses.values(), strict=True) if slot >= 0}
+        fresh = {slot: use for slot, use in zip(slots.tolist(), uses.values(), strict=True) if slot >= 0}
+        judged = (slot for slot, (_, outcome) in fresh.items() if outcome != self.outcome_at(slot))
+        self.lessons_changed += any(slot in self.lessons for slot in judged)
+        self._uses |= fresh
         if not len(self._columns["prior"]):
             self._columns["prior"].resize(len(self))
         self["prior"][here] = self._priors(here)
@@ -329,6 +352,7 @@ class CachedPartition:
         for slot in slots.tolist():
             self._drop_fact(slot)
             self._drop_sources(slot)
+            self.lessons_changed += self.lessons.pop(slot, None) is not None
             self._uses.pop(slot, None)
             self._odd_affects.pop(slot, None)
         self._count_sessions(self["unit"][slots], -self.postings.lengths[slots])
@@ -385,7 +409,8 @@ class CachedPartition:
         columns = sum(column.nbytes for column in self._columns.values())
         names = sum(names.nbytes for names in (*self._names.values(), self._units))
         vectors = self.vectors.nbytes if self.vectors is not None else 0
-        sparse = _BYTES_OF_A_FACT * len(self._facts) + _BYTES_OF_A_USE * (len(self._uses) + len(self._sources))
+        sparse = _BYTES_OF_A_FACT * (len(self._facts) + len(self.lessons))
+        sparse += _BYTES_OF_A_USE * (len(self._uses) + len(self._sources))
         return columns + names + sparse + _BYTES_OF_AN_ID * len(self) + self.postings.nbytes + vectors
 
     def _values_of(self, slot: int) -> Columns:

@@ -7,6 +7,7 @@ session      the whole conversation does     author     it is not the assistant'
 dense        its meaning is near             recency    nothing to go by: the latest first
 rerank       the reranker's opinion
 speaker      also: the question says "I", and it is a fact about the user
+standing     of a lesson: it has proved right, or (below 0) wrong
 prior        importance, outcome, accesses and arousal lift it, or lower it (below 0)
 """
 

@@ -25,11 +25,13 @@ class RetrievalOptions:
         speaker: The question names the memory's speaker.
         time: The question asks when, and the memory speaks of a time.
         statement: The memory is not itself a question.
-        author: The memory is not the assistant's own words.
+        author: The memory is not the assistant's own words, or it is a lesson.
         conversation: What the words of the conversation before count in a question that only points ("and when was
             it?"), beside 1 for its own.
         prior: By so much of itself importance, outcome, accesses and arousal together may lift or lower a score, at
             most; they decide between near equals.
+        standing: By so much of itself at most a lesson's standing lifts or lowers its score: how far it can be relied
+            on, from what other lessons and ``feedback`` say of it.
         rerank: The reranker, beside the fused score at 1; only where a reranker is configured.
         rerank_pool: So many of the best are shown to the reranker.
         dense_pool: So many nearest are asked of a vector store other than the exact one, per partition.
@@ -49,6 +51,7 @@ class RetrievalOptions:
     author: float = 0.4
     conversation: float = 0.3
     prior: float = 0.1
+    standing: float = 0.5
     rerank: float = 0.5
     rerank_pool: int = 50
     dense_pool: int = 200
@@ -64,8 +67,10 @@ class RetrievalOptions:
                 continue
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e6:
                 raise ConfigError(f"retrieval.{each.name} must be a number of at least 0, not {value!r}.")
-        if self.prior > 1:
-            raise ConfigError(f"retrieval.prior must be at most 1, not {self.prior!r}: no score may sink below 0.")
+        for name in ("prior", "standing"):
+            if getattr(self, name) > 1:
+                value = getattr(self, name)
+                raise ConfigError(f"retrieval.{name} must be at most 1, not {value!r}: no score may sink below 0.")
         for name in ("rerank_pool", "dense_pool", "cache_mb"):
             if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
                 raise ConfigError(f"retrieval.{name} must be a whole number of at least 1.")

@@ -35,6 +35,7 @@ from agentmem.interfaces import (
     VectorQuery,
     VectorStore,
 )
+from agentmem.lifecycle.learning import FADED, UNTRIED, standings
 from agentmem.records import KINDS, Hit, Label, Memory, Retrieval, Scope
 from agentmem.retrieval import confidence, fusion
 from agentmem.retrieval.cache import CachedPartition, Judged, Key, PartitionCache, Rows
@@ -151,6 +152,7 @@ class Retriever:
         with self._partitions(question, _Meaning(generation=generation)) as partitions:
             view = _View(partitions)
             view.judge(self._judged(question.scope, partitions))
+            view.teach(_standings(partitions))
             yield Readable(view, self._reach(question, view).shown)
 
     def evidence(self, question: Question) -> tuple[list[str], confidence.Evidence]:
@@ -203,6 +205,7 @@ class Retriever:
         with self._partitions(question, meaning) as partitions:
             view = _View(partitions)
             view.judge(self._judged(question.scope, partitions))
+            view.teach(_standings(partitions))
             return self._ranked(question, meaning, view)
 
     def _judged(self, scope: Scope, partitions: Sequence[CachedPartition]) -> Judged | None:
@@ -278,6 +281,9 @@ class Retriever:
         if weights.prior and "recency" not in shares and (priors := view.column("prior")).any():
             shares["prior"] = share(scores, priors, weights.prior)
             scores = scores + shares["prior"]
+        if weights.standing and view.has_lessons:
+            shares["standing"] = share(scores, 2 * np.nan_to_num(view.standing, nan=UNTRIED) - 1, weights.standing)
+            scores = scores + shares["standing"]
         return _Ranking(view, reach, scores, shares, evidence)
 
     def _reach(self, question: Question, view: _View) -> _Reach:
@@ -305,6 +311,9 @@ class Retriever:
             hidden["untrusted"] = ~view.column("trusted").astype(np.bool_, copy=False)
             told &= ~hidden["untrusted"]
         visible = told & ~superseded
+        if view.has_lessons and (question.kinds is None or "lesson" not in question.kinds):
+            hidden["faded"] = view.standing < FADED
+            visible &= ~hidden["faded"]
         if view.has_facts and "fact" in question.searched_kinds:
             hidden["restated"] = view.restated(asked & visible)
             visible &= ~hidden["restated"]
@@ -416,6 +425,7 @@ class Retriever:
                         facts=tuple(memories[fact] for fact in facts[slot].slots if fact in memories),
                         labels=ranking.labels(slot, is_outdated=bool(corrections)),
                         corrections=tuple({each.id: each for each in corrections if each is not None}.values()),
+                        standing=view.standing_at(slot),
                     ),
                 )
             done += len(slots)
@@ -439,6 +449,28 @@ def _rows_of(key: Key, partitions: Sequence[CachedPartition]) -> Rows:
         for partition in partitions
         for slot in partition.facts_by_key().get(key, ())
     )
+
+
+def _standings(partitions: Sequence[CachedPartition]) -> Floats:
+    """How the lessons of the partitions stand among one another, one partition's behind the other's."""
+    of_lessons = [partition for partition in partitions if partition.lessons]
+    if not of_lessons:
+        return np.zeros(0, np.float32)
+    numbers = tuple(partition.number for partition in of_lessons)
+    state = tuple(partition.lessons_changed for partition in of_lessons)
+    kept = of_lessons[-1].taught.get(numbers)
+    if kept is not None and kept[0] == state:
+        return kept[1]
+    slots = [np.array(list(partition.lessons), np.int64) for partition in of_lessons]
+    outcomes = [partition.outcome_at(slot) for partition in of_lessons for slot in partition.lessons]
+    found = standings(
+        [lesson for partition in of_lessons for lesson in partition.lessons.values()],
+        said_at=_joined([each["occurred_at"][own] for each, own in zip(of_lessons, slots, strict=True)]),
+        outcomes=np.array(outcomes, np.float32),
+        trusted=_joined([each["trusted"][own] for each, own in zip(of_lessons, slots, strict=True)]).astype(np.bool_),
+    )
+    of_lessons[-1].taught[numbers] = state, found
+    return found
 
 
 _NO_VECTORS: Final[Mapping[str, Any]] = {"generation": None, "dimensions": 0}
@@ -473,6 +505,9 @@ class _View:
         self.valid_to: NDArray[np.int64] = self.column("valid_to")
         self.restating: Bools = self.column("restated").astype(np.bool_, copy=False)
         self._standings: Mapping[str, Standing] = {}
+        self.has_lessons = False
+        self.standing: Floats = np.zeros(0, np.float32)
+        """Of the lessons, by slot; NaN for everything else. Empty where there are none."""
         self.previous = self._links("previous")
         self.following = self._links("following")
 
@@ -487,6 +522,22 @@ class _View:
                 slots, valid_to, restating = judged.columns[partition.number]
                 self.valid_to[slots + offset] = valid_to
                 self.restating[slots + offset] = restating
+
+    def teach(self, standing: Floats) -> None:
+        """Let lessons stand as ``_standings`` gives them."""
+        slots = [
+            slot + offset
+            for partition, offset in zip(self.partitions, self.offsets, strict=True)
+            for slot in partition.lessons
+        ]
+        self.has_lessons = bool(slots)
+        if slots:
+            self.standing = np.full(self.size, np.nan, np.float32)
+            self.standing[slots] = standing
+
+    def standing_at(self, slot: int) -> float | None:
+        """How far the lesson in a slot can be relied on; None if it is none."""
+        return None if not self.has_lessons or np.isnan(self.standing[slot]) else float(self.standing[slot])
 
     def joined(self, values: Callable[[CachedPartition], NDArray[Any]]) -> NDArray[Any]:
         """The partitions' arrays behind one another; of a single one, its own."""
@@ -781,6 +832,8 @@ class _Ranking:
         labels: list[Label] = ["outdated"] if is_outdated else []
         if self.view.at(slot, "valid_from") > self.reach.moment:
             labels.append("upcoming")
+        if (standing := self.view.standing_at(slot)) is not None and standing < FADED:
+            labels.append("faded")
         return tuple(labels)
 
 
