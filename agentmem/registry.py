@@ -43,6 +43,7 @@ _EXTRAS: Final = {
     "chromadb": "chroma",
     "openai": "openai",
     "anthropic": "anthropic",
+    "google": "google",
     "psycopg": "postgres",
     "sentence_transformers": "sentence-transformers",
 }

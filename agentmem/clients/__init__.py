@@ -8,6 +8,7 @@ No provider's SDK is imported here; the shim of a client is found by the package
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TypeVar
 from weakref import WeakSet
 
@@ -113,7 +114,7 @@ def _shim(client: object) -> ClientShim:
     from agentmem.registry import names, resolve
 
     known = names("client")
-    for package in (cls.__module__.partition(".")[0] for cls in type(client).__mro__):
+    for package in (package for cls in type(client).__mro__ for package in _packages(cls)):
         if package in known:
             shim: ClientShim = resolve("client", package)()
             return shim
@@ -122,3 +123,11 @@ def _shim(client: object) -> ClientShim:
         f"No shim is known for a {kind}.",
         hint=f"These packages' clients can be wrapped: {', '.join(known)}. For others subclass ClientShim.",
     )
+
+
+def _packages(cls: type) -> Iterator[str]:
+    """The packages that a class comes from, innermost first: ``google.genai`` is not all of ``google``."""
+    package = cls.__module__
+    while package:
+        yield package
+        package = package.rpartition(".")[0]
