@@ -300,6 +300,9 @@ class AsyncMemoryManager:
     async def compress(self, *, scope: Scope, max_tokens: int = 200) -> Sequence[Memory]:
         return await self._call(self.sync.compress, scope=scope, max_tokens=max_tokens)
 
+    async def end_session(self, *, scope: Scope) -> Memory | None:
+        return await self._call(self.sync.end_session, scope=scope)
+
     def wrap(self, client: Client, *, scope: Scope | None = None, strict: bool = False) -> Client:
         """As ``MemoryManager.wrap``; the first loads, here and now, what calls would wait for (up to a second)."""
         return self.sync.wrap(client, scope=scope, strict=strict)
@@ -447,6 +450,9 @@ class AsyncBoundMemory:
 
     async def compress(self, *, max_tokens: int = 200) -> Sequence[Memory]:
         return await self._memory.compress(scope=self.scope, max_tokens=max_tokens)
+
+    async def end_session(self) -> Memory | None:
+        return await self._memory.end_session(scope=self.scope)
 
     async def export_to(
         self, path: str | os.PathLike[str], /, *, as_of: datetime | None = None, known_at: datetime | None = None

@@ -116,6 +116,10 @@ class BoundMemory:
         """As ``MemoryManager.compress``."""
         return self._memory.compress(scope=self.scope, max_tokens=max_tokens)
 
+    def end_session(self) -> Memory | None:
+        """As ``MemoryManager.end_session``."""
+        return self._memory.end_session(scope=self.scope)
+
     def export_to(
         self, path: str | os.PathLike[str], /, *, as_of: datetime | None = None, known_at: datetime | None = None
     ) -> int:

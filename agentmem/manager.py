@@ -37,6 +37,7 @@ from agentmem.lifecycle.compressing import SUMMARY_TOKENS, Recipe, Resummarising
 from agentmem.lifecycle.drafting import embed_one, meant
 from agentmem.lifecycle.extraction import Extraction
 from agentmem.lifecycle.forgetting import Forgetter
+from agentmem.lifecycle.handover import LEVEL, HandOvers
 from agentmem.lifecycle.indexing import Indexer
 from agentmem.lifecycle.jobs import Jobs, Worker
 from agentmem.lifecycle.retention import Retention, RetentionRule, Sweeper
@@ -76,6 +77,7 @@ from agentmem.registry import build, did_you_mean, options_of
 from agentmem.retrieval.listing import matching, page_of
 from agentmem.retrieval.pipeline import RetrievalOptions, Retriever
 from agentmem.retrieval.question import Question, checked_conversation, checked_kinds
+from agentmem.retrieval.sittings import Sittings
 from agentmem.retrieval.survey import Survey
 from agentmem.retrieval.uses import Uses
 from agentmem.vectors.exact import ExactVectors
@@ -185,7 +187,15 @@ class MemoryManager:
         )
         self._extraction = Extraction(self._log, extractor=self._extractor, store=self._storing.store)
         self._settling = Settling(self._log)
-        self._resummarising = Resummarising(self._log, makers=self._summarising.makers)
+        self._handovers = HandOvers(
+            self._log,
+            sittings=Sittings(self._retriever),
+            summaries=self._summarising.summaries,
+            counter=self._tokens,
+            clock=clock,
+        )
+        makers = {**self._summarising.makers, LEVEL: self._handovers.again}
+        self._resummarising = Resummarising(self._log, makers=makers)
         self._sweeper = Sweeper(
             self._log,
             rules=self._retention.rules,
@@ -671,6 +681,7 @@ class MemoryManager:
             self._settling.drain()
             self._retriever.drop_gone(scope)
             self._survey.drop_gone(scope)
+            self._handovers.drop_gone(scope)
             self._worker.wake()
         return receipt
 
@@ -721,6 +732,20 @@ class MemoryManager:
         if isinstance(max_tokens, bool) or not isinstance(max_tokens, int) or max_tokens < 1:
             raise InvalidInput(f"max_tokens must be a whole number of at least 1, not {max_tokens!r}.")
         made = self._summarising.of_scope(scope, Recipe(max_tokens=max_tokens))
+        self._worker.wake()
+        return made
+
+    def end_session(self, *, scope: Scope) -> Memory | None:
+        """The hand-over of the scope's session to the next one: what was talked about, decided, promised, left open,
+        and the mood, as a ``summary`` memory whose lines cite their turns.
+
+        Made anew if something was said since; the same memory if not; None if nothing was said that would tell. Waits
+        up to 5 s for what was just said to be stored and read. Nobody has to call it: what the next session asks for
+        first is made then.
+        """
+        self._require(scope)
+        self.flush(_END_PATIENCE_S)
+        made = self._handovers.end(scope)
         self._worker.wake()
         return made
 
@@ -977,6 +1002,7 @@ class MemoryManager:
                 continue  # another one forgot some of them meanwhile
 
 
+_END_PATIENCE_S: Final = 5.0
 _TURN_DEFAULTS: Final[dict[str, Any]] = {
     "kind": "turn",
     "role": "user",

@@ -136,7 +136,7 @@ class Summaries:
             return None
         before = self.standing(scope, recipe.level, about)
         for summary in before:
-            if _is_made_of(summary, sources, recipe):
+            if is_made_of(summary, sources, recipe):
                 return summary
         made = make(sources)
         if made is None:
@@ -171,7 +171,8 @@ class Summaries:
         return [source for source in sources if source.id in there]
 
 
-def _is_made_of(summary: Memory, sources: Sequence[Memory], recipe: Recipe) -> bool:
+def is_made_of(summary: Memory, sources: Sequence[Memory], recipe: Recipe) -> bool:
+    """Whether the summary was made of exactly these versions, in this way."""
     return (
         summary.written_by == recipe.written_by
         and summary.derived_from == tuple(source.id for source in sources)
