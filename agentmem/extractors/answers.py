@@ -64,12 +64,12 @@ def read_answer(completion: Completion, pieces: Sequence[Piece], *, fence: str) 
     Raises:
         UnusableAnswer: there is no list of facts in it.
     """
-    items = _items(completion, fence)
+    items = listed(completion, "facts", fence=fence)
     if items and not any(isinstance(item, dict) and "quote" in item for item in items):
         raise UnusableAnswer("malformed")
     outcomes = Counter[str]()
     facts: dict[ExtractedFact, int] = {}
-    everything = _words(" ".join(f"{piece.turn.speaker or ''} {piece.text}" for piece in pieces))
+    everything = content_words(" ".join(f"{piece.turn.speaker or ''} {piece.text}" for piece in pieces))
     for item in items:
         try:
             place, fact = _fact(_item(item), pieces, everything, outcomes)
@@ -95,10 +95,11 @@ def answer_schema() -> Mapping[str, Any]:
         "valid_from": text_or_null,
         "valid_to": text_or_null,
     }
-    return _object({"facts": {"type": "array", "items": _object(properties)}})
+    return json_object({"facts": {"type": "array", "items": json_object(properties)}})
 
 
-def _object(properties: Mapping[str, Any]) -> dict[str, Any]:
+def json_object(properties: Mapping[str, Any]) -> dict[str, Any]:
+    """The JSON Schema of an object with exactly these properties."""
     return {
         "type": "object",
         "properties": dict(properties),
@@ -111,7 +112,6 @@ def _object(properties: Mapping[str, Any]) -> dict[str, Any]:
 
 _MAX_CHARACTERS: Final = 200_000
 _FENCED: Final = re.compile(r"```[a-z]*\s*(.*?)```", re.DOTALL | re.IGNORECASE)
-_BEGINNING: Final = re.compile(r'\{\s*"facts"\s*:')
 _MAX_BEGINNINGS: Final = 8
 _REFUSAL: Final = re.compile(
     r"\b(?:sorry|apologi[sz]e|as an ai|(?:can(?:no|['’])t|can not|will not|won['’]t|unable to|not able to|decline to)"
@@ -120,7 +120,12 @@ _REFUSAL: Final = re.compile(
 )
 
 
-def _items(completion: Completion, fence: str) -> list[Any]:
+def listed(completion: Completion, key: str, *, fence: str) -> list[Any]:
+    """The list that the answer gives under the key, or is.
+
+    Raises:
+        UnusableAnswer: there is none in it.
+    """
     text = completion.text
     is_cut = completion.finish_reason == "length"
     if completion.finish_reason in ("content_filter", "refusal"):
@@ -132,10 +137,10 @@ def _items(completion: Completion, fence: str) -> list[Any]:
     if fence in text:
         raise UnusableAnswer("echoed")
     found = None
-    for said in _values(text):
-        listed = said.get("facts") if isinstance(said, dict) else said
+    for said in _values(text, key):
+        given = said.get(key) if isinstance(said, dict) else said
         # The last one counts: models think aloud before they answer.
-        found = listed if isinstance(listed, list) else found
+        found = given if isinstance(given, list) else found
     if found is not None:
         return found
     if is_cut:
@@ -143,7 +148,7 @@ def _items(completion: Completion, fence: str) -> list[Any]:
     raise UnusableAnswer("refused" if _REFUSAL.search(text[:400]) else "malformed")
 
 
-def _values(text: str) -> Iterator[Any]:
+def _values(text: str, key: str) -> Iterator[Any]:
     """Every JSON value that may be meant: the whole text; else code blocks; else objects within prose."""
     whole = _decoded(text)
     if whole is not None:
@@ -153,7 +158,7 @@ def _values(text: str) -> Iterator[Any]:
     yield from blocks
     if not blocks:
         # Few of them, because each may be read to the end in vain.
-        for beginning in list(_BEGINNING.finditer(text))[-_MAX_BEGINNINGS:]:
+        for beginning in list(re.finditer(rf'\{{\s*"{key}"\s*:', text))[-_MAX_BEGINNINGS:]:
             yield _decoded(text[beginning.start() :], whole=False)
 
 
@@ -282,7 +287,7 @@ def _subject(item: _Item, value: Span, piece: Piece, everything: frozenset[int])
             raise _Dropped("bad_subject")
         return speaker or "user"
     bare = _OWNERS.sub("", said)
-    words = _words(bare)
+    words = content_words(bare)
     # A pronoun has no words of its own, and of somebody never mentioned nothing can have been said.
     if not words or not words <= everything:
         raise _Dropped("bad_subject")
@@ -312,13 +317,13 @@ def _value_in(item: _Item, quote: Span, text: str, *, dates: tuple[bool, bool]) 
         if is_named and _DAY.fullmatch(str(day)):
             value = value.replace(str(day), " ")
     start, quoted = quote[0], text[slice(*quote)]
-    words, place = _words(value), find_quote(value, quoted)
+    words, place = content_words(value), find_quote(value, quoted)
     if not words:
         return None if place is None or _is_all_stopwords(quoted, place) else (start + place[0], start + place[1])
-    if not words <= _words(quoted):
+    if not words <= content_words(quoted):
         return None
     if place is None:
-        said = [each.span() for each in _TOKEN.finditer(quoted) if not words.isdisjoint(_words(each[0]))]
+        said = [each.span() for each in _TOKEN.finditer(quoted) if not words.isdisjoint(content_words(each[0]))]
         place = (said[0][0], said[-1][1]) if said else (0, len(quoted))
     return start + place[0], start + place[1]
 
@@ -394,8 +399,8 @@ _FIRST_UNSPACED: Final = "\u2e80"
 """From here on, more or less, scripts are written without spaces: a word may begin anywhere."""
 
 
-def _words(text: str) -> frozenset[int]:
-    """The content words, by stem; numbers as digits."""
+def content_words(text: str) -> frozenset[int]:
+    """The text's content words, by stem; numbers as digits."""
     plain = _NUMBER.sub(lambda match: str(_NUMBERS.index(match[0].lower())), _ORDINAL.sub(r"\1", text))
     return frozenset(query_terms(plain))
 

@@ -8,10 +8,8 @@ smaller batches until the one that it cannot read stands alone, and only that on
 from __future__ import annotations
 
 import secrets
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
 from importlib import resources
 from pathlib import Path
 from string import Template
@@ -25,23 +23,19 @@ from agentmem.extractors.answers import Piece, Reading, UnusableAnswer, answer_s
 from agentmem.extractors.attributes import ATTRIBUTES
 from agentmem.interfaces import (
     LLM,
-    Completion,
-    CompletionRequest,
     ExtractedFact,
     ExtractionRequest,
     Extractor,
     Message,
     TokenCounter,
 )
+from agentmem.lifecycle.asking import Asking
 from agentmem.lifecycle.breaker import Breaker
-from agentmem.lifecycle.budget import Budget, Spending
+from agentmem.lifecycle.budget import Budget
 from agentmem.records import Memory
-from agentmem.registry import build
 from agentmem.retrieval.lexical import query_terms
 from agentmem.retrieval.timewords import date_words
 
-_WHO: Final = "The extractor llm"
-_MODEL: Final = "The extractor's model"
 _DEFAULT_BUDGET: Final = Budget()
 _ASKED_AGAIN: Final = frozenset({"malformed", "empty", "oversized", "echoed"})
 """Unusable answers that may well be another one the second time."""
@@ -95,22 +89,21 @@ class LLMExtractor(Extractor):
     ) -> None:
         if min(batch_tokens, answer_tokens, timeout_s) <= 0:
             raise ConfigError("extractor: batch_tokens, answer_tokens and timeout_s must be > 0.")
-        if llm is None:
-            raise ConfigError(
-                "extractor: llm needs a language model.", hint="Set llm: in agentmem.yaml, or MemoryManager(…, llm=…)."
-            )
+        self._asking = Asking(
+            "extractor",
+            llm,
+            answer_tokens=answer_tokens,
+            timeout_s=timeout_s,
+            budget=budget,
+            spent_file=spent_file,
+            counter=counter,
+            clock=clock,
+            breaker=breaker,
+        )
         self._prompt = _read_prompt(prompt)
-        self._spending = Spending(_WHO, budget, clock=clock, file=spent_file)
-        self._llm: LLM = build("llm", llm, place="extractor: llm", given={"clock": clock})
-        self._owned = self._llm if self._llm is not llm else None
         self.waits_s = waits_s
         self._batch_tokens = batch_tokens
-        self._answer_tokens = answer_tokens
-        self._timeout_s = timeout_s
-        self._given_counter = counter
-        self._breaker = breaker or Breaker(_MODEL)
         self._lock = Lock()
-        self._outcomes = Counter[str]()
         self._remembered: dict[Key, list[ExtractedFact]] = {}
         self._is_proven = False
 
@@ -124,12 +117,10 @@ class LLMExtractor(Extractor):
         ``supposed``, ``negated`` (in the sentence around the quote), ``no_wish``; ``dates_dropped`` of items that were
         kept. Turns: ``given_up``.
         """
-        with self._lock:
-            return dict(self._outcomes)
+        return self._asking.outcomes
 
     def describe_outcomes(self) -> str:
-        counted = self.outcomes
-        return ", ".join(f"{reason.replace('_', ' ')}: {counted[reason]:,}" for reason in sorted(counted))
+        return self._asking.describe_outcomes()
 
     def extract(self, request: ExtractionRequest) -> Sequence[ExtractedFact]:
         """The facts of what users said in these turns.
@@ -152,15 +143,13 @@ class LLMExtractor(Extractor):
 
     def close(self) -> None:
         """Close the model if it was built here."""
-        close = getattr(self._owned, "close", None)
-        if close is not None:
-            close()
+        self._asking.close()
 
     # --- batches ----------------------------------------------------------------------------------
 
     def _pieces(self, turn: Memory) -> Iterator[Piece]:
         """The turn, in parts that fit into a batch."""
-        if self._counter.count(turn.content) <= self._batch_tokens:
+        if self._asking.counter.count(turn.content) <= self._batch_tokens:
             yield Piece(turn, turn.content)
             return
         # Three characters a token or so; what is cut in the wrong place costs a fact, not a call.
@@ -170,7 +159,7 @@ class LLMExtractor(Extractor):
         batch: list[Piece] = []
         left = self._batch_tokens
         for piece in pieces:
-            cost = self._counter.count(_line(1, piece))
+            cost = self._asking.counter.count(_line(1, piece))
             if batch and cost > left:
                 yield batch
                 batch, left = [], self._batch_tokens
@@ -191,12 +180,12 @@ class LLMExtractor(Extractor):
             for part in parts:
                 yield from self._read(part)
             if not parts:
-                self._count({"given_up": 1})
+                self._asking.count({"given_up": 1})
                 # Should the next one fail too, it is to be known anew whose fault it is.
                 self._is_proven = False
                 yield batch[0].key, []
         else:
-            self._count({"answers": 1, "nothing_found": int(not reading.outcomes), **reading.outcomes})
+            self._asking.count({"answers": 1, "nothing_found": int(not reading.outcomes), **reading.outcomes})
             for place, piece in enumerate(batch):
                 yield piece.key, [fact for of, fact in reading.facts if of == place]
 
@@ -212,9 +201,9 @@ class LLMExtractor(Extractor):
             self._asked([replace(piece, text=_PROBE)])
         except (UnusableAnswer, RequestRejected) as error:
             reason = f"It cannot read a plain sentence either: {error.message}"
-            self._breaker.rest(_REST_S, reason)
+            self._asking.rest(_REST_S, reason)
             raise BackendError(
-                f"{_MODEL} is of no use now. {reason}",
+                f"{self._asking.model} is of no use now. {reason}",
                 hint="Nothing is skipped. Try another model, or look at the prompt.",
                 retry_after_s=_REST_S,
             ) from unusable
@@ -236,38 +225,14 @@ class LLMExtractor(Extractor):
 
     def _answered(self, batch: Sequence[Piece]) -> Reading:
         fence = secrets.token_hex(16)
-        completion = self._completed(self._messages(batch, fence))
+        completion = self._asking.answer(self._messages(batch, fence), answer_schema())
         try:
             reading = read_answer(completion, batch, fence=fence)
         except UnusableAnswer as error:
-            self._count({error.reason: 1})
+            self._asking.count({error.reason: 1})
             raise
         self._is_proven = True
         return reading
-
-    def _completed(self, messages: Sequence[Message]) -> Completion:
-        request = CompletionRequest(
-            messages, max_tokens=self._answer_tokens, timeout_s=self._timeout_s, schema=answer_schema()
-        )
-        self._spending.require()
-        return self._breaker.call(lambda: self._charged(request))
-
-    def _charged(self, request: CompletionRequest) -> Completion:
-        self._spending.add(calls=1)
-        try:
-            completion = self._llm.complete(request)
-        except BackendError as error:
-            self._count({"rejected" if isinstance(error, RequestRejected) else "failed": 1})
-            raise
-        used = completion.prompt_tokens, completion.completion_tokens
-        texts = "\n".join(message.content for message in request.messages), completion.text
-        self._spending.add(
-            tokens=sum(
-                tokens if isinstance(tokens, int) and tokens > 0 else self._counter.count(text)
-                for tokens, text in zip(used, texts, strict=True)
-            )
-        )
-        return completion
 
     def _messages(self, batch: Sequence[Piece], fence: str) -> tuple[Message, Message]:
         # The fixed part comes first and never changes, so that endpoints can cache it.
@@ -279,16 +244,6 @@ class LLMExtractor(Extractor):
         )
 
     # --- accounts ---------------------------------------------------------------------------------
-
-    @cached_property
-    def _counter(self) -> TokenCounter:
-        from agentmem.tokens import default_counter
-
-        return self._given_counter or default_counter()
-
-    def _count(self, outcomes: Mapping[str, int]) -> None:
-        with self._lock:
-            self._outcomes += Counter(outcomes)
 
     def _remember(self, found: Mapping[Key, list[ExtractedFact]]) -> None:
         with self._lock:
