@@ -13,6 +13,7 @@ from typing import Final, NamedTuple, Protocol
 
 from agentmem.clock import Clock
 from agentmem.errors import InvalidInput
+from agentmem.extractors.vocabulary import words
 from agentmem.records import (
     IDENTITY_SECTIONS,
     Draft,
@@ -23,7 +24,6 @@ from agentmem.records import (
     IdentitySection,
     Integrity,
     Kind,
-    LoopState,
     Memory,
     Receipt,
     Scope,
@@ -49,6 +49,10 @@ LET_GO: Final = timedelta(days=90)
 DUE: Final = "due"
 """Key in the metadata of a ``commitment`` fact: when it is due, ISO 8601."""
 
+_OWED: Final = words(
+    "send call email text write message reply pay return finish submit hand book renew sign deliver bring ask tell"
+)
+"""Verbs of plans that somebody waits for: once their day is past they are overdue, where a trip is only over."""
 _KINDS: Final = frozenset({"rule", "identity", "fact"})
 _PLACE: Final = {section: place for place, section in enumerate(IDENTITY_SECTIONS)}
 _HAND_WRITTEN: Final = frozenset(IDENTITY_SECTIONS) - {"rules"}
@@ -82,7 +86,10 @@ class Identities:
         as_of = None if as_of is None else require_time(as_of, "as_of")
         known_at = None if known_at is None else require_time(known_at, "known_at")
         now = as_of or known_at or self._clock()
-        memories = self._survey.held(scope, _KINDS, as_of=as_of, known_at=known_at)
+        memories = self._survey.held(scope, _KINDS, as_of=as_of, known_at=known_at, ended_since=now - SHOWN_CLOSED)
+        if as_of is not None:
+            ahead = self._survey.held(scope, {"fact"}, known_at=known_at)
+            memories = [*memories, *(each for each in ahead if each.valid_from > as_of >= each.occurred_at)]
         return identity_of(memories, scope=scope, now=now)
 
     def set(
@@ -178,7 +185,8 @@ def _line(memory: Memory, now: datetime) -> IdentityLine | None:
     section = _section(memory.fact)
     if section == "commitments":
         return _loop(memory, memory.fact, now)
-    if memory.valid_from > now or (memory.valid_to is not None and memory.valid_to <= now):
+    is_over = memory.valid_to is not None and memory.valid_to <= now
+    if is_over or memory.valid_from > max(now, memory.occurred_at):
         return None
     return IdentityLine(section, memory.content, memory)
 
@@ -203,16 +211,17 @@ def _loop(memory: Memory, fact: Fact, now: datetime) -> IdentityLine | None:
     if fact.polarity != "affirmed":
         return None
     due = due_of(memory)
-    if memory.valid_to is not None and memory.valid_to <= now:
-        state: LoopState = "closed"
-        is_shown = now - memory.valid_to <= SHOWN_CLOSED
-    elif fact.attribute.casefold() == "plan":
-        # Nobody owes a plan: once its day has come it is over.
-        state, is_shown = "open", now <= due if due else now - memory.valid_from <= LET_GO
-    else:
-        state = "overdue" if due is not None and due < now else "open"
-        is_shown = now - (due or memory.valid_from) <= LET_GO
-    return IdentityLine("commitments", memory.content, memory, state=state, due=due) if is_shown else None
+    state: LoopState = "open"
+    since, shown_for = due or memory.valid_from, LET_GO
+    is_owed = fact.attribute.casefold() != "plan" or fact.value.split()[0].casefold() in _OWED
+    # A plan that is given up before its day ends where it would have begun.
+    if memory.valid_to is not None and memory.valid_to <= max(now, memory.valid_from):
+        state, since, shown_for = "closed", memory.valid_to, SHOWN_CLOSED
+    elif due is not None and due < now:
+        state, shown_for = "overdue", LET_GO if is_owed else timedelta(0)
+    if now - since > shown_for:
+        return None
+    return IdentityLine("commitments", memory.content, memory, state=state, due=due)
 
 
 def due_of(commitment: Memory) -> datetime | None:

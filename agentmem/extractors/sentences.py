@@ -33,12 +33,17 @@ def sentence(fact: Fact) -> str:
             # "has a dog", where its name was not said
             pattern = _NAMED_TOPIC.sub("{topic}", pattern)
     words = {
-        "subject": "The user" if fact.subject == "user" else fact.subject,
+        "subject": subject_in_words(fact.subject),
         "value": _with_article(fact.value.strip()) if attribute.counted else fact.value.strip(),
         "topic": fact.topic or attribute.name.replace("_", " "),
     }
     said = _PLACE.sub(lambda place: words[place[1]], pattern)
     return said[:-1] if said.endswith("..") else said
+
+
+def subject_in_words(subject: str) -> str:
+    """Whom a fact is about, as its sentence begins."""
+    return {"user": "The user", "assistant": "The assistant"}.get(subject, subject)
 
 
 def _with_article(value: str) -> str:

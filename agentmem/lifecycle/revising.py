@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from agentmem.errors import InvalidInput
 from agentmem.extractors.attributes import attribute_of
-from agentmem.extractors.sentences import sentence
+from agentmem.extractors.sentences import sentence, subject_in_words
 from agentmem.interfaces import Revision
 from agentmem.lifecycle.affect import affect_of
 from agentmem.lifecycle.drafting import checked_affect, checked_metadata, index_terms, require_content
@@ -186,7 +186,7 @@ def _restated(fact: Fact, words: str) -> Fact:
     for unnamed in _unnamed(fact):
         if words.strip().rstrip(".") == sentence(unnamed).rstrip("."):
             return unnamed
-    subject = "The user" if fact.subject == "user" else fact.subject
+    subject = subject_in_words(fact.subject)
     for polarity, stated in sentences:
         filled = stated.replace("{subject}", subject).replace("{topic}", fact.topic or "")
         before, _, behind = filled.partition("{value}")

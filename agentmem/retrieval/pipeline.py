@@ -153,7 +153,8 @@ class Retriever:
             view = _View(partitions)
             view.judge(self._judged(question.scope, partitions))
             view.teach(_standings(partitions))
-            yield Readable(view, self._reach(question, view).shown)
+            reach = self._reach(question, view)
+            yield Readable(view, reach.shown, reach.over)
 
     def evidence(self, question: Question) -> tuple[list[str], confidence.Evidence]:
         """The ids of the best ten memories and what confidence in them rests on; to calibrate it."""
@@ -485,10 +486,11 @@ class _Meaning(NamedTuple):
 
 
 class Readable(NamedTuple):
-    """Partitions side by side, and by slot what of them may be shown."""
+    """Partitions side by side, and by slot what of them may be shown, and what might be if it still held."""
 
     view: _View
     shown: Bools
+    over: Bools
 
 
 class _View:
@@ -778,6 +780,10 @@ class _Reach:
     @property
     def shown(self) -> Bools:
         return self.asked & self.visible
+
+    @property
+    def over(self) -> Bools:
+        return self.asked & self.told & self.reasons["superseded"]
 
     def only(self, among: Bools) -> _Reach:
         return replace(self, asked=self.asked & among)

@@ -17,7 +17,7 @@ from typing import Final
 
 import numpy as np
 
-from agentmem.clock import from_micros
+from agentmem.clock import from_micros, to_micros
 from agentmem.interfaces import EpisodicLog, LogQuery
 from agentmem.records import Memory, Scope
 from agentmem.retrieval.pipeline import Question, Readable, Retriever
@@ -28,6 +28,8 @@ _ANYTHING: Final = "?"
 """The words of a question that asks by kind alone."""
 
 _Rows = tuple[tuple[int, int], ...]
+_Held = tuple[_Rows, dict[str, int]]
+"""What is held, and when that ended which no longer holds, by id, in microseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,7 @@ class Survey:
         *,
         as_of: datetime | None = None,
         known_at: datetime | None = None,
+        ended_since: datetime | None = None,
         include_untrusted: bool = False,
     ) -> Sequence[Memory]:
         """The memories of these kinds that hold, in the order stored; what only restates a fact is left out.
@@ -62,6 +65,7 @@ class Survey:
         Args:
             as_of: What was true in the world then; unset = now, and what is yet to come.
             known_at: What the log held then.
+            ended_since: Also what stopped being true after that; ``valid_to`` says when, for who reads it.
         """
         reader = replace(scope, session=None)
         question = Question(
@@ -73,18 +77,23 @@ class Survey:
             include_untrusted=include_untrusted,
         )
         with self._retriever.readable(question) as readable:
-            rows = _rows(readable, np.flatnonzero(readable.shown))
+            over = np.zeros(0, np.intp) if ended_since is None else _over_since(readable, ended_since)
+            rows = _rows(readable, np.union1d(np.flatnonzero(readable.shown), over))
+            ends = {readable.view.version_at(slot)[0]: int(readable.view.valid_to[slot]) for slot in over.tolist()}
         key = (reader, frozenset(kinds), include_untrusted)
         with self._lock:
             kept = self._kept.get(key)
-            if kept is not None and kept[0] == rows:
+            if kept is not None and kept[0] == (rows, ends):
                 self._kept.move_to_end(key)
                 return kept[1]
         # Versions never change, so the same rows are the same memories.
-        memories = self._read(reader, rows)
+        memories = tuple(
+            replace(memory, valid_to=from_micros(ends[memory.id])) if memory.id in ends else memory
+            for memory in self._read(reader, rows)
+        )
         if len(memories) == len(rows) and known_at is None:
             with self._lock:
-                self._kept[key] = (rows, memories)
+                self._kept[key] = ((rows, ends), memories)
                 while len(self._kept) > _KEPT:
                     self._kept.popitem(last=False)
         return memories
@@ -129,7 +138,13 @@ class Survey:
 
     def _start_clean(self) -> None:
         self._lock = threading.Lock()
-        self._kept: OrderedDict[tuple[Scope, frozenset[str], bool], tuple[_Rows, Sequence[Memory]]] = OrderedDict()
+        self._kept: OrderedDict[tuple[Scope, frozenset[str], bool], tuple[_Held, Sequence[Memory]]] = OrderedDict()
+
+
+def _over_since(readable: Readable, moment: datetime) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
+    """Slots of what stopped being true after a moment; of what was said often the first."""
+    view = readable.view
+    return np.flatnonzero(readable.over & (view.valid_to > to_micros(moment)) & ~view.restating)
 
 
 def _turns_of(scope: Scope) -> Question:
