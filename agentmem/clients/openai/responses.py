@@ -18,7 +18,6 @@ from agentmem.clients.openai.api import (
     content_text,
     each,
     field,
-    read_messages,
     text_of,
     with_blocks,
 )
@@ -31,10 +30,7 @@ _ARGUMENTS: Final = ("arguments", "input", "action", "operation", "code", "queri
 class Responses(Api):
     def read(self, options: Mapping[str, Any]) -> dict[str, Any] | None:
         given = options.get("input")
-        if isinstance(given, str):
-            return dict(options)
-        items = read_messages(given)
-        return None if items is None else {**options, "input": items}
+        return dict(options) if isinstance(given, str) or each(given) else None  # iterators are refused by the SDK
 
     def said(self, call: Mapping[str, Any]) -> Iterator[Said]:
         if isinstance(call["input"], str):
