@@ -10,6 +10,7 @@ never reused. A partition is one (tenant, user, agent) layer.
 from __future__ import annotations
 
 import hashlib
+import secrets
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -551,6 +552,14 @@ class EpisodicLog(ABC):
     def repair(self) -> list[str]:
         """Mend what can be mended without losing anything; what was mended, in words."""
 
+    def fence_key(self) -> bytes:
+        """A secret of at least 16 bytes, for the fences of prompts that stay the same: always the same of one log.
+
+        Every process that has the log open should be given the same; the default is random for each log object.
+        """
+        key: bytes = self.__dict__.setdefault("_random_fence_key", secrets.token_bytes(32))
+        return key
+
     def backup(self, path: Path) -> None:
         """Write all of it to one file, while it is in use. A log whose database has tools for that need not."""
         raise BackendError(f"{type(self).__name__} writes no backups.", hint="Use the tools of its database.")
@@ -755,10 +764,15 @@ class CompressionRequest:
 
 @dataclass(frozen=True, slots=True)
 class CompressedLine:
-    """One line of a summary and the ids it stands on (at least one)."""
+    """One line of a summary and the ids it stands on (at least one).
+
+    ``by`` names the compressor that stood in where another one could not work: what it made is made anew when asked
+    for next.
+    """
 
     text: str
     derived_from: tuple[str, ...]
+    by: str | None = None
 
 
 class Compressor(ABC):
@@ -787,6 +801,7 @@ class ExtractedFact:
     """(subject, attribute, value) with the turn and the characters it was read from (end excluded).
 
     ``valid_from`` and ``valid_to`` say when it is true in the world, where the words do; unset = from when it was said.
+    Of a plan or a commitment ``valid_from`` is the day it is for, and ``due`` the end of that day, week or month.
     """
 
     subject: str
@@ -799,6 +814,7 @@ class ExtractedFact:
     topic: str | None = None
     valid_from: datetime | None = None
     valid_to: datetime | None = None
+    due: datetime | None = None
 
 
 class Extractor(ABC):

@@ -10,11 +10,12 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, Self, TypeVar
 from urllib.parse import quote
 from weakref import WeakSet
 
 from agentmem.clock import Clock, utc_now
+from agentmem.context.builder import ContextBuilder, ContextOptions, ContextQuery
 from agentmem.context.identity import Identities
 from agentmem.embedders.generations import Generations
 from agentmem.errors import ConfigError, InvalidInput, ManagerClosed, MemoryNotFound, ScopeError, unknown_memory
@@ -47,6 +48,7 @@ from agentmem.lifecycle.storing import Storing
 from agentmem.records import (
     UNSET,
     Affect,
+    Context,
     Diff,
     Document,
     Draft,
@@ -89,6 +91,8 @@ if TYPE_CHECKING:
     from agentmem.portability import ImportReport
 
 Client = TypeVar("Client")
+P = ParamSpec("P")
+R = TypeVar("R")
 Spec = str | Mapping[str, Any]
 """A backend by name, or ``{"type": name, **its options}``."""
 
@@ -111,6 +115,7 @@ class MemoryManager:
         retrieval: Weights and switches of the ranking.
         retention: How long memories are kept; of several rules the first that matches decides.
         wrapping: How much a wrapped client may take of a call.
+        context: What ``context`` puts into a prompt, and how much of it.
         required_ids: Of ``user``, ``agent`` and ``session``, those that every scope must name.
         clock: Gives the present; for tests.
     """
@@ -129,6 +134,7 @@ class MemoryManager:
         retrieval: RetrievalOptions | None = None,
         retention: Sequence[RetentionRule] = (),
         wrapping: WrapOptions | None = None,
+        context: ContextOptions | None = None,
         required_ids: frozenset[str] = frozenset(),
         clock: Clock = utc_now,
     ) -> None:
@@ -193,6 +199,16 @@ class MemoryManager:
             summaries=self._summarising.summaries,
             counter=self._tokens,
             clock=clock,
+        )
+        self._contexts = ContextBuilder(
+            retriever=self._retriever,
+            identities=self._identities,
+            handovers=self._handovers,
+            survey=self._survey,
+            counter=self._tokens,
+            options=context or ContextOptions(),
+            clock=clock,
+            fence_key=self._log.fence_key(),
         )
         makers = {**self._summarising.makers, LEVEL: self._handovers.again}
         self._resummarising = Resummarising(self._log, makers=makers)
@@ -404,9 +420,52 @@ class MemoryManager:
             explain=explain,
         )
         answer = self._retriever.retrieve(question)
-        if self._uses.is_due or (self._retriever.has_met_expired and self._sweeper.is_needed):
-            self._worker.wake()
+        self._wake_if_needed()
         return answer
+
+    def context(
+        self,
+        query: str,
+        /,
+        *,
+        scope: Scope,
+        max_tokens: int | None = None,
+        as_of: datetime | None = None,
+        known_at: datetime | None = None,
+        conversation: Sequence[Message | Mapping[str, Any]] = (),
+        include_untrusted: bool = False,
+    ) -> Context:
+        """What an agent should have in mind to answer, as text for its prompt: rules, identity, what the last session
+        left, memories, the last turns.
+
+        Args:
+            query: The user's last words; "" before any were said.
+            max_tokens: Of all of it; unset = that of the options. ``Context.dropped`` names what had no room.
+            as_of: As things stood in the world then. known_at: As the log knew it then.
+            conversation: The messages just before. The prompt holds them, so they do not come again.
+            include_untrusted: Also what tools, web pages and unknown authors said, in a block apart.
+
+        Raises:
+            InvalidInput: ``max_tokens`` cannot hold even an empty block.
+        """
+        self._require(scope)
+        wanted = ContextQuery(
+            query,
+            scope,
+            max_tokens=max_tokens,
+            as_of=as_of,
+            known_at=known_at,
+            conversation=checked_conversation(conversation),
+            include_untrusted=include_untrusted,
+        )
+        return self.context_of(wanted)
+
+    def context_of(self, wanted: ContextQuery, /) -> Context:
+        """The context that a query describes: the door of wrapped clients, which know what else the prompt holds."""
+        self._require(wanted.scope)
+        context = self._contexts.build(wanted)
+        self._wake_if_needed()
+        return context
 
     def get(
         self, id: str, /, *, scope: Scope, as_of: datetime | None = None, known_at: datetime | None = None
@@ -682,6 +741,7 @@ class MemoryManager:
             self._retriever.drop_gone(scope)
             self._survey.drop_gone(scope)
             self._handovers.drop_gone(scope)
+            self._contexts.drop_gone(scope)
             self._worker.wake()
         return receipt
 
@@ -761,6 +821,27 @@ class MemoryManager:
         from agentmem.clients import bridge_of, wrap
 
         wrapped = wrap(client, memory=self, scope=scope, strict=strict, options=self._wrapping)
+        self._bridges.add(bridge_of(wrapped))
+        return wrapped
+
+    def wrap_callable(
+        self,
+        function: Callable[P, R],
+        *,
+        scope: Scope | None = None,
+        strict: bool = False,
+        messages_arg: str = "messages",
+    ) -> Callable[P, R]:
+        """A function of the same signature that remembers what is said through it, such as ``litellm.completion``.
+
+        Args:
+            messages_arg: The argument that holds the messages, or one string that the user says.
+        """
+        from agentmem.clients import bridge_of, wrap_callable
+
+        wrapped = wrap_callable(
+            function, memory=self, scope=scope, strict=strict, messages_arg=messages_arg, options=self._wrapping
+        )
         self._bridges.add(bridge_of(wrapped))
         return wrapped
 
@@ -954,6 +1035,11 @@ class MemoryManager:
             raise ScopeError(
                 f"This memory requires scopes with {', '.join(missing)} (scope.require in its configuration)."
             )
+
+    def _wake_if_needed(self) -> None:
+        """Let the worker carry out what reading left to do."""
+        if self._uses.is_due or (self._retriever.has_met_expired and self._sweeper.is_needed):
+            self._worker.wake()
 
     def _append(self, items: Iterable[object], scope: Scope) -> Sequence[Memory]:
         self._require(scope)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import logging
 import time
 from collections import Counter
@@ -434,6 +435,9 @@ class SQLLog(EpisodicLog):
         if ids:
             for id in tombstones.forgotten(connection, self._subject(scope), ids):
                 raise unknown_memory(id)
+
+    def fence_key(self) -> bytes:
+        return hmac.digest(self._key, b"agentmem fences", "sha256")
 
     def _subject(self, scope: Scope) -> bytes:
         return tombstones.subject_key(self._key, address(scope))
