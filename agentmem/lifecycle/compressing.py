@@ -101,6 +101,8 @@ def summary_turn(lines: Sequence[CompressedLine], sources: Sequence[Memory], **m
     """
     if not lines:
         return None
+    stood_in = next((line.by for line in lines if line.by), None)
+    by = {"by": stood_in} if stood_in else {}
     return Turn(
         "\n".join(_LINE_BREAK.sub(" ", line.text) for line in lines),
         kind="summary",
@@ -109,7 +111,7 @@ def summary_turn(lines: Sequence[CompressedLine], sources: Sequence[Memory], **m
         # What it quotes must not outlive its time here.
         expires_at=min((source.expires_at for source in sources if source.expires_at), default=None),
         derived_from=tuple(source.id for source in sources),
-        metadata={**metadata, "lines": [list(line.derived_from) for line in lines]},
+        metadata={**metadata, **by, "lines": [list(line.derived_from) for line in lines]},
     )
 
 
@@ -175,6 +177,8 @@ def is_made_of(summary: Memory, sources: Sequence[Memory], recipe: Recipe) -> bo
     """Whether the summary was made of exactly these versions, in this way."""
     return (
         summary.written_by == recipe.written_by
+        # What another compressor made in its place may be made better by now.
+        and "by" not in summary.metadata
         and summary.derived_from == tuple(source.id for source in sources)
         and all(source.recorded_from <= summary.recorded_from for source in sources)
     )
@@ -241,7 +245,7 @@ class Summarising:
             left = {piece.memory.id: piece for piece in pieces if piece.source.id in there}
             lines = self._lines([piece.memory for piece in left.values()], recipe)
             cited = (dict.fromkeys(id for place in line.derived_from for id in left[place].cites) for line in lines)
-            whole = [CompressedLine(line.text, tuple(ids)) for line, ids in zip(lines, cited, strict=True)]
+            whole = [replace(line, derived_from=tuple(ids)) for line, ids in zip(lines, cited, strict=True)]
             return summary_turn(whole, sources)
 
         sources = list({piece.source.id: piece.source for piece in pieces}.values())
