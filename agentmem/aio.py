@@ -307,6 +307,17 @@ class AsyncMemoryManager:
         """As ``MemoryManager.wrap``; the first loads, here and now, what calls would wait for (up to a second)."""
         return self.sync.wrap(client, scope=scope, strict=strict)
 
+    def wrap_callable(
+        self,
+        function: Callable[P, T],
+        *,
+        scope: Scope | None = None,
+        strict: bool = False,
+        messages_arg: str = "messages",
+    ) -> Callable[P, T]:
+        """As ``MemoryManager.wrap_callable``; what ``wrap`` says of the first time holds here too."""
+        return self.sync.wrap_callable(function, scope=scope, strict=strict, messages_arg=messages_arg)
+
     def bind(self, scope: Scope) -> AsyncBoundMemory:
         """The same verbs without ``scope=``."""
         self.sync.bind(scope)
@@ -471,3 +482,8 @@ class AsyncBoundMemory:
 
     def wrap(self, client: Client, *, strict: bool = False) -> Client:
         return self._memory.wrap(client, scope=self.scope, strict=strict)
+
+    def wrap_callable(
+        self, function: Callable[P, T], *, strict: bool = False, messages_arg: str = "messages"
+    ) -> Callable[P, T]:
+        return self._memory.wrap_callable(function, scope=self.scope, strict=strict, messages_arg=messages_arg)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from agentmem.records import (
     Diff,
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from agentmem.portability import ImportReport
 
 Client = TypeVar("Client")
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class BoundMemory:
@@ -141,3 +143,9 @@ class BoundMemory:
     def wrap(self, client: Client, *, strict: bool = False) -> Client:
         """As ``MemoryManager.wrap``."""
         return self._memory.wrap(client, scope=self.scope, strict=strict)
+
+    def wrap_callable(
+        self, function: Callable[P, R], *, strict: bool = False, messages_arg: str = "messages"
+    ) -> Callable[P, R]:
+        """As ``MemoryManager.wrap_callable``."""
+        return self._memory.wrap_callable(function, scope=self.scope, strict=strict, messages_arg=messages_arg)
