@@ -433,6 +433,7 @@ class MemoryManager:
         as_of: datetime | None = None,
         known_at: datetime | None = None,
         conversation: Sequence[Message | Mapping[str, Any]] = (),
+        present: Iterable[str] = (),
         include_untrusted: bool = False,
     ) -> Context:
         """What an agent should have in mind to answer, as text for its prompt: rules, identity, what the last session
@@ -443,6 +444,7 @@ class MemoryManager:
             max_tokens: Of all of it; unset = that of the options. ``Context.dropped`` names what had no room.
             as_of: As things stood in the world then. known_at: As the log knew it then.
             conversation: The messages just before. The prompt holds them, so they do not come again.
+            present: What else the prompt holds already.
             include_untrusted: Also what tools, web pages and unknown authors said, in a block apart.
 
         Raises:
@@ -456,13 +458,9 @@ class MemoryManager:
             as_of=as_of,
             known_at=known_at,
             conversation=checked_conversation(conversation),
+            present=present,
             include_untrusted=include_untrusted,
         )
-        return self.context_of(wanted)
-
-    def context_of(self, wanted: ContextQuery, /) -> Context:
-        """The context that a query describes: the door of wrapped clients, which know what else the prompt holds."""
-        self._require(wanted.scope)
         context = self._contexts.build(wanted)
         self._wake_if_needed()
         return context

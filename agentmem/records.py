@@ -570,6 +570,7 @@ class Context:
         min_integrity: The least trusted author of anything in it; None if it is empty. Gate tools by it.
         spent: Tokens by section.
         told: Version of everything it rests on, by id: once one is gone or another, the text is out of date.
+        stable_tokens, stable_told: The same of the stable part alone.
         confidence: That any of the memories is relevant, 0 to 1.
         degraded: Why it is worse than it could be; None if it is not.
     """
@@ -584,6 +585,8 @@ class Context:
     min_integrity: Integrity | None = None
     spent: Mapping[str, int] = field(default_factory=dict)
     told: Mapping[str, int] = field(default_factory=dict)
+    stable_tokens: int = 0
+    stable_told: Mapping[str, int] = field(default_factory=dict)
     confidence: float = 0.0
     degraded: str | None = None
 

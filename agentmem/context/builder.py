@@ -250,8 +250,9 @@ class ContextBuilder:
             dropped=tuple(each for each in dropped if each.section == "handover" or each.id not in shown),
             min_integrity=least_trusted(shown.values()),
             spent=stable.page.spent | page.spent,
-            told={fact.id: fact.version for fact in _holding(facts, self._clock())}
-            | {memory.id: memory.version for memory in shown.values()},
+            told=_versions((*_holding(facts, self._clock()), *shown.values())),
+            stable_tokens=stable.tokens,
+            stable_told=_versions(memory for entry in stable.page.kept for memory in entry.rests_on),
             confidence=retrieval.confidence if retrieval else 0.0,
             degraded=retrieval.degraded if retrieval else None,
         )
@@ -420,10 +421,10 @@ def stable_fence(key: bytes, scope: Scope) -> str:
 
 
 def _identity_entries(lines: Iterable[IdentityLine], cited: dict[str, str], now: datetime) -> list[Entry]:
-    """A line for each that says something of its own, most important first."""
+    """A line for each that says something of its own and is not done with, most important first."""
     said: dict[str, Entry] = {}
     for line in sorted(lines, key=lambda line: _known(line.memory)):
-        if line.memory.trusted:
+        if line.memory.trusted and line.state != "closed":
             said.setdefault(plain(line.content), _identity_entry(line, cite(line.id, cited), now))
     return _best_first(said.values())
 
@@ -454,8 +455,6 @@ def _may_rule(memory: Memory) -> bool:
 def _weight(line: IdentityLine) -> float:
     """How important it is that a line is there: what was written by hand, then open promises, then by importance."""
     memory = line.memory
-    if line.state == "closed":
-        return 0.0
     weight = 0.5 if memory.importance is None else memory.importance
     return weight + (2 if memory.kind != "fact" else 1 if line.state else 0)
 
@@ -517,6 +516,10 @@ def _as_recent(entry: Entry) -> Entry:
 def _state(line: IdentityLine, now: datetime) -> tuple[object, ...]:
     """Equal as long as the line reads the same."""
     return line.id, line.memory.version, line.section, line.state, line.due, _is_upcoming(line, now)
+
+
+def _versions(memories: Iterable[Memory]) -> dict[str, int]:
+    return {memory.id: memory.version for memory in memories}
 
 
 def _holding(facts: Iterable[Memory], now: datetime) -> Iterator[Memory]:
