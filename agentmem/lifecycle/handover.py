@@ -73,19 +73,20 @@ class HandOvers:
         made = self.end(scope)
         return [] if made is None else [made]
 
-    def latest(self, scope: Scope, *, at: datetime, unless: str | None) -> Memory | None:
+    def latest(self, scope: Scope, at: datetime) -> Memory | None:
         """The hand-over of the last sitting before the one that is going on, made on the spot if there is none.
+
+        The session that is going on is the scope's own; without one, that of the turns without one.
 
         The same for as long as that goes on: what is said meanwhile in other sessions is not in it. Never written for
         a moment that is long past.
 
         Args:
-            at: The present.
-            unless: The session that is going on, None for turns without one. If it is resumed after a pause, what
-                it says of itself is what was said before that.
+            at: The present. If the scope's session is resumed after a pause, what it hands over to itself is what was
+                said in it before.
         """
         may_write = self._clock() - at < PAUSE
-        for sitting in self._sittings.before(scope, at=at, current=unless, limit=_LOOKED_AT):
+        for sitting in self._sittings.before(scope, at=at, current=scope.session, limit=_LOOKED_AT):
             if (told := self._of(scope, sitting, at=at, may_write=may_write)) is not None:
                 return told
         return None

@@ -10,11 +10,11 @@ from __future__ import annotations
 import heapq
 import re
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import pairwise
-from typing import Final, Literal, NamedTuple, get_args
+from typing import Final, Literal, NamedTuple
 
 from agentmem.compressors.extractive import ExtractiveCompressor
 from agentmem.context.identity import due_of
@@ -24,9 +24,10 @@ from agentmem.records import Memory
 from agentmem.retrieval.lexical import split_sentences
 
 About = Literal["talked", "decided", "promised", "open", "mood"]
-ABOUT: Final[tuple[About, ...]] = get_args(About)
 
 MAX_TOKENS: Final = 120
+_MOST_LINES: Final = 8
+"""In a prompt every line costs its citation too."""
 READ_TURNS: Final = 400
 """Of a longer session only so many of the last turns are told of."""
 TOLD_ATTRIBUTES: Final = frozenset({"commitment", "plan"})
@@ -47,7 +48,7 @@ class HandOverLine:
 def handover_of(
     turns: Sequence[Memory], facts: Iterable[Memory], *, max_tokens: int = MAX_TOKENS, counter: TokenCounter
 ) -> list[HandOverLine]:
-    """What to tell of a session, in the order of ``ABOUT``. Pure.
+    """What to tell of a session, what would be missed most first. Pure.
 
     Args:
         turns: Of one session, in the order said; those that are not trusted are left out.
@@ -55,8 +56,7 @@ def handover_of(
         max_tokens: Never exceeded.
     """
     told = [turn for turn in turns if turn.trusted and turn.kind == "turn"][-READ_TURNS:]
-    lines = _within(_by_need(told, list(facts), counter), max_tokens, counter)
-    return sorted(lines, key=lambda line: ABOUT.index(line.about))
+    return _within(_by_need(told, list(facts), counter), max_tokens, counter)
 
 
 def _by_need(turns: Sequence[Memory], facts: Sequence[Memory], counter: TokenCounter) -> Iterator[HandOverLine]:
@@ -66,12 +66,12 @@ def _by_need(turns: Sequence[Memory], facts: Sequence[Memory], counter: TokenCou
     said = [sentence for turn in turns for sentence in _sentences(turn)]
     promised, coming = _promised(turns, facts), _coming(turns, facts)
     decided, asked = _decided(said), _asked(turns, said)
-    quoted = _quoted(turns, counter)
+    quoted = _quoted(turns, said, counter)
     yield from _topics(turns)
     yield from promised[:3]
     yield from asked[:1]
-    yield from _last(said)
     yield from decided[:1]
+    yield from _last(said, {id for line in promised[:3] for id in line.derived_from})
     yield from quoted[:1]
     yield from coming[:2]
     yield from _mood(turns)
@@ -84,8 +84,8 @@ def _within(lines: Iterable[HandOverLine], max_tokens: int, counter: TokenCounte
     left = max_tokens
     for line in lines:
         cost = counter.count(line.text) + 1
-        quote = line.text.partition(": ")[2] or line.text
-        if cost <= left and not any(quote in other or other in quote for other in seen):
+        quote = line.text.rpartition(": ")[2]
+        if len(kept) < _MOST_LINES and cost <= left and not any(quote in other or other in quote for other in seen):
             kept.append(line)
             seen.add(quote)
             left -= cost
@@ -106,11 +106,15 @@ class _Sentence(NamedTuple):
 
 _MARKUP: Final = re.compile(r"^\s*(?:[-*+•#>|`~]|\d+[.)]\s|\[|https?:)")
 _COURTESY: Final = re.compile(
-    r"^\W*(?:(?:hey|hi|hello|thanks?|thank you|bye|goodbye|see you|see ya|talk (?:to you )?(?:soon|later)|take care"
-    r"|good(?:night|bye| luck| morning| evening)?|great|wow|awesome|cool|nice|sounds|sure|ok(?:ay)?|yes|yeah|yep|no"
-    r"|that['’]?s|congrat\w*|glad|can['’]t wait|have (?:a|fun)|keep|will do|you['’]re welcome|no problem|let me know"
-    r"|i hope|hope|i['’]m glad|i['’]m sorry|sorry|absolutely|definitely|of course|certainly|oh|aw+|haha)\b"
-    r"|what(?:['’]s up| about you|['’]s new)|how(?:['’]?(?:re| are) (?:you|things)|['’]s it going| about you))",
+    r"^\W*(?:(?:and|but|so|well|anyway|oh|also),? )*(?:(?:hey|hi|hello|thanks?|thank you|bye|goodbye|see (?:you|ya)"
+    r"|talk (?:to you )?(?:soon|later)|take care|good(?:night|bye| luck| morning| evening)?|great|wow|awesome|cool|nice"
+    r"|sounds|sure|ok(?:ay)?|yes|yeah|yep|yup|no|that['’]?s|congrat\w*|can['’]t wait|have (?:a|fun)|keep|will do|no "
+    r"problem|let me know|remember|hope|sorry|absolutely|definitely|of course|certainly|oh|whoa|aw+|haha|you['’]\w+"
+    r"|what(?:['’]s (?:up|new)| about you)|how(?:['’]?(?:re| are) (?:you|things)|['’]s it going| about you))\b"
+    r"|(?:I|we)(?:['’](?:m|re)| am| are)? (?:(?:really|so|always|just|also|totally|definitely) )*(?:here (?:for|to|if)"
+    r"|hope|wish you|appreciate|agree|glad|sorry|happy (?:for|to (?:hear|see|help))|proud of you|believe in you|rooting"
+    r"|got your back|see what you mean|understand|know what you mean|can see)\b"
+    r"|(?:I|we)['’]ll (?:\w+ )?(?:let you know|keep you|be here|be sure|make sure to keep you|see you|talk)\b)",
     re.IGNORECASE,
 )
 
@@ -124,8 +128,21 @@ def _sentences(turn: Memory) -> Iterator[_Sentence]:
             yield _Sentence(turn, text)
 
 
-def _is_courtesy(text: str) -> bool:
-    return len(text) < 60 and _COURTESY.match(text) is not None
+_POINTING: Final = re.compile(
+    r"^\W*(?:(?:and|but|so|also|plus|then|just|even) )*(?:it|that|this|these|those|they|he|she|him|her|them|there|which"
+    r"|such|what a|how|you|your|let me|same|both|all of)\b",
+    re.IGNORECASE,
+)
+_OF_ONESELF: Final = re.compile(r"\b(?:I|my|mine|we|our|me|us)\b", re.IGNORECASE)
+_LISTENER: Final = re.compile(r"\b(?:you|your|yours|u)\b", re.IGNORECASE)
+_FEWEST_WORDS: Final = 5
+
+
+def _is_telling(text: str) -> bool:
+    """Whether it says something by itself, to somebody who was not there."""
+    if text.count(" ") + 1 < _FEWEST_WORDS or _COURTESY.match(text) or _POINTING.match(text):
+        return False
+    return _LISTENER.search(text) is None or _OF_ONESELF.search(text) is not None
 
 
 def _quote(sentence: _Sentence) -> str:
@@ -141,11 +158,11 @@ def _short(text: str) -> str:
 
 
 def _who(turn: Memory) -> str:
-    return turn.speaker or ("The user" if turn.role == "user" else "The assistant")
+    return turn.speaker or ("the user" if turn.role == "user" else "the assistant")
 
 
 def _line(about: About, text: str, *turns: Memory) -> HandOverLine:
-    return HandOverLine(about, text, tuple(dict.fromkeys(turn.id for turn in turns)))
+    return HandOverLine(about, text[0].upper() + text[1:], tuple(dict.fromkeys(turn.id for turn in turns)))
 
 
 # --- what was said --------------------------------------------------------------------------------
@@ -153,8 +170,8 @@ def _line(about: About, text: str, *turns: Memory) -> HandOverLine:
 _DECIDED: Final = re.compile(
     r"\b(?:(?:I|we)(?:['’]ve| have)? (?:just |finally |both )?(?:decided|agreed|settled on|chose|chosen|picked|opted)\b"
     r"|(?:I|we)(?:['’]ll| will|['’](?:m|re) going to) (?:go (?:with|for)|take|stick with|choose|pick)\b"
-    r"|(?:I|we)(?:['’]m|['’]re| am| are) going (?:with|for)\b"
-    r"|let['’]s (?:go (?:with|for)|use|take|pick|choose|stick with|settle)\b|(?:my|our) (?:final )?decision\b"
+    r"|(?:I|we)(?:['’]m|['’]re| am| are) going with\b"
+    r"|let['’]s (?:go (?:with|for)|use|take|pick|choose|stick with|settle)\b|(?:my|our) (?:final )?decision is\b"
     r"|made up (?:my|our) minds?\b|it['’]s (?:settled|decided|a deal)\b)",
     re.IGNORECASE,
 )
@@ -174,7 +191,7 @@ _OFFER: Final = re.compile(
 def _decided(said: Sequence[_Sentence]) -> list[HandOverLine]:
     """Decisions, the last one first: it may have replaced the ones before."""
     found = [each for each in said if not each.is_question and _DECIDED.search(each.text)]
-    return [_line("decided", f"Decided. {_quote(each)}", each.turn) for each in reversed(found)]
+    return [_line("decided", _quote(each), each.turn) for each in reversed(found)]
 
 
 def _asked(turns: Sequence[Memory], said: Sequence[_Sentence]) -> list[HandOverLine]:
@@ -184,11 +201,11 @@ def _asked(turns: Sequence[Memory], said: Sequence[_Sentence]) -> list[HandOverL
         each
         for each in said
         if each.is_question
-        and not _is_courtesy(each.text)
-        and not _OFFER.search(each.text)
+        and not _COURTESY.match(each.text)
+        and (each.turn.role == "user" or (each is said[-1] and not _OFFER.search(each.text)))
         and _is_unanswered(each.turn, answers.get(each.turn.id))
     ]
-    return [_line("open", f"Not answered. {_quote(each)}", each.turn) for each in reversed(found)]
+    return [_line("open", f"Not answered: {_quote(each)}", each.turn) for each in reversed(found)]
 
 
 def _is_unanswered(asking: Memory, answer: Memory | None) -> bool:
@@ -198,26 +215,52 @@ def _is_unanswered(asking: Memory, answer: Memory | None) -> bool:
     return asking.role == "user" and is_other and _DODGED.search(answer.content[:120]) is not None
 
 
-def _last(said: Sequence[_Sentence]) -> Iterator[HandOverLine]:
-    """What was spoken of last, small talk aside: the user's words before the assistant's."""
-    telling = [each for each in said if len(each.text) > 20 and not _is_courtesy(each.text)]
-    by_user = [each for each in telling[-12:] if each.turn.role == "user"]
-    for each in (by_user or telling)[-1:]:
-        yield _line("open", f"At the end. {_quote(each)}", each.turn)
+def _last(said: Sequence[_Sentence], promising: Collection[str]) -> Iterator[HandOverLine]:
+    """What was spoken of last, small talk aside: the user's words before the assistant's; no promise once more."""
+    end = [each for each in said[-_AT_THE_END:] if _is_telling(each.text)]
+    by_user = [each for each in end if each.turn.role == "user"]
+    for each in (by_user or end)[-1:]:
+        if each.turn.id not in promising:
+            yield _line("open", f"Said last by {_quote(each)}", each.turn)
 
 
-_QUOTED_FROM: Final = 40
+_AT_THE_END: Final = 40
+"""Sentences."""
+_QUOTED_FROM: Final = 30
+"""Turns."""
 _QUOTED_TOKENS: Final = 90
 
 
-def _quoted(turns: Sequence[Memory], counter: TokenCounter) -> list[HandOverLine]:
-    """Sentences that tell most, of the turns that matter most; those of the user's where there are any."""
-    by_user = [turn for turn in turns if turn.role == "user"] or turns
-    matter = heapq.nlargest(_QUOTED_FROM, range(len(by_user)), key=lambda place: by_user[place].importance or 0.0)
-    texts = ((by_user[place], [each.text for each in _sentences(by_user[place])]) for place in sorted(matter))
-    cleaned = [replace(turn, content="\n".join(_short(text) for text in said)) for turn, said in texts if said]
+def _quoted(turns: Sequence[Memory], said: Sequence[_Sentence], counter: TokenCounter) -> list[HandOverLine]:
+    """What the user told that tells most: first of how it began, then of the turns that matter most."""
+    role = "user" if any(turn.role == "user" for turn in turns) else turns[0].role
+    telling: defaultdict[str, list[str]] = defaultdict(list)
+    for each in said:
+        if each.turn.role == role and not each.is_question and _is_telling(each.text):
+            telling[each.turn.id].append(_short(each.text))
+    by_role = [turn for turn in turns if turn.id in telling]
+    matter = heapq.nlargest(_QUOTED_FROM, range(len(by_role)), key=lambda place: by_role[place].importance or 0.0)
+    cleaned = [replace(by_role[place], content="\n".join(telling[by_role[place].id])) for place in sorted(matter)]
     lines = ExtractiveCompressor(tokens=counter).compress(CompressionRequest(cleaned, _QUOTED_TOKENS))
-    return [HandOverLine("talked", line.text, tuple(line.derived_from)) for line in lines]
+    by_id = {turn.id: turn for turn in turns}
+    told = [(by_id[line.derived_from[0]], line.text.partition(": ")[2]) for line in lines]
+    return [*_opening(said, role), *(_line("talked", f"{_who(turn)}: {text}", turn) for turn, text in told)]
+
+
+def _opening(said: Sequence[_Sentence], role: str) -> Iterator[HandOverLine]:
+    """What the session began with, where that was a wish."""
+    beginning = [each for each in said if each.turn.role == role][:_BEGINNING]
+    for each in [each for each in beginning if _WISHED.search(each.text) and len(each.text) > 20][:1]:
+        yield _line("talked", _quote(each), each.turn)
+
+
+_BEGINNING: Final = 4
+_WISHED: Final = re.compile(
+    r"\b(?:(?:can|could|would) you|(?:I|we)(?:['’]m| am|['’]re| are) (?:looking for|trying to|planning|thinking of"
+    r"|wondering|struggling|working on|having)|(?:I|we) (?:need|want|would like)|(?:I|we)['’]d like|help me|please"
+    r"|what(?:['’]s| is| are)|how (?:do|can|should|to)|which|recommend|suggest|explain|write|give me|tell me)\b",
+    re.IGNORECASE,
+)
 
 
 # --- what was promised and planned ----------------------------------------------------------------
@@ -291,75 +334,96 @@ _WORD: Final = re.compile(r"[^\W\d_](?:[\w'’-]*\w)?")
 _TOPICS: Final = 4
 _CITED: Final = 2
 """Turns that a topic cites."""
+_BEFORE_A_NOUN: Final = vocabulary.DETERMINERS | vocabulary.words(
+    "your its this that these those any about of for with in on at from new more some no two three four five"
+)
+
+
+class _Topic:
+    """Words of one stem: where they were said, among which others, and how often as a noun."""
+
+    def __init__(self) -> None:
+        self.turns: dict[str, Memory] = {}
+        self.runs: Counter[str] = Counter()
+        self.times = 0
+        self.as_noun = 0
+        self.as_name = 0
+
+    @property
+    def weight(self) -> float:
+        """In how many turns it came up, the user's counting double; 0 for what is no noun or not the user's."""
+        by_user = sum(turn.role == "user" for turn in self.turns.values())
+        if self.as_noun * 3 < self.times or not by_user:
+            return 0.0
+        said = by_user + 0.5 * (len(self.turns) - by_user)
+        return said * (1.4 if self.as_name * 2 >= self.times else 1.0)
+
+    @property
+    def phrase(self) -> str:
+        """The longest words that it often stands among."""
+        often = [run for run, count in self.runs.items() if count >= 2 and count * 3 >= self.times]
+        return max(often or self.runs, key=lambda run: (len(run.split()) if often else 0, self.runs[run], run))
 
 
 def _topics(turns: Sequence[Memory]) -> Iterator[HandOverLine]:
     """What came up again and again, by name."""
-    speakers = {word.casefold() for turn in turns for word in _WORD.findall(turn.speaker or "")}
-    runs: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    where: defaultdict[str, dict[str, Memory]] = defaultdict(dict)
+    names = {word.casefold() for turn in turns for word in _WORD.findall(turn.speaker or "")}
+    topics: defaultdict[str, _Topic] = defaultdict(_Topic)
     for turn in turns:
-        for run in _runs(turn.content[:_READ_CHARACTERS], speakers):
-            for word in run:
-                stem = _stem(word)
-                runs[stem][" ".join(run)] += 1
-                where[stem][turn.id] = turn
-    found = [(_weight(where[stem].values(), runs[stem]), stem) for stem in where]
-    chosen: dict[str, list[Memory]] = {}
+        for run, is_noun in _runs(turn.content[:_READ_CHARACTERS], names):
+            for place, word in enumerate(run):
+                topic = topics[_stem(word)]
+                topic.turns[turn.id] = turn
+                topic.runs[" ".join(run)] += 1
+                topic.times += 1
+                topic.as_noun += is_noun and place == len(run) - 1
+                topic.as_name += word[0].isupper()
+    chosen: list[tuple[str, list[Memory]]] = []
     told: set[str] = set()
-    for weight, stem in sorted(found, key=lambda each: (-each[0], each[1])):
-        if weight < 2 or len(chosen) == _TOPICS:
+    for _, topic in sorted(topics.items(), key=lambda each: (-each[1].weight, each[0])):
+        if topic.weight < _LEAST_WEIGHT or len(chosen) == _TOPICS:
             break
-        if stem in told:
-            continue
-        phrase = _phrase(stem, runs[stem])
+        phrase = topic.phrase
         stems = {_stem(word) for word in phrase.split()}
+        if told.isdisjoint(stems):
+            holding = [turn for turn in topic.turns.values() if phrase.casefold() in turn.content.casefold()]
+            chosen.append((phrase, (holding or list(topic.turns.values()))[:_CITED]))
         told |= stems
-        if not any(stems & {_stem(word) for word in other.split()} for other in chosen):
-            holding = [turn for turn in where[stem].values() if phrase.casefold() in turn.content.casefold()]
-            chosen[phrase] = holding[:_CITED] or list(where[stem].values())[:_CITED]
     if chosen:
-        cited = [turn for saying in chosen.values() for turn in saying]
-        yield _line("talked", f"Talked about {_listed(list(chosen))}.", *cited)
+        cited = [turn for _, saying in chosen for turn in saying]
+        yield _line("talked", f"About {_listed([phrase for phrase, _ in chosen])}.", *cited)
 
 
-def _runs(text: str, speakers: Collection[str]) -> Iterator[tuple[str, ...]]:
-    """Words that stand side by side and could name something, three at most."""
+_LEAST_WEIGHT: Final = 1.5
+
+
+def _runs(text: str, names: Collection[str]) -> Iterator[tuple[tuple[str, ...], bool]]:
+    """Words that stand side by side and could name something, three at most, and whether what is before says so."""
     run: list[str] = []
-    end = -1
+    before, end = "", -1
+    is_noun = False
     for match in _WORD.finditer(text):
-        word = match[0]
-        low = word.casefold().replace("’", "'")
-        if run and (match.start() != end + 1 or text[end] not in " -" or len(run) == 3):
-            yield tuple(run)
+        low = match[0].casefold().replace("’", "'").removesuffix("'s")
+        is_light = len(low) < 3 or low in _light() or any(name.startswith(low) for name in names)
+        is_apart = match.start() != end + 1 or text[end] not in " -"
+        if run and (is_light or is_apart or len(run) == 3):
+            yield tuple(run), is_noun
             run = []
-        end = match.end()
-        bare = low.partition("'")[0]
-        if len(bare) < 3 or bare in _light() or low in speakers or any(name.startswith(bare) for name in speakers):
-            if run:
-                yield tuple(run)
-                run = []
-        else:
-            run.append(word.removesuffix("'s").removesuffix("’s"))
+        if not is_light:
+            if not run:
+                is_noun = (not is_apart and before in _BEFORE_A_NOUN) or (
+                    match[0][0].isupper() and not _begins(text, match)
+                )
+            run.append(match[0].removesuffix("'s").removesuffix("’s"))
+        before, end = low, match.end()
     if run:
-        yield tuple(run)
+        yield tuple(run), is_noun
 
 
-def _weight(turns: Iterable[Memory], runs: Mapping[str, int]) -> float:
-    """In how many turns it came up; the user's count double, and so do names."""
-    said = sum(1.0 if turn.role == "user" else 0.5 for turn in turns)
-    is_name = sum(count for run, count in runs.items() if any(word[0].isupper() for word in run.split()[1:]))
-    return said * (1.5 if is_name * 2 >= sum(runs.values()) else 1.0)
-
-
-def _phrase(stem: str, runs: Mapping[str, int]) -> str:
-    """The longest words that it often stands among."""
-    total = sum(runs.values())
-    often = [run for run, count in runs.items() if count >= 2 and count * 3 >= total]
-    if often:
-        return max(often, key=lambda run: (len(run.split()), runs[run]))
-    words = Counter(word for run in runs for word in run.split() if _stem(word) == stem)
-    return max(words, key=lambda word: (words[word], word.islower()))
+def _begins(text: str, match: re.Match[str]) -> bool:
+    """Whether a sentence begins with the word."""
+    before = text[: match.start()].rstrip()
+    return not before or before[-1] in '.!?…:"“*-\n'
 
 
 def _stem(word: str) -> str:
@@ -403,7 +467,7 @@ _LIGHT: Final = vocabulary.words(
     "recently lately speaking actually definitely absolutely plus pretty quite "
     "image shared photo photos pic pics picture pictures one two three four five six seven eight nine ten "
     "january february march april june july august september october november december monday tuesday wednesday "
-    "thursday friday saturday sunday"
+    "thursday friday saturday sunday mondays tuesdays wednesdays thursdays fridays saturdays sundays"
 )
 
 
