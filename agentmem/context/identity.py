@@ -24,6 +24,7 @@ from agentmem.records import (
     IdentitySection,
     Integrity,
     Kind,
+    LoopState,
     Memory,
     Receipt,
     Scope,

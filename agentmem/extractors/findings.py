@@ -5,11 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final
 
 from agentmem.extractors.clauses import Clause
 from agentmem.extractors.phrases import Span
 from agentmem.records import Polarity
+
+if TYPE_CHECKING:
+    from agentmem.retrieval.dates import TimeSpan
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,3 +64,20 @@ def follows(clause: Clause, *phrases: str) -> int:
         if words[start : start + len(parts)] == parts and not any(clause.sentence.breaks[start : start + len(parts)]):
             return start + len(parts)
     return 0
+
+
+def due_within(span: TimeSpan) -> datetime:
+    """The last second of the time named: who promises something for Friday has all of Friday."""
+    return span.ends - timedelta(seconds=1)
+
+
+def as_date_words(said: str) -> str:
+    """Words of what somebody will do, so that the grammar of dates is sure of their days; as long as they were.
+
+    It reads no date in "by Friday", which may be past, nor in "the report tomorrow", which may be the world's.
+    """
+    return _TOMORROW.sub(",", _BY_DAY.sub("on ", said))
+
+
+_BY_DAY: Final = re.compile(r"\bby (?=(?:mon|tues|wednes|thurs|fri|satur|sun)day\b)", re.IGNORECASE)
+_TOMORROW: Final = re.compile(r"(?<!er)(?<!\bnew)(?<!\bof)(?<!\bthe)(?<!\ba) (?=tomorrow\b)", re.IGNORECASE)

@@ -40,6 +40,11 @@ _PASTED: Final = re.compile(
     r"|correct|improve|shorten|polish|fix|analy[sz]e|classify|the following|below|this (?:text|paragraph|email|essay"
     r"|article|letter|sentence|story|passage)|write|draft|compose|generate|create|make)\b[^\n]{0,200}?(?::|\n)|:\s*\n"
 )
+_DRAFTED: Final = re.compile(
+    r"\bdear\b|\bsincerely\b|\b(?:best|kind|warm) regards\b|\bsubject:|\[(?:your|name|date|company|recipient|time)"
+    r"|\b(?:here's|here is|below is) (?:a|an|your|the) (?:\w+ ){0,3}(?:draft|e-?mail|letter|message|script|template"
+    r"|speech|post|reply|response|version|text|note|story|dialogue|caption|tweet|bio)\b"
+)
 _QUOTE: Final = re.compile(r"\"[^\"\n]{1,400}\"|“[^”\n]{1,400}”|«[^»\n]{1,400}»|(?<!\w)'[^'\n]{12,200}'(?!\w)")
 _SPOKEN: Final = re.compile(
     r"\b(?:i|i'm|im|my|me|we|you|your|is|are|was|am|do|don't|have|always|never|it's|he|she|they)\b", re.IGNORECASE
@@ -50,7 +55,7 @@ _LISTED: Final = re.compile(r"^[ \t]{0,8}(?:[-*•–]|\d{1,2}[.)])[ \t]+[^\n]*"
 _SPEAKERS: Final = re.compile(r"^[ \t]{0,4}[\w ]{1,20}:[ \t]", re.MULTILINE)
 _ASCII_LOWER: Final = {capital: capital + 32 for capital in range(65, 91)} | {0x2019: "'", 0x2018: "'", 0x2BC: "'"}
 
-_HIDDEN: Final = "\x00"
+HIDDEN: Final = "\x00"
 """Stands for each character that must not be read; it ends every phrase."""
 
 
@@ -77,6 +82,30 @@ def readable(memory: Memory) -> tuple[str, str] | None:
         text = _QUOTE.sub(_hide_speech, text)
     if "`" in text or "[" in text or "http" in text:
         text = _MASKED.sub(_hide, text)
+    return text, lowered(text)
+
+
+def is_the_assistants(memory: Memory) -> bool:
+    """True for the words of an assistant that is nobody in particular."""
+    return memory.role == "assistant" and not _is_a_persons(memory)
+
+
+def assistants_words(memory: Memory) -> tuple[str, str] | None:
+    """As ``readable``, of an assistant: what it says to the user before and after what it was asked for.
+
+    Drafts, lists, code and quotes are not its own words.
+    """
+    text = memory.content[:READ_CHARACTERS] if len(memory.content) <= READ_CHARACTERS else ""
+    low = lowered(text)
+    if not text or _NOT_MEANT.search(low) or _PLAYED.search(low) or _DRAFTED.search(low):
+        return None
+    if len(_SPEAKERS.findall(text)) > 1:
+        return None
+    first, last = text.find("\n\n"), text.rfind("\n\n")
+    if 0 < first < last:
+        text = text[:first] + HIDDEN * (last - first) + text[last:]
+    for hidden in (_LISTED, _QUOTED_LINES, _QUOTE, _MASKED):
+        text = hidden.sub(_hide, text)
     return text, lowered(text)
 
 
@@ -111,7 +140,7 @@ def _without_pasted(text: str, low: str, *, is_long: bool) -> str:
 
 
 def _hide(match: re.Match[str]) -> str:
-    return _HIDDEN * len(match[0])
+    return HIDDEN * len(match[0])
 
 
 def _hide_speech(match: re.Match[str]) -> str:

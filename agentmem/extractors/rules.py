@@ -54,7 +54,8 @@ _CHANGES: Final = v.words(
 class RuleExtractor(Extractor):
     """Facts by rules: English, no model, no network, thousands of turns a second.
 
-    It reads the turns of role ``user``, and those of role ``assistant`` whose speaker is a named person.
+    It reads the turns of role ``user``, and those of role ``assistant`` whose speaker is a named person; of any other
+    assistant only what it promises.
     """
 
     name = "rules"
@@ -66,8 +67,11 @@ class RuleExtractor(Extractor):
 def _facts(turn: Memory) -> list[ExtractedFact]:
     if turn.kind != "turn" or not _TALKS_OF_SELF.search(turn.content, 0, 8000):
         return []
-    from agentmem.extractors.gates import readable
+    from agentmem.extractors.gates import is_the_assistants, readable
+    from agentmem.extractors.promises import assistants_promises
 
+    if is_the_assistants(turn):
+        return list(assistants_promises(turn))
     words = readable(turn)
     if words is None:
         return []
@@ -86,6 +90,7 @@ def _read(turn: Memory, text: str, low: str) -> Iterator[ExtractedFact]:
     from agentmem.extractors.clauses import clauses, read_sentence, sentences
     from agentmem.extractors.findings import polarity_of
     from agentmem.extractors.patterns import SENTENCE_RULES, facts_of
+    from agentmem.extractors.promises import reminder
 
     plain = text.islower() or not any(map(str.isupper, text))
     for start, end in sentences(text, low):
@@ -98,6 +103,8 @@ def _read(turn: Memory, text: str, low: str) -> Iterator[ExtractedFact]:
         if turn.speaker is None:
             for found in (*wishes(sentence), *call_me(sentence), *names_self(sentence)):
                 yield from reader.fact(found, 0)
+            if (asked := reminder(sentence, turn.occurred_at)) is not None:
+                yield asked.as_fact(turn)
         for read in SENTENCE_RULES:
             for found in read(sentence):
                 yield from reader.fact(found, 0)
@@ -123,6 +130,8 @@ class _Reader:
         self, found: Found, first: int, *, clause: Clause | None = None, polarity: Polarity = "affirmed"
     ) -> Iterator[ExtractedFact]:
         """The fact, cited and dated, unless the words after it take it back."""
+        from agentmem.extractors.findings import due_within
+
         sentence = self.sentence
         at = found.at
         if at is not None and (at := self._corrected(at)) is None:
@@ -133,11 +142,12 @@ class _Reader:
         if not value and at is not None:
             value = sentence.said(*at)
         last = max(found.end, at[1] if at else 0)
-        begins = None
+        begins = due = None
         if found.attribute in ("plan", "commitment"):
-            begins, value = self._planned(found, first, value)
-            if not value or (found.topic == "dated" and begins is None):
+            day, value = self._planned(found, first, value)
+            if not value or (found.topic == "dated" and day is None):
                 return
+            begins, due = (day.begins, due_within(day)) if day else (None, None)
         elif clause is not None:
             begins = self._since(clause, last)
         value = " ".join(value.split()).strip(" \"'“”,;:.")
@@ -155,6 +165,7 @@ class _Reader:
             end=sentence.ends[last - 1],
             topic=None if found.topic == "dated" else found.topic,
             valid_from=begins,
+            due=due,
         )
 
     def _subject(self, found: Found, clause: Clause | None) -> str:
@@ -194,14 +205,14 @@ class _Reader:
             return None
         return right
 
-    def _planned(self, found: Found, first: int, value: str) -> tuple[datetime | None, str]:
+    def _planned(self, found: Found, first: int, value: str) -> tuple[TimeSpan | None, str]:
         """The day to come that a plan is for, and the plan without the words for it."""
         assert found.at is not None
         sentence = self.sentence
         spans = self._times_to_come(sentence.starts[found.at[0]], sentence.end)
         if not spans and sentence.breaks[first]:
             spans = self._times_to_come(sentence.start, sentence.starts[first])
-            return (spans[0].begins if len(spans) == 1 and spans[0].tense == "future" else None), value
+            return (spans[0] if len(spans) == 1 and spans[0].tense == "future" else None), value
         if len(spans) != 1 or spans[0].tense != "future":
             return None, _BY_A_DAY.sub("", value)
         end = sentence.ends[found.at[1] - 1]
@@ -215,13 +226,14 @@ class _Reader:
                 value = ""
         elif spans[0].start - end > 12:
             return None, value
-        return spans[0].begins, value
+        return spans[0], value
 
     def _times_to_come(self, after: int, until: int) -> list[TimeSpan]:
         """The times named behind a place; "by Friday", said of what will be done, is the Friday to come."""
+        from agentmem.extractors.findings import as_date_words
         from agentmem.retrieval.dates import time_spans
 
-        said = _BY.sub("on ", self.sentence.text[after:until])
+        said = as_date_words(self.sentence.text[after:until])
         spans = time_spans(_FUTURE + said, said_at=self.turn.occurred_at)
         return [
             replace(span, start=span.start + after - len(_FUTURE), end=span.end + after - len(_FUTURE))
@@ -268,7 +280,6 @@ class _Reader:
 
 
 _BY_A_DAY: Final = re.compile(r" (?:by|on) (?:mon|tues|wednes|thurs|fri|satur|sun)day$", re.IGNORECASE)
-_BY: Final = re.compile(r"\bby (?=(?:mon|tues|wednes|thurs|fri|satur|sun)day\b)", re.IGNORECASE)
 _SINCE_WHEN: Final = re.compile(rf"\bsince ({'|'.join(v.MONTHS)})\b(?! \d)")
 _INSTANT: Final = timedelta(microseconds=1)
 _FUTURE: Final = "I will "

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Final
 
 from agentmem.errors import AgentMemError, CorruptRecord, InvalidInput, MemoryNotFound, ScopeError, VersionConflict
@@ -43,6 +44,8 @@ _GENERATION: Final = 0
 """Extraction has no generations: its cursor stands under this number."""
 _PREFIX: Final = "fact:"
 """What the ids of extracted facts begin with."""
+DUE: Final = "due"
+"""Key in the metadata of a plan or commitment: when it is due, ISO 8601."""
 _UNSAID: Final = "its turn no longer says so"
 """The reason on a fact that was retired because its words are gone, not because somebody wished it."""
 
@@ -265,12 +268,13 @@ class Extraction:
         assert memory.fact is not None
         assert draft.fact is not None
         begins = draft.valid_from or memory.occurred_at
-        is_dated = begins == memory.valid_from or self._was_changed_by_a_caller(memory)
+        says = (begins, draft.metadata) == (memory.valid_from, memory.metadata)
+        is_dated = says or self._was_changed_by_a_caller(memory)
         if is_dated and (memory.content, memory.fact.span) == (draft.content, draft.fact.span):
             return
         revision = Revision(fact=draft.fact, written_by=draft.written_by, reason="its turn was reworded")
         if not is_dated:
-            revision = replace(revision, valid_from=begins, valid_to=draft.valid_to)
+            revision = replace(revision, valid_from=begins, valid_to=draft.valid_to, metadata=draft.metadata)
         if draft.content != memory.content:
             terms, length = index_terms(
                 draft.content, speaker=memory.speaker, occurred_at=memory.occurred_at, fact=draft.fact
@@ -294,6 +298,7 @@ def _is_supported(fact: ExtractedFact, said: Mapping[str, Memory]) -> bool:
 def _draft(found: ExtractedFact, turn: Memory, extractor: str) -> Draft:
     span = (found.start, found.end)
     topic = found.topic or None
+    begins, due = _term(found, turn)
     fact = Fact(found.subject, found.attribute, found.value, found.polarity, topic=topic, span=span)
     return Draft(
         content=sentence(fact),
@@ -303,7 +308,7 @@ def _draft(found: ExtractedFact, turn: Memory, extractor: str) -> Draft:
         speaker=None,
         session=turn.scope.session,
         occurred_at=turn.occurred_at,
-        metadata={},
+        metadata={} if due is None else {DUE: due.isoformat()},
         importance=None,
         affect=None,
         integrity=turn.integrity,
@@ -314,11 +319,20 @@ def _draft(found: ExtractedFact, turn: Memory, extractor: str) -> Draft:
         terms=b"",
         length=0,
         id=_id_of(fact, turn),
-        valid_from=found.valid_from,
+        valid_from=begins,
         valid_to=found.valid_to,
         fact=fact,
         written_by=f"extractor:{extractor}",
     )
+
+
+def _term(found: ExtractedFact, turn: Memory) -> tuple[datetime | None, datetime | None]:
+    """From when the fact is true, and when what it promises or plans is due: a promise binds as soon as it is made."""
+    begins = found.valid_from
+    if found.attribute not in ("plan", "commitment") or begins is None or begins <= turn.occurred_at:
+        return begins, found.due
+    due = found.due or begins + timedelta(days=1, seconds=-1)
+    return (None if found.attribute == "commitment" else begins), due
 
 
 def _id_of(fact: Fact, turn: Memory) -> str:

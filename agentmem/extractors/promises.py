@@ -1,0 +1,191 @@
+"""What the assistant owes: its own promises, and what the user asked to be reminded of.
+
+An assistant says "I'll" at every turn and mostly means the lines that follow. A promise is what it cannot keep in the
+same answer: something for a day to come, a reminder, an answer to be got elsewhere. What hangs on a condition, is
+offered, or stands in a draft written for somebody is none.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from agentmem.extractors import vocabulary as v
+from agentmem.extractors.clauses import Sentence, sentences
+from agentmem.extractors.findings import as_date_words, due_within
+from agentmem.extractors.gates import HIDDEN, assistants_words
+from agentmem.interfaces import ExtractedFact
+from agentmem.records import Memory
+from agentmem.retrieval.dates import time_spans
+
+_GATE: Final = re.compile(
+    r"\b(?:I['’]ll|I will|I promise|let me|I['’]m going to|I am going to)\b[^.!?\n]{0,160}?\b(?:tomorrow|tonight|today"
+    r"|this (?:week|evening|afternoon|morning|weekend)|next (?:week|month|time)|(?:mon|tues|wednes|thurs|fri|satur|sun)"
+    r"day|in (?:an?|a few|[0-9]+|two|three) (?:hour|minute|day|week)s?|remind you|back (?:to you|in with you)"
+    r"|follow up|check in|send you|email you|message you|report back|let you know (?:when|once|as soon|by)|be in touch"
+    rf"|(?:{'|'.join(v.MONTHS)}) [0-9]|[0-9](?:st|nd|rd|th)? (?:of )?(?:{'|'.join(v.MONTHS)}))\b",
+    re.IGNORECASE,
+)
+_LEAD: Final = (
+    r"(?:(?:sure|of course|great|okay|ok|alright|all right|got it|absolutely|no problem|no worries|thanks|thank you"
+    r"|perfect|certainly|understood|noted|yes|will do|sounds good|good idea|done|deal|and|then|also|so|well|in the"
+    r" meantime|meanwhile|tomorrow(?: morning| evening)?|tonight|(?:on )?(?:mon|tues|wednes|thurs|fri|satur|sun)day"
+    r"|next week|[a-z]+(?= *,))[ ,:;–—-]+){0,3}"
+)
+_PROMISE: Final = re.compile(
+    rf"[\s\"'*_]*{_LEAD}(?:i promise(?: that| you)? )?(?:i promise to|i(?:'ll| will|'m going to| am going to))"
+    r"(?: (?:definitely|certainly|also|then|gladly|happily|just|surely|be sure to|make sure to|go ahead and))*"
+    r" (?P<deed>(?P<verb>[a-z]+(?:-[a-z]+)?)\b.*)"
+)
+_LET_ME: Final = re.compile(
+    rf"[\s\"'*_]*{_LEAD}let me (?P<deed>[a-z].{{2,80}}?\band (?:then )?(?:i'll )?(?:get back to you|report back"
+    r"|follow up(?: with you)?|let you know)\b.*)"
+)
+_DEFERRED: Final = re.compile(
+    r"(?:get back to you|report back|follow up(?: with you)?|check (?:back )?in (?:with you|on you)|remind you"
+    r" (?!that\b|of\b)|(?:send|e-?mail|message) you (?!to\b)|let you know (?:when|once|as soon as)|be in touch)"
+)
+_READIES: Final = re.compile(r"have [^.!?]{3,60}? ready\b")
+_CONDITION: Final = re.compile(
+    r"\b(?:if|unless|whenever|in case|should you|would you like|let me know|please|feel free|as soon as you|(?:when"
+    r"|once|after|until) you|like you|as you (?:like|wish)|of course not)\b|:|\?"
+)
+_DONE_HERE: Final = v.words(
+    "be help suggest provide recommend explain outline need assume try do share give list show break walk guide keep "
+    "remember answer use start begin focus describe assist offer highlight include cover refer respond note add love "
+    "like have want never always"
+)
+"""Verbs of what stands in the same answer, or is no deed."""
+_DEED_ENDS: Final = re.compile(
+    r"[.!?;\n]|,? (?:so that|so you|so we|because|but|since|while|which)\b|, (?:and|then|so|as|okay|ok|alright|too)\b"
+    r"| (?:–|—|-) | (?:when|once|as soon as|before|after) (?:i|we|it|they|you|he|she|the|my)\b"
+)
+_DATE_LEADS: Final = re.compile(
+    r"(?:[\s,]+(?:on|in|at|by|for|this|next|early|late|the|around|before|until|of))*[\s,]*$"
+)
+_MOST_WORDS: Final = 16
+_YOURS: Final = (
+    (re.compile(r"\byourself\b", re.IGNORECASE), "themselves"),
+    (re.compile(r"\byours\b", re.IGNORECASE), "the user's"),
+    (re.compile(r"\byour\b", re.IGNORECASE), "the user's"),
+    (re.compile(r"\byou\b", re.IGNORECASE), "the user"),
+)
+_MINE: Final = (
+    (re.compile(r"\bmyself\b", re.IGNORECASE), "themselves"),
+    (re.compile(r"\b(?:my|our)\b", re.IGNORECASE), "their"),
+    (re.compile(r"\b(?:me|us)\b", re.IGNORECASE), "them"),
+)
+
+
+def assistants_promises(turn: Memory) -> Iterator[ExtractedFact]:
+    """The promises of a turn that the assistant said."""
+    if not _GATE.search(turn.content, 0, 8000):
+        return
+    words = assistants_words(turn)
+    if words is None:
+        return
+    text, low = words
+    for start, end in sentences(text, low):
+        promise = _promise(text, low, start, end, turn.occurred_at)
+        if promise is not None:
+            yield promise.as_fact(turn)
+
+
+class Promise(NamedTuple):
+    """A deed with its place in the turn and the day it is for."""
+
+    value: str
+    start: int
+    end: int
+    begins: datetime | None
+    due: datetime | None
+
+    def as_fact(self, turn: Memory) -> ExtractedFact:
+        return ExtractedFact(
+            subject="assistant",
+            attribute="commitment",
+            value=self.value,
+            polarity="affirmed",
+            derived_from=turn.id,
+            start=self.start,
+            end=self.end,
+            valid_from=self.begins,
+            due=self.due,
+        )
+
+
+def reminder(sentence: Sentence, said_at: datetime) -> Promise | None:
+    """What somebody wants to be reminded of: "Remind me to call Mum on Friday"."""
+    asked = _REMIND.match(sentence.low, sentence.starts[0], sentence.end)
+    if asked is None or _CONDITION.search(asked["deed"].rstrip("?")) or asked["deed"].split()[0] in _NO_REMINDERS:
+        return None
+    start = asked.start("deed")
+    deed = _deed(sentence.text, sentence.low, start, sentence.end, said_at, when=asked["when"] or "")
+    is_named = deed is not None and (deed.value.casefold().split()[-1] not in _POINTING)
+    if deed is None or not is_named or (asked["how"] == "about" and deed.due is None):
+        return None
+    value = f"remind the user {asked['how']} {_in_words(deed.value, _MINE)}"
+    return deed._replace(value=value, start=sentence.starts[0])
+
+
+_REMIND: Final = re.compile(
+    rf"[\s\"'*_]*{_LEAD}(?:please,? )?(?:(?:can|could|would|will) you (?:please )?|i(?:'d like| want| need) you to )?"
+    r"(?:make sure (?:to|you) |don't forget to |remember to )?(?:please )?remind me,? "
+    r"(?:again )?(?P<when>(?:(?:tomorrow|tonight|today|on [a-z]+|next [a-z]+|this [a-z]+|in [a-z0-9]+ [a-z]+)"
+    r"(?: (?:morning|afternoon|evening|night))?,? )?)(?P<how>to|about) (?P<deed>[a-z].*)"
+)
+_NO_REMINDERS: Final = v.words("always never not how what")
+
+
+def _promise(text: str, low: str, start: int, end: int, said_at: datetime) -> Promise | None:
+    match = _LET_ME.match(low, start, end) or _PROMISE.match(low, start, end)
+    if match is None or _CONDITION.search(low, start, end):
+        return None
+    deferred = match.re is _LET_ME or _DEFERRED.match(low, match.start("deed"))
+    if not deferred and match["verb"] in _DONE_HERE and not _READIES.match(low, match.start("deed")):
+        return None
+    deed = _deed(text, low, match.start("deed"), end, said_at, when=low[start : match.start("deed")])
+    if deed is None or not _says_what(deed.value) or (deed.due is None and not deferred):
+        return None
+    return deed._replace(value=_in_words(deed.value, _YOURS), start=match.start("deed"))
+
+
+def _deed(text: str, low: str, start: int, end: int, said_at: datetime, *, when: str) -> Promise | None:
+    """The deed from a place on, without the words for its day; ``when`` is what stood before it and may name one."""
+    stop = _DEED_ENDS.search(low, start, end)
+    end = stop.start() if stop else end
+    said = text[start:end]
+    spans = time_spans(_FUTURE + as_date_words(said), said_at=said_at)
+    value = said
+    if len(spans) == 1 and spans[0].tense != "past":
+        before = _DATE_LEADS.sub("", said[: spans[0].start - len(_FUTURE)])
+        value = f"{before} {said[spans[0].end - len(_FUTURE) :].strip()}".strip()
+    elif spans:
+        return None
+    elif when:
+        spans = time_spans(_FUTURE + when, said_at=said_at)
+    value = " ".join(value.split()).strip(" \"'“”,;:.")
+    if not value or len(value.split()) > _MOST_WORDS or HIDDEN in value:
+        return None
+    if len(spans) != 1 or spans[0].ends <= said_at:
+        return Promise(value, start, end, None, None)
+    return Promise(value, start, end, spans[0].begins, due_within(spans[0]))
+
+
+def _says_what(value: str) -> bool:
+    """True if the deed is more than "look into it"."""
+    rest = value.casefold().split()[1:]
+    return bool(rest) and not _POINTING.issuperset(rest)
+
+
+def _in_words(value: str, words: tuple[tuple[re.Pattern[str], str], ...]) -> str:
+    for said, meant in words:
+        value = said.sub(meant, value)
+    return value
+
+
+_FUTURE: Final = "I will "
+"""Tells the grammar of dates which of two Septembers is meant."""
+_POINTING: Final = v.words("it them that those this these there one ones into on up to with about for at")
