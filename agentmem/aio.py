@@ -23,6 +23,7 @@ from agentmem.manager import Client, MemoryManager
 from agentmem.records import (
     UNSET,
     Affect,
+    Context,
     Diff,
     Document,
     Draft,
@@ -162,6 +163,31 @@ class AsyncMemoryManager:
             conversation=conversation,
             include_untrusted=include_untrusted,
             explain=explain,
+        )
+
+    async def context(
+        self,
+        query: str,
+        /,
+        *,
+        scope: Scope,
+        max_tokens: int | None = None,
+        as_of: datetime | None = None,
+        known_at: datetime | None = None,
+        conversation: Sequence[Message | Mapping[str, Any]] = (),
+        present: Iterable[str] = (),
+        include_untrusted: bool = False,
+    ) -> Context:
+        return await self._call(
+            self.sync.context,
+            query,
+            scope=scope,
+            max_tokens=max_tokens,
+            as_of=as_of,
+            known_at=known_at,
+            conversation=conversation,
+            present=present,
+            include_untrusted=include_untrusted,
         )
 
     async def get(
@@ -411,6 +437,9 @@ class AsyncBoundMemory:
 
     async def retrieve(self, query: str, /, **details: Any) -> Retrieval:
         return await self._memory.retrieve(query, scope=self.scope, **details)
+
+    async def context(self, query: str, /, **details: Any) -> Context:
+        return await self._memory.context(query, scope=self.scope, **details)
 
     async def update(self, id: str, /, **changes: Any) -> Memory:
         return await self._memory.update(id, scope=self.scope, **changes)

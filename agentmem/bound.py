@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from agentmem.records import (
+    Context,
     Diff,
     Document,
     Hit,
@@ -51,6 +52,10 @@ class BoundMemory:
     def retrieve(self, query: str, /, **details: Any) -> Retrieval:
         """As ``MemoryManager.retrieve``."""
         return self._memory.retrieve(query, scope=self.scope, **details)
+
+    def context(self, query: str, /, **details: Any) -> Context:
+        """As ``MemoryManager.context``."""
+        return self._memory.context(query, scope=self.scope, **details)
 
     def update(self, id: str, /, **changes: Any) -> Memory:
         """As ``MemoryManager.update``."""

@@ -598,6 +598,34 @@ class Context:
     def __str__(self) -> str:
         return self.text
 
+    def openai(self, messages: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+        """The messages of a chat completion with both parts in place: in front of the user's first and last words.
+
+        No message is added, the list that is given is not changed, and blocks of an earlier call are taken out. If the
+        user said nothing there is no place, and the messages come back as they are.
+        """
+        from agentmem.context.placing import for_user
+
+        return for_user(messages, stable=self.stable, volatile=self.volatile)
+
+    def responses(self, input: str | Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+        """The input of OpenAI's Responses API, a text or items, with both parts in place; else as ``openai``."""
+        from agentmem.context.placing import for_user
+
+        items = [{"role": "user", "content": input}] if isinstance(input, str) else input
+        return for_user(items, stable=self.stable, volatile=self.volatile, part_type="input_text")
+
+    def anthropic(self, messages: Sequence[Mapping[str, Any]], *, cache: bool = False) -> list[Mapping[str, Any]]:
+        """The messages of Anthropic's API with both parts in place; else as ``openai``.
+
+        Args:
+            cache: Mark the stable part with ``cache_control``, so that calls that begin alike are read from the cache.
+        """
+        from agentmem.context.placing import for_user
+
+        mark = {"cache_control": {"type": "ephemeral"}} if cache else None
+        return for_user(messages, stable=self.stable, volatile=self.volatile, mark=mark)
+
     def to_dict(self) -> dict[str, Any]:
         return _as_object(self)
 

@@ -35,6 +35,29 @@ def placed(
     return changed
 
 
+def for_user(
+    messages: Sequence[Mapping[str, Any]],
+    *,
+    stable: str,
+    volatile: str,
+    part_type: str = "text",
+    mark: Mapping[str, Any] | None = None,
+) -> list[Mapping[str, Any]]:
+    """The messages with the texts in front of the user's first and last words; as they are if the user said nothing.
+
+    Args:
+        mark: Further fields of the stable text's part, which is then one of its own: a provider's mark for caches.
+    """
+    of_user = [place for place, message in enumerate(messages) if _has_words_of_user(message)]
+    if not of_user:
+        return list(messages)
+    first, last = of_user[0], of_user[-1]
+    changed = placed(messages, stable=stable, volatile=volatile, first=first, last=last, part_type=part_type)
+    if mark and stable:
+        changed[first] = _marked(changed[first], stable, {"type": part_type, "text": stable, **mark})
+    return changed
+
+
 def in_front(message: Mapping[str, Any], block: str, *, part_type: str = "text") -> Mapping[str, Any]:
     """The message with the block in front of its content, and without the blocks of an earlier call.
 
@@ -57,6 +80,23 @@ def is_own_block(part: Any) -> bool:
     """Whether a part holds nothing but blocks of memory."""
     text = part.get("text") if isinstance(part, Mapping) else None
     return isinstance(text, str) and text != "" and not without_blocks(text)
+
+
+def _has_words_of_user(message: Mapping[str, Any]) -> bool:
+    content = message.get("content")
+    if message.get("role") != "user" or not content:
+        return False
+    return isinstance(content, str) or not all(map(_is_tool_result, content))
+
+
+def _marked(message: Mapping[str, Any], text: str, marked: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The message in which the text, which stands first, is a part with a mark."""
+    content = message["content"]
+    parts = [{"type": marked["type"], "text": content}] if isinstance(content, str) else list(content)
+    place = len(list(takewhile(_is_tool_result, parts)))
+    rest = parts[place]["text"].removeprefix(text).lstrip("\n")
+    parts[place : place + 1] = [marked, {**parts[place], "text": rest}] if rest else [marked]
+    return {**message, "content": parts}
 
 
 def _is_tool_result(part: Any) -> bool:
