@@ -221,10 +221,16 @@ class Summarising:
             return [summary for summary in made if summary.metadata["week"] in weeks]
         return made
 
+    def turns_of(self, scope: Scope) -> list[Memory]:
+        """The trusted turns of exactly this scope and session, or of none, in the order stored."""
+        # A scope without an agent, or without a session, reads those of others too.
+        found = self._read(scope, "turn", session=scope.session)
+        return [turn for turn in found if turn.scope == scope and turn.trusted]
+
     # --- the levels -------------------------------------------------------------------------------
 
     def _session(self, scope: Scope, recipe: Recipe) -> list[Memory]:
-        return _made(self._of_session(turns, recipe) for turns in by_session(self._own(scope, "turn")))
+        return _made(self._of_session(turns, recipe) for turns in by_session(self.turns_of(scope)))
 
     def _of_session(self, turns: Sequence[Memory], recipe: Recipe) -> Memory | None:
         before = turns[: max(len(turns) - recipe.keep_last, 0)]
@@ -289,10 +295,6 @@ class Summarising:
     def _read(self, scope: Scope, kind: str, *, session: str | None) -> Iterator[Memory]:
         query = LogQuery(scope=scope, writable=True, kinds=frozenset({kind}), session=session)
         return matching(self._log, self._readable(query), None)
-
-    def _own(self, scope: Scope, kind: str) -> Iterator[Memory]:
-        """Those of exactly this scope: one without an agent, or without a session, reads those of others too."""
-        return (each for each in self._read(scope, kind, session=scope.session) if each.scope == scope)
 
     def _of_owner(self, owner: Scope, kind: str) -> Iterator[Memory]:
         """Those of every session of the owner."""

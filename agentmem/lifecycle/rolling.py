@@ -1,0 +1,224 @@
+"""Sessions that are compressed on their own: once enough was said, or once nobody says anything any more."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from agentmem.clock import Clock
+from agentmem.errors import AgentMemError, ConfigError
+from agentmem.interfaces import EpisodicLog, Head, IndexQuery, LogQuery
+from agentmem.lifecycle.compressing import LEVELS, SUMMARY_TOKENS, Level, Recipe, Summarising
+from agentmem.lifecycle.digests import week_of
+from agentmem.lifecycle.jobs import Pause, Stopped
+from agentmem.records import TRUSTED, Finding, Memory, Scope
+from agentmem.registry import did_you_mean
+
+_CURSOR: Final = "compression:rolling"
+_GENERATION: Final = 0
+"""Compression has no generations: its cursor stands under this number."""
+
+
+@dataclass(frozen=True, slots=True)
+class CompressionRules:
+    """When a session is compressed without being asked to: whichever comes first; without any of the three, never.
+
+    What counts are the turns that its summary does not hold yet, but for the last ones that are kept.
+
+    Args:
+        after_tokens, after_turns: Once there are as many.
+        idle: Once nothing was added for so long. Looked at whenever the memory is written to, and by ``flush``.
+        keep_last: Turns at the end of a session that stay out of its summary.
+        max_tokens: Longest summary.
+        levels: ``session``; with ``week`` and ``topic`` those are kept up as well.
+
+    Raises:
+        ConfigError: naming the key and what it takes.
+    """
+
+    after_tokens: int | None = None
+    after_turns: int | None = None
+    idle: timedelta | None = None
+    keep_last: int = 0
+    max_tokens: int = SUMMARY_TOKENS
+    levels: tuple[Level, ...] = ("session",)
+
+    def __post_init__(self) -> None:
+        for name, least in (("after_tokens", 1), ("after_turns", 1), ("keep_last", 0), ("max_tokens", 1)):
+            value = getattr(self, name)
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < least):
+                raise ConfigError(f"{name} must be a whole number of at least {least}, not {value!r}.")
+        if self.idle is not None and self.idle <= timedelta():
+            raise ConfigError(f"idle must be longer than nothing, not {self.idle}.")
+        for level in self.levels:
+            if level not in LEVELS:
+                known = f"It takes some of {', '.join(LEVELS)}."
+                raise ConfigError(f"levels: there is no level {level!r}. {did_you_mean(level, LEVELS)}{known}")
+        if "session" not in self.levels:
+            raise ConfigError("levels needs session: weeks and topics come on top of sessions.")
+
+    @property
+    def apply(self) -> bool:
+        """True if anything is ever compressed by them."""
+        return (self.after_tokens, self.after_turns, self.idle) != (None, None, None)
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """What of a session no summary holds: tokens and weeks turn by turn, the first one's row, the last one's time."""
+
+    tokens: list[int]
+    weeks: list[str]
+    since: int
+    last_at: datetime
+
+
+class Rolling:
+    """Compresses sessions by the rules, as a job behind the log. May be shared by threads.
+
+    Starts from the log alone: what another process has summarised is not summarised again.
+
+    Args:
+        count: Tokens of a text.
+    """
+
+    def __init__(
+        self,
+        log: EpisodicLog,
+        *,
+        rules: CompressionRules,
+        summarising: Summarising,
+        count: Callable[[str], int],
+        clock: Clock,
+    ) -> None:
+        self._log = log
+        self._rules = rules
+        self._summarising = summarising
+        self._count = count
+        self._clock = clock
+        self._working = threading.Lock()
+        self._seen: dict[int, int] = {}
+        self._waiting: dict[int, dict[str | None, _Waiting]] = {}
+        self._made = 0
+        self._trouble = ""
+
+    @property
+    def is_needed(self) -> bool:
+        return self._rules.apply
+
+    def run(self, pause: Pause) -> bool:
+        """Compress what is due; True if nothing is left."""
+        if not self._rules.apply:
+            return True
+        with self._working:
+            self._trouble = ""
+            heads = self._log.all_heads()
+            # A partition that was forgotten as a whole waits for nothing.
+            self._waiting = {head.partition: self._waiting.get(head.partition, {}) for head in heads}
+            for head in heads:
+                try:
+                    self._notice(head)
+                    self._compress_due(head, pause)
+                    self._move_on(head)
+                except AgentMemError as error:
+                    self._trouble = error.message
+                if pause(0):
+                    raise Stopped
+            return not self._trouble
+
+    def check(self) -> list[Finding]:
+        """What ``verify`` reports: trouble, and how often this process has compressed a session."""
+        if not self._rules.apply:
+            return []
+        if self._trouble:
+            return [Finding("compression", False, self._trouble, "It is tried again on its own.")]
+        return [Finding("compression", True, f"Sessions compressed {self._made} times so far.")]
+
+    def after_fork(self) -> None:
+        self._working = threading.Lock()
+
+    # --- what was said since
+
+    def _notice(self, head: Head) -> None:
+        """Take note of the turns that were stored since the last look."""
+        after = self._seen.get(head.partition)
+        if after is None:
+            after = self._log.cursor(_CURSOR, _GENERATION, head.partition)
+        if after >= head.seq:
+            return
+        waiting = self._waiting[head.partition]
+        batch = self._log.index_rows(IndexQuery(_owner(head), head.partition, after=after, vectors=False))
+        rows = [row for row in batch.rows if row.kind == "turn" and row.integrity in TRUSTED]
+        # Reworded turns are counted anew with their whole session, as is a session that is met for the first time.
+        anew = {row.session for row in rows if row.version > 1 or row.session not in waiting}
+        added = [(head.partition, row.row) for row in rows if row.session not in anew]
+        for turn in self._log.read(LogQuery(_owner(head), rows=tuple(added))) if added else ():
+            self._add(waiting[turn.scope.session], turn)
+        for session in anew:
+            waiting[session] = self._counted(replace(_owner(head), session=session))
+        self._seen[head.partition] = batch.seq
+
+    def _counted(self, scope: Scope) -> _Waiting:
+        """What waits of the session, read from the log."""
+        held = {id for each in self._summarising.summaries.standing(scope, "session") for id in each.derived_from}
+        found = _Waiting([], [], 0, self._clock())
+        for turn in self._summarising.turns_of(scope):
+            if turn.id not in held:
+                self._add(found, turn)
+        return found
+
+    def _add(self, waiting: _Waiting, turn: Memory) -> None:
+        waiting.since = waiting.since if waiting.tokens else turn.position
+        waiting.tokens.append(self._count(turn.content))
+        waiting.weeks.append(week_of(turn.occurred_at))
+        waiting.last_at = turn.recorded_from
+
+    # --- what is due
+
+    def _compress_due(self, head: Head, pause: Pause) -> None:
+        now = self._clock()
+        waiting = self._waiting[head.partition]
+        for session in [session for session, each in waiting.items() if self._is_due(each, now)]:
+            self._compress(replace(_owner(head), session=session), set(waiting[session].weeks))
+            waiting[session] = self._counted(replace(_owner(head), session=session))
+            self._made += 1
+            if pause(0):
+                raise Stopped
+
+    def _is_due(self, waiting: _Waiting, now: datetime) -> bool:
+        rules = self._rules
+        ripe = waiting.tokens[: max(len(waiting.tokens) - rules.keep_last, 0)]
+        return bool(ripe) and (
+            (rules.after_turns is not None and len(ripe) >= rules.after_turns)
+            or (rules.after_tokens is not None and sum(ripe) >= rules.after_tokens)
+            or (rules.idle is not None and now - waiting.last_at >= rules.idle)
+        )
+
+    def _compress(self, scope: Scope, weeks: set[str]) -> None:
+        rules, owner, make = self._rules, replace(scope, session=None), self._summarising.makers
+        recipe = Recipe(max_tokens=rules.max_tokens, keep_last=rules.keep_last)
+        make["session"](scope, recipe)
+        above = Recipe(max_tokens=rules.max_tokens)
+        for week in sorted(weeks) if "week" in rules.levels else ():
+            make["week"](owner, replace(above, level="week", week=week))
+        if "topic" in rules.levels:
+            make["topic"](owner, replace(above, level="topic"))
+
+    def _move_on(self, head: Head) -> None:
+        """Let the next process begin where something still waits; without ``idle`` nothing does but for new turns."""
+        waiting = self._waiting[head.partition]
+        for session in [session for session, each in waiting.items() if not each.tokens]:
+            del waiting[session]
+        reached = self._seen.get(head.partition, head.seq)
+        if self._rules.idle is not None:
+            kept = self._rules.keep_last
+            reached = min([reached, *(each.since - 1 for each in waiting.values() if len(each.tokens) > kept)])
+        if reached > self._log.cursor(_CURSOR, _GENERATION, head.partition):
+            self._log.move_cursor(_CURSOR, _GENERATION, head.partition, reached)
+
+
+def _owner(head: Head) -> Scope:
+    return Scope(user=head.user, agent=head.agent, tenant=head.tenant)
