@@ -48,6 +48,7 @@ from agentmem.records import (
 )
 
 if TYPE_CHECKING:
+    from agentmem.lifecycle.compressing import Level
     from agentmem.portability import ImportReport
 
 P = ParamSpec("P")
@@ -323,8 +324,11 @@ class AsyncMemoryManager:
     async def holds(self, *, scope: Scope) -> Sequence[Hold]:
         return await self._call(self.sync.holds, scope=scope)
 
-    async def compress(self, *, scope: Scope, max_tokens: int = 200) -> Sequence[Memory]:
-        return await self._call(self.sync.compress, scope=scope, max_tokens=max_tokens)
+    async def compress(
+        self, *, scope: Scope, max_tokens: int = 200, level: Level = "session", keep_last: int = 0
+    ) -> Sequence[Memory]:
+        how: dict[str, Any] = {"max_tokens": max_tokens, "level": level, "keep_last": keep_last}
+        return await self._call(self.sync.compress, scope=scope, **how)
 
     async def end_session(self, *, scope: Scope) -> Memory | None:
         return await self._call(self.sync.end_session, scope=scope)
@@ -488,8 +492,12 @@ class AsyncBoundMemory:
     async def holds(self) -> Sequence[Hold]:
         return await self._memory.holds(scope=self.scope)
 
-    async def compress(self, *, max_tokens: int = 200) -> Sequence[Memory]:
-        return await self._memory.compress(scope=self.scope, max_tokens=max_tokens)
+    async def compress(
+        self, *, max_tokens: int = 200, level: Level = "session", keep_last: int = 0
+    ) -> Sequence[Memory]:
+        return await self._memory.compress(
+            scope=self.scope, max_tokens=max_tokens, level=level, keep_last=keep_last
+        )
 
     async def end_session(self) -> Memory | None:
         return await self._memory.end_session(scope=self.scope)

@@ -26,6 +26,7 @@ from agentmem.records import (
 )
 
 if TYPE_CHECKING:
+    from agentmem.lifecycle.compressing import Level
     from agentmem.manager import MemoryManager
     from agentmem.portability import ImportReport
 
@@ -119,9 +120,9 @@ class BoundMemory:
         """As ``MemoryManager.holds``."""
         return self._memory.holds(scope=self.scope)
 
-    def compress(self, *, max_tokens: int = 200) -> Sequence[Memory]:
+    def compress(self, *, max_tokens: int = 200, level: Level = "session", keep_last: int = 0) -> Sequence[Memory]:
         """As ``MemoryManager.compress``."""
-        return self._memory.compress(scope=self.scope, max_tokens=max_tokens)
+        return self._memory.compress(scope=self.scope, max_tokens=max_tokens, level=level, keep_last=keep_last)
 
     def end_session(self) -> Memory | None:
         """As ``MemoryManager.end_session``."""

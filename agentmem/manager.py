@@ -34,7 +34,7 @@ from agentmem.interfaces import (
     VectorStore,
 )
 from agentmem.lifecycle.changes import difference
-from agentmem.lifecycle.compressing import SUMMARY_TOKENS, Recipe, Resummarising, Summarising
+from agentmem.lifecycle.compressing import LEVELS, SUMMARY_TOKENS, Level, Recipe, Resummarising, Summarising
 from agentmem.lifecycle.drafting import embed_one, meant
 from agentmem.lifecycle.extraction import Extraction
 from agentmem.lifecycle.forgetting import Forgetter
@@ -43,6 +43,7 @@ from agentmem.lifecycle.indexing import Indexer
 from agentmem.lifecycle.jobs import Jobs, Worker
 from agentmem.lifecycle.retention import Retention, RetentionRule, Sweeper
 from agentmem.lifecycle.revising import checked_reason, revision_of
+from agentmem.lifecycle.rolling import CompressionRules, Rolling
 from agentmem.lifecycle.settling import Settling
 from agentmem.lifecycle.storing import Storing
 from agentmem.records import (
@@ -114,6 +115,7 @@ class MemoryManager:
         tokens: Counts tokens; unset = tiktoken where its encoding is at hand, else an estimate.
         retrieval: Weights and switches of the ranking.
         retention: How long memories are kept; of several rules the first that matches decides.
+        compression: When sessions are compressed without being asked to; unset = never.
         wrapping: How much a wrapped client may take of a call.
         context: What ``context`` puts into a prompt, and how much of it.
         required_ids: Of ``user``, ``agent`` and ``session``, those that every scope must name.
@@ -133,6 +135,7 @@ class MemoryManager:
         tokens: TokenCounter | Spec | None = None,
         retrieval: RetrievalOptions | None = None,
         retention: Sequence[RetentionRule] = (),
+        compression: CompressionRules | None = None,
         wrapping: WrapOptions | None = None,
         context: ContextOptions | None = None,
         required_ids: frozenset[str] = frozenset(),
@@ -184,7 +187,9 @@ class MemoryManager:
         self._forgetter = Forgetter(self._log, vectors=self._vectors, clock=clock)
         self._summarising = Summarising(
             self._log,
-            compressor=partial(_built, "compressor", compressor, clock=clock, owned=self._owned),
+            compressor=partial(
+                _built, "compressor", compressor, clock=clock, llm=self._llm, tokens=self._tokens, owned=self._owned
+            ),
             store=self._storing.store_turn,
             readable=self._retention.readable,
         )
@@ -219,8 +224,16 @@ class MemoryManager:
             compress=self._summarising.of_scope,
             clock=clock,
         )
+        self._rolling = Rolling(
+            self._log,
+            rules=compression or CompressionRules(),
+            summarising=self._summarising,
+            count=self._tokens.count,
+            clock=clock,
+        )
         before = (self._forgetter, self._extraction, self._sweeper)  # what leaves work for those behind them
-        self._worker = Worker(Jobs(*before, self._settling, self._resummarising, self._indexer, self._uses))
+        summing_up = (self._rolling, self._resummarising)
+        self._worker = Worker(Jobs(*before, self._settling, *summing_up, self._indexer, self._uses))
         if self._forgetter.look():
             self._worker.wake()  # a forget that was cut short goes on
         self._bridges: WeakSet[Bridge] = WeakSet()
@@ -777,19 +790,30 @@ class MemoryManager:
 
     # --- compress ---------------------------------------------------------------------------------
 
-    def compress(self, *, scope: Scope, max_tokens: int = SUMMARY_TOKENS) -> Sequence[Memory]:
+    def compress(
+        self, *, scope: Scope, max_tokens: int = SUMMARY_TOKENS, level: Level = "session", keep_last: int = 0
+    ) -> Sequence[Memory]:
         """One ``summary`` memory per session, its lines citing the turns they stand on; the turns stay.
 
         With a session in the scope only that one, else every session of the scope. A summary that is there
-        already is replaced when it would read differently. Untrusted turns are left out.
+        already is replaced when it would be made of something else. Untrusted turns are left out.
 
         Args:
             max_tokens: Longest summary, in tokens.
+            level: ``week``: one per ISO week, of its sessions' summaries and the turns that are in none; ``topic``: one
+                for each of the ten names that most turns hold. Neither replaces another level's.
+            keep_last: Turns at the end of each session that stay out of its summary.
         """
         self._require(scope)
         if isinstance(max_tokens, bool) or not isinstance(max_tokens, int) or max_tokens < 1:
             raise InvalidInput(f"max_tokens must be a whole number of at least 1, not {max_tokens!r}.")
-        made = self._summarising.of_scope(scope, Recipe(max_tokens=max_tokens))
+        if isinstance(keep_last, bool) or not isinstance(keep_last, int) or keep_last < 0:
+            raise InvalidInput(f"keep_last must be a whole number of at least 0, not {keep_last!r}.")
+        if level not in LEVELS:
+            raise InvalidInput(f"There is no level {level!r}.", hint=f"It is one of: {', '.join(LEVELS)}.")
+        if keep_last and level != "session":
+            raise InvalidInput(f"keep_last is about sessions, not about a {level}.")
+        made = self._summarising.of_scope(scope, Recipe(level, max_tokens, keep_last))
         self._worker.wake()
         return made
 
@@ -942,7 +966,7 @@ class MemoryManager:
             mismatch or "its vectors are the log's",
             "agentmem reembed" if mismatch else "",
         )
-        jobs = (self._extraction, self._settling, self._resummarising, self._sweeper)
+        jobs = (self._extraction, self._settling, self._rolling, self._resummarising, self._sweeper)
         behind = (*self._indexer.check(deep=deep), *(finding for job in jobs for finding in job.check()))
         return Health((*self._log.check(deep=deep), embedder, *behind))
 
