@@ -39,6 +39,8 @@ from pydantic import (
 
 from agentmem import registry
 from agentmem.clients import WrapOptions
+from agentmem.context.builder import ContextOptions
+from agentmem.context.labels import labels
 from agentmem.errors import ConfigError
 from agentmem.lifecycle.retention import DURATION_PATTERN, RetentionRule, parse_duration, unreachable
 from agentmem.records import KINDS
@@ -170,6 +172,9 @@ def _block(name: str, options: Any, doc: str) -> type[_Strict]:
 RetrievalRules: Final = _block(
     "RetrievalRules", RetrievalOptions, "How memories are ranked: the weights and bounds of the retrieval pipeline."
 )
+ContextRules: Final = _block(
+    "ContextRules", ContextOptions, "What `context()` puts into a prompt: the budget, each section's share, the labels."
+)
 WrapRules: Final = _block("WrapRules", WrapOptions, "How much of a call's prompt and time a wrapped client may take.")
 
 
@@ -194,6 +199,7 @@ class Config(_Strict):
     """A language model, for what is optional and off the write path."""
     tokens: Backend | None = None
     """What counts tokens; unset = exact where the encoding is at hand, otherwise an estimate."""
+    context: ContextRules = Field(default_factory=ContextRules)  # type: ignore[valid-type]  # made by create_model
     wrap: WrapRules = Field(default_factory=WrapRules)  # type: ignore[valid-type]  # made by create_model
     retention: tuple[RetentionSpec, ...] = Field(default=(), strict=False)
     """How long memories are kept; unset = until they are forgotten, or to their expires_at."""
@@ -206,6 +212,9 @@ class Config(_Strict):
 
     def retrieval_options(self) -> RetrievalOptions:
         return RetrievalOptions(**self.retrieval.model_dump())  # type: ignore[attr-defined]  # made by create_model
+
+    def context_options(self) -> ContextOptions:
+        return ContextOptions(**self.context.model_dump())  # type: ignore[attr-defined]  # made by create_model
 
     def wrap_options(self) -> WrapOptions:
         return WrapOptions(**self.wrap.model_dump())  # type: ignore[attr-defined]  # made by create_model
@@ -221,6 +230,7 @@ class Config(_Strict):
         """
         given: dict[str, Any] = {
             "retrieval": self.retrieval_options(),
+            "context": self.context_options(),
             "wrapping": self.wrap_options(),
             "required_ids": frozenset(self.scope.require),
         }
@@ -399,9 +409,23 @@ def _checked(reading: _Reading) -> Config:
         reading.report(
             ("retention", place), f"nothing is left for it after {earlier}: the first rule that matches decides."
         )
+    if config is not None:
+        located["context"] = _with_labels(config.context, reading)
     if config is None or reading.problems:
         raise _combined([said for _, said in sorted(reading.problems)], reading.place)
     return config.model_copy(update=located)
+
+
+def _with_labels(rules: Any, reading: _Reading) -> Any:
+    """The rules of contexts with the folder of templates found; what is wrong with its files is reported."""
+    if rules.templates is None:
+        return rules
+    folder = str((reading.base or Path()) / Path(rules.templates).expanduser())
+    try:
+        labels(folder)
+    except ConfigError as error:
+        reading.report(("context", "templates"), str(error).removeprefix("context.templates: "))
+    return rules.model_copy(update={"templates": folder})
 
 
 def _validated(data: dict[str, Any], reading: _Reading) -> Config | None:
@@ -647,11 +671,14 @@ def _with_variable(schema: dict[str, Any]) -> dict[str, Any]:
 
 def commented_yaml() -> str:
     """What ``agentmem init`` writes: every key with its default and a word about it."""
-    weights = "\n".join(
+    return _TEMPLATE.replace("@WEIGHTS@", _defaults(RetrievalRules)).replace("@CONTEXT@", _defaults(ContextRules))
+
+
+def _defaults(block: type[_Strict]) -> str:
+    return "\n".join(
         f"#   {name}: {_spelled(info.get_default(call_default_factory=True))}"
-        for name, info in RetrievalRules.model_fields.items()
+        for name, info in block.model_fields.items()
     )
-    return _TEMPLATE.replace("@WEIGHTS@", weights)
 
 
 def _spelled(value: Any) -> str:
@@ -702,6 +729,11 @@ compressor: extractive
 # How memories are ranked. These are the defaults; leave out what you do not change.
 # retrieval:
 @WEIGHTS@
+
+# What context() puts into a prompt: its tokens, and each section's share of them; memories have the rest. `templates`
+# is a folder with labels of your own for the blocks (rules.md, memories.md, …).
+# context:
+@CONTEXT@
 
 # What a wrapped client may take of a call: tokens of its prompt, seconds of its time.
 # wrap: {{max_tokens: 1000, sure_from: 0.1, deadline_s: 0.3}}

@@ -196,6 +196,37 @@ def search(
     return 0 if found.hits else 1
 
 
+@command(app, "context", panel=_MEMORIES)
+def context(
+    at: Target,
+    query: Annotated[str, typer.Argument(help="The user's last words.")] = "",
+    max_tokens: Annotated[int | None, typer.Option(help="Of all of it.")] = None,
+    as_of: AsOf = None,
+    known_at: KnownAt = None,
+    include_untrusted: Annotated[
+        bool, typer.Option("--include-untrusted", help="Also the words of tools and web pages.")
+    ] = False,
+) -> int:
+    """Print what an agent should have in mind to answer, as it goes into a prompt."""
+    with at.open() as memory:
+        made = memory.context(
+            query,
+            scope=at.scope,
+            max_tokens=max_tokens,
+            include_untrusted=include_untrusted,
+            **arguments.moments(as_of, known_at),
+        )
+    if at.json:
+        output.print_json({**made.to_dict(), "text": made.text})
+    elif made.text:
+        output.print_text(made.text)
+    if not at.json:
+        _aside(made.degraded)
+        _aside(f"no room for: {len(made.dropped)} memories" if made.dropped else None)
+        _aside(None if made.text else "nothing found")
+    return 0 if made.text else 1
+
+
 @command(app, "list", panel=_MEMORIES)
 def list_(
     at: Target,
