@@ -153,10 +153,11 @@ def retire(desk: Desk, scope: Scope, ids: Sequence[str], *, request: ErasureRequ
         ticket = writing.take_next(connection, partition_id)
         if ticket is None:
             raise unknown_memory(wanted[0])
-        tasks.leave_settling(connection, partition_id, _fact_keys(connection, partition_id, wanted))
+        left = _left_behind(connection, partition_id, wanted)
         desk.mark_sessions(subject, _sessions_of(connection, partition_id, wanted))
         rows = _rows_of(connection, partition_id, wanted, current=True)
         writing.close_versions(connection, partition_id, rows, seq=ticket.first_seq, now=desk.now)
+        left.keep(connection)
         dropped += [(partition_id, row) for row in rows]
         writes.append((partition_id, ticket.first_seq))
     retired = Erasure(len(dropped), {}, dropped, receipt=request.id if request else None)
