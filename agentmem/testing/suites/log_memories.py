@@ -473,6 +473,20 @@ class MemoryPromises(LogSuite):
         assert seq_of(again, ANA) == seq
         again.close()
 
+    def test_the_key_of_fences_is_a_secret_that_stays_the_same(self, log: EpisodicLog) -> None:
+        assert len(log.fence_key()) >= 16
+        assert log.fence_key() == log.fence_key()
+        assert len(set(log.fence_key())) > 1
+
+    def test_every_process_is_given_the_same_key_of_fences(
+        self, log: EpisodicLog, reopen: Callable[[], EpisodicLog]
+    ) -> None:
+        if type(log).fence_key is EpisodicLog.fence_key:
+            pytest.skip("this log makes a key for each process")
+        other = reopen()
+        assert other.fence_key() == log.fence_key()
+        other.close()
+
     def test_two_open_logs_of_one_database_see_each_other(
         self, log: EpisodicLog, reopen: Callable[[], EpisodicLog]
     ) -> None:
