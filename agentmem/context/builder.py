@@ -157,6 +157,8 @@ class ContextQuery:
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, require_time(getattr(self, name), name))
         object.__setattr__(self, "conversation", checked_conversation(self.conversation))
+        if isinstance(self.present, str):
+            raise InvalidInput("present takes a list of texts, not one.", hint="Write present=[text].")
         object.__setattr__(self, "present", frozenset(text.strip() for text in self.present))
 
     @property
