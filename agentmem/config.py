@@ -42,7 +42,9 @@ from agentmem.clients import WrapOptions
 from agentmem.context.builder import ContextOptions
 from agentmem.context.labels import labels
 from agentmem.errors import ConfigError
+from agentmem.lifecycle.compressing import SUMMARY_TOKENS, Level
 from agentmem.lifecycle.retention import DURATION_PATTERN, RetentionRule, parse_duration, unreachable
+from agentmem.lifecycle.rolling import IDLE_PATTERN, CompressionRules, parse_idle
 from agentmem.records import KINDS
 from agentmem.retrieval.options import RetrievalOptions
 
@@ -114,6 +116,39 @@ class RetentionSpec(_Strict):
 
     def rule(self) -> RetentionRule:
         return RetentionRule(**self.model_dump())
+
+
+Idle = Annotated[
+    timedelta,
+    BeforeValidator(parse_idle),
+    WithJsonSchema({"type": "string", "pattern": f"^{IDLE_PATTERN}$", "examples": ["30m"]}),
+]
+"""``30m``, ``12h``, ``1d``."""
+
+
+class CompressionSpec(_Strict):
+    """When sessions are compressed without being asked to: whichever comes first; unset = never."""
+
+    after_tokens: int | None = None
+    """Once so many tokens of turns are in no summary."""
+    after_turns: int | None = None
+    """Once so many turns are in no summary."""
+    idle: Idle | None = None
+    """Once nothing was added for so long: 30m, 12h, 1d."""
+    keep_last: int = 0
+    """Turns at the end of a session that stay out of its summary."""
+    max_tokens: int = SUMMARY_TOKENS
+    """Longest summary."""
+    levels: tuple[Level, ...] = Field(default=("session",), strict=False)
+    """With week and topic those are kept up as well."""
+
+    @model_validator(mode="after")
+    def _checked(self) -> Self:
+        self.rules()
+        return self
+
+    def rules(self) -> CompressionRules:
+        return CompressionRules(**self.model_dump())
 
 
 class PluginRules(_Strict):
@@ -203,6 +238,8 @@ class Config(_Strict):
     wrap: WrapRules = Field(default_factory=WrapRules)  # type: ignore[valid-type]  # made by create_model
     retention: tuple[RetentionSpec, ...] = Field(default=(), strict=False)
     """How long memories are kept; unset = until they are forgotten, or to their expires_at."""
+    compression: CompressionSpec = CompressionSpec()
+    """When sessions are compressed on their own; unset = only when asked."""
     plugins: PluginRules = PluginRules()
 
     def backend(self, role: str) -> Backend | None:
@@ -236,6 +273,7 @@ class Config(_Strict):
         }
         if self.retention:
             given["retention"] = self.retention_rules()
+        given["compression"] = self.compression.rules()
         for role in {"log", *self.model_fields_set} & set(BACKENDS):
             named = self.backend(role)
             given[role] = named and self._spec(role, named)
@@ -722,6 +760,7 @@ extractor: rules
 
 # What turns many turns into few lines that cite them.
 compressor: extractive
+# compressor: {{type: llm, budget: {{calls_per_day: 1000}}}}  # asks the llm below
 
 # A language model. Nothing needs one; `agentmem demo` talks to it if it is there, and the extractor llm asks it.
 # llm: {{type: openai, model: gpt-5-mini, api_key: "${{OPENAI_API_KEY}}"}}
@@ -743,6 +782,9 @@ compressor: extractive
 #   - {{kinds: [rule, identity], keep: true}}
 #   - {{user: guest, expire_after: 12h}}
 #   - {{kinds: [turn], compress_after: 30d, expire_after: 1y}}
+
+# When sessions are compressed without being asked to; whichever comes first. Unset = only when asked.
+# compression: {{after_turns: 40, idle: 30m, keep_last: 6, levels: [session, week]}}
 
 # Which installed packages may bring backends; unset = all of them, loaded when named.
 # plugins: {{allow: [agentmem-hashing]}}

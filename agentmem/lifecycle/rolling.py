@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -17,6 +18,8 @@ from agentmem.lifecycle.jobs import Pause, Stopped
 from agentmem.records import TRUSTED, Finding, Memory, Scope
 from agentmem.registry import did_you_mean
 
+IDLE_PATTERN: Final = r"[1-9][0-9]{0,5} *[mhd]"
+_UNITS: Final = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 _CURSOR: Final = "compression:rolling"
 _GENERATION: Final = 0
 """Compression has no generations: its cursor stands under this number."""
@@ -64,6 +67,18 @@ class CompressionRules:
     def apply(self) -> bool:
         """True if anything is ever compressed by them."""
         return (self.after_tokens, self.after_turns, self.idle) != (None, None, None)
+
+
+def parse_idle(text: str) -> timedelta:
+    """The duration in ``30m`` (minutes), ``12h`` or ``1d``.
+
+    Raises:
+        ConfigError: anything else.
+    """
+    # Not parse_duration: where memories expire, 6m must not be taken for minutes by those who mean months.
+    if not isinstance(text, str) or not re.fullmatch(IDLE_PATTERN, text.strip()):
+        raise ConfigError("idle is written 30m, 12h or 1d.")
+    return int(text.strip()[:-1]) * _UNITS[text.strip()[-1]]
 
 
 @dataclass(slots=True)
