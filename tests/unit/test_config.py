@@ -13,6 +13,7 @@ from agentmem import config
 from agentmem.errors import ConfigError
 from agentmem.interfaces import TokenCounter
 from agentmem.lifecycle.retention import RetentionRule
+from agentmem.lifecycle.rolling import CompressionRules
 from agentmem.retrieval.options import RetrievalOptions
 
 
@@ -110,6 +111,30 @@ def test_retention_is_read_as_rules_in_their_order() -> None:
     )
 
 
+def test_when_to_compress_is_read_as_rules() -> None:
+    said_in_yaml = {"after_turns": 40, "idle": "30m", "keep_last": 6, "levels": ["session", "week"]}
+    rules = CompressionRules(
+        after_turns=40, idle=timedelta(minutes=30), keep_last=6, levels=("session", "week")
+    )
+    assert config.from_mapping({"compression": said_in_yaml}).backends()["compression"] == rules
+    assert not config.from_mapping({}).compression.rules().apply
+
+
+@pytest.mark.parametrize(
+    ("rules", "expected"),
+    [
+        ("{after_turn: 9}", "compression.after_turn: there is no such key. Did you mean 'after_turns'?"),
+        ("{idle: 3w}", "compression.idle: idle is written 30m, 12h or 1d, not '3w'."),
+        ("{idle: 30}", "idle is written 30m, 12h or 1d"),
+        ("{keep_last: -1}", "keep_last must be a whole number of at least 0, not -1."),
+        ("{levels: [session, month]}", "compression.levels"),
+        ("{levels: [week]}", "levels needs session"),
+    ],
+)
+def test_when_to_compress_is_read_strictly(rules: str, expected: str, write: Write) -> None:
+    assert expected in said(f"compression: {rules}\n", write)
+
+
 @pytest.mark.parametrize(
     ("rule", "expected"),
     [
@@ -169,7 +194,7 @@ def test_a_retention_rule_that_has_something_left_to_decide_is_taken(rules: list
 def test_a_typo_says_where_what_was_meant_and_what_there_is(write: Write) -> None:
     assert said("version: 1\nvector: exact\n", write) == (
         "agentmem.yaml:2: vector: there is no such key. Did you mean 'vectors'? The file takes: version, scope, log, "
-        "vectors, embedder, retrieval, extractor, compressor, llm, tokens, context, wrap, retention, plugins."
+        "vectors, embedder, retrieval, extractor, compressor, llm, tokens, context, wrap, retention, compression, plugins."
     )
     assert "agentmem.yaml:2: retrieval.leixcal: there is no such key. Did you mean 'lexical'?" in said(
         "retrieval:\n  leixcal: 1\n", write
