@@ -20,6 +20,7 @@ from agentmem.clients.openai.api import Api, field
 from agentmem.clients.openai.chat import Chat
 from agentmem.clients.openai.responses import Responses
 from agentmem.clients.openai.streams import Recording, in_thread, is_stream, tee, warn_unrecorded
+from agentmem.errors import InvalidInput
 
 _RAW_HEADER: Final = "x-stainless-raw-response"
 """How the SDK tells its own methods that ``with_raw_response`` ("true") or ``with_streaming_response`` called."""
@@ -36,7 +37,11 @@ class OpenAIShim(ClientShim):
         """Calls that the model answers in the background, by the id under which their answer can be retrieved."""
 
     def attach(self, client: Any, bridge: Bridge) -> Any:
-        wrapped = _twin(client)
+        from openai import AsyncOpenAI, OpenAI
+
+        if not isinstance(client, OpenAI | AsyncOpenAI):
+            raise InvalidInput(f"A {type(client).__qualname__} is no client.", hint="Wrap OpenAI() or AsyncOpenAI().")
+        wrapped: Any = _twin(client)
         for name in ("copy", "with_options"):
             setattr(wrapped, name, self._deriving(getattr(wrapped, name), bridge))
         for completions in (wrapped.chat.completions, wrapped.beta.chat.completions):

@@ -39,12 +39,16 @@ def _said(message: Any) -> Iterator[Said]:
     elif role in ("tool", "function"):
         yield from say("tool", text)
     elif role == "assistant":
-        words = (text, field(message, "refusal"), field(field(message, "audio"), "transcript"))
-        yield from say("assistant", next((each for each in words if each and isinstance(each, str)), ""))
+        spoken = field(field(message, "audio"), "transcript")
+        yield from say("assistant", _first_text(text, field(message, "refusal"), spoken))
         for call in each(field(message, "tool_calls")):
             yield from say("tool", _call_text(call), is_call=True)
         if field(message, "function_call"):
             yield from say("tool", _call_text({"function": field(message, "function_call")}), is_call=True)
+
+
+def _first_text(*texts: Any) -> str:
+    return next((text for text in texts if text and isinstance(text, str)), "")
 
 
 def _call_text(call: Any) -> str:
@@ -66,8 +70,8 @@ class _StreamedChat(Streamed):
                 self.is_finished = self.is_finished or field(choice, "finish_reason") is not None
 
     def _add_delta(self, delta: Any) -> None:
-        self._words.append(field(delta, "content") or field(delta, "refusal") or "")
-        self._transcript.append(field(field(delta, "audio"), "transcript") or "")
+        self._words.append(_first_text(field(delta, "content"), field(delta, "refusal")))
+        self._transcript.append(_first_text(field(field(delta, "audio"), "transcript")))
         for piece in each(field(delta, "tool_calls")):
             self._add_call(piece)
         if field(delta, "function_call"):
@@ -78,9 +82,8 @@ class _StreamedChat(Streamed):
         call["id"] = field(piece, "id") or call["id"]
         used = field(piece, "function") or field(piece, "custom")
         for part in ("name", "arguments", "input"):
-            text = field(used, part)
-            if text is not None:
-                call["function"][part] = call["function"].get(part, "") + text
+            if field(used, part) is not None:
+                call["function"][part] = call["function"].get(part, "") + field(used, part)
 
     def said(self) -> Iterator[Said]:
         return _said(
