@@ -126,17 +126,25 @@ class Summaries:
         self._store = store
 
     def kept(
-        self, scope: Scope, recipe: Recipe, sources: Sequence[Memory], make: Make, *, about: str | None = None
+        self,
+        scope: Scope,
+        recipe: Recipe,
+        sources: Sequence[Memory],
+        make: Make,
+        *,
+        about: str | None = None,
+        before: Sequence[Memory] | None = None,
     ) -> Memory | None:
         """The summary of the sources: the one that is there if it was made of them alike, else a new one in its place.
 
         Args:
             about: The week or topic, where the scope has one summary for each; under the level's name in its metadata.
+            before: What ``standing`` would find, where that is known: it looks through the whole partition.
         """
         sources = sources[-_MOST_SOURCES:]
         if not sources:
             return None
-        before = self.standing(scope, recipe.level, about)
+        before = self.standing(scope, recipe.level, about) if before is None else before
         for summary in before:
             if is_made_of(summary, sources, recipe):
                 return summary

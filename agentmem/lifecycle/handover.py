@@ -21,7 +21,7 @@ from agentmem.clock import Clock
 from agentmem.errors import StoreBusy, StoreFull
 from agentmem.interfaces import CompressedLine, EpisodicLog, LogQuery, TokenCounter
 from agentmem.lifecycle.compressing import Recipe, Summaries, is_made_of, level_of, summary_turn
-from agentmem.lifecycle.telling import MAX_TOKENS, READ_TURNS, TOLD_ATTRIBUTES, handover_of
+from agentmem.lifecycle.telling import MAX_TOKENS, READ_TURNS, handover_of, is_news
 from agentmem.records import Memory, Scope, Turn
 from agentmem.retrieval.sittings import PAUSE, Rows, Sitting, Sittings
 
@@ -86,8 +86,11 @@ class HandOvers:
                 said in it before.
         """
         may_write = self._clock() - at < PAUSE
-        for sitting in self._sittings.before(scope, at=at, current=scope.session, limit=_LOOKED_AT):
-            if (told := self._of(scope, sitting, at=at, may_write=may_write)) is not None:
+        for back in range(_LOOKED_AT):
+            sittings = self._sittings.before(scope, at=at, current=scope.session, limit=back + 1)
+            if len(sittings) <= back:
+                return None
+            if (told := self._of(scope, sittings[back], at=at, may_write=may_write)) is not None:
                 return told
         return None
 
@@ -112,37 +115,45 @@ class HandOvers:
                 self._kept.move_to_end(key)
                 return kept[1]
         with self._making:
-            found = self._standing(scope, sitting, at)
+            standing = [each for each in self._read(scope, sitting.summaries) if level_of(each) == LEVEL]
+            found = self._fitting(scope, sitting, standing, at)
             if found is None and may_write:
-                found = self._made(scope, sitting)
+                found = self._made(scope, sitting, standing)
         with self._lock:
             self._kept[key] = (seen, found)
             while len(self._kept) > _KEPT:
                 self._kept.popitem(last=False)
         return found
 
-    def _standing(self, scope: Scope, sitting: Sitting, at: datetime | None) -> Memory | None:
-        """The hand-over that is there, if it was made of these turns, or of later ones too, and of facts that hold."""
-        standing = [each for each in self._read(scope, sitting.summaries) if level_of(each) == LEVEL]
+    def _fitting(
+        self, scope: Scope, sitting: Sitting, standing: Sequence[Memory], at: datetime | None
+    ) -> Memory | None:
+        """The hand-over that was made of these turns, or of later ones too, and of the facts that hold."""
         if not standing:
             return None
         turns = self._read(scope, sitting.turns + sitting.later)
-        facts = self._told_facts(scope, sitting)
+        news = self._news(scope, sitting)
         for summary in standing:
             made_of = set(summary.derived_from)
             until = max((place for place, turn in enumerate(turns, 1) if turn.id in made_of), default=0)
             is_ahead = at is not None and until > 0 and turns[until - 1].occurred_at > at
-            sources = _sources(turns[:until], facts)
+            sources = _sources(turns[:until], news)
             if until >= len(sitting.turns) and not is_ahead and is_made_of(summary, sources, self._recipe):
                 return summary
         return None
 
-    def _made(self, scope: Scope, sitting: Sitting) -> Memory | None:
-        sources = _sources(self._read(scope, sitting.turns), self._told_facts(scope, sitting))
+    def _made(self, scope: Scope, sitting: Sitting, standing: Sequence[Memory]) -> Memory | None:
+        sources = _sources(self._read(scope, sitting.turns), self._news(scope, sitting))
+        if not sources:
+            return None
+        made_of_it = LogQuery(scope, writable=True, kinds=frozenset({"summary"}), derived_from=(sources[0].id,))
+        # What another one has made since the cache was looked at is there too.
+        since = [each for each in self._log.read(made_of_it) if each.scope == scope and level_of(each) == LEVEL]
+        before = list({each.id: each for each in (*standing, *since)}.values())
         with suppress(StoreBusy, StoreFull):  # a prompt does without, and the next one tries again
-            made = self._summaries.kept(scope, self._recipe, sources, self._turn_of)
+            made = self._summaries.kept(scope, self._recipe, sources, self._turn_of, before=before)
             if made is None:
-                self._summaries.remove(self._summaries.standing(scope, LEVEL))
+                self._summaries.remove(before)
             return made
         return None
 
@@ -156,9 +167,8 @@ class HandOvers:
             about=[line.about for line in lines],
         )
 
-    def _told_facts(self, scope: Scope, sitting: Sitting) -> list[Memory]:
-        facts = self._read(scope, sitting.facts)
-        return [fact for fact in facts if fact.fact is not None and fact.fact.attribute in TOLD_ATTRIBUTES]
+    def _news(self, scope: Scope, sitting: Sitting) -> list[Memory]:
+        return [fact for fact in self._read(scope, sitting.facts) if is_news(fact)]
 
     def _read(self, scope: Scope, rows: Rows) -> list[Memory]:
         """The memories of these rows that are still there, in the order said."""

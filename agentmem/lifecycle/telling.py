@@ -30,8 +30,6 @@ _MOST_LINES: Final = 8
 """In a prompt every line costs its citation too."""
 READ_TURNS: Final = 400
 """Of a longer session only so many of the last turns are told of."""
-TOLD_ATTRIBUTES: Final = frozenset({"commitment", "plan"})
-"""Facts about anything else are no news of a session: they are in the identity."""
 _READ_CHARACTERS: Final = 1_500
 _QUOTED_CHARACTERS: Final = 160
 
@@ -59,6 +57,14 @@ def handover_of(
     return _within(_by_need(told, list(facts), counter), max_tokens, counter)
 
 
+def is_news(memory: Memory) -> bool:
+    """Whether it is a fact that a hand-over may tell: a promise, or a plan with its day. Others are in the identity."""
+    fact = memory.fact
+    if fact is None or fact.polarity != "affirmed":
+        return False
+    return fact.attribute == "commitment" or (fact.attribute == "plan" and due_of(memory) is not None)
+
+
 def _by_need(turns: Sequence[Memory], facts: Sequence[Memory], counter: TokenCounter) -> Iterator[HandOverLine]:
     """Every line there could be, what is missed most first."""
     if not turns:
@@ -70,12 +76,12 @@ def _by_need(turns: Sequence[Memory], facts: Sequence[Memory], counter: TokenCou
     yield from _topics(turns)
     yield from promised[:3]
     yield from asked[:1]
-    yield from decided[:1]
+    yield from decided[:2]
     yield from _last(said, {id for line in promised[:3] for id in line.derived_from})
     yield from quoted[:1]
     yield from coming[:2]
     yield from _mood(turns)
-    yield from (*decided[1:2], *quoted[1:4], *promised[3:6], *asked[1:2], *coming[2:4])
+    yield from (*quoted[1:4], *promised[3:6], *asked[1:2], *coming[2:4])
 
 
 def _within(lines: Iterable[HandOverLine], max_tokens: int, counter: TokenCounter) -> list[HandOverLine]:
@@ -281,9 +287,8 @@ def _of_facts(about: About, attribute: str, turns: Sequence[Memory], facts: Iter
     here = {turn.id for turn in turns}
     lines = []
     for memory in facts:
-        fact = memory.fact
         cited = tuple(id for id in memory.derived_from if id in here)
-        if fact is not None and (fact.attribute, fact.polarity) == (attribute, "affirmed") and cited:
+        if cited and memory.fact is not None and memory.fact.attribute == attribute and is_news(memory):
             due = due_of(memory)
             day = f" ({due.day} {due:%B %Y})" if due is not None else ""
             lines.append(HandOverLine(about, memory.content.rstrip(".") + day + ".", cited))
@@ -367,10 +372,11 @@ class _Topic:
 
 def _topics(turns: Sequence[Memory]) -> Iterator[HandOverLine]:
     """What came up again and again, by name."""
-    names = {word.casefold() for turn in turns for word in _WORD.findall(turn.speaker or "")}
+    names = frozenset(word.casefold() for turn in turns for word in _WORD.findall(turn.speaker or ""))
+    nicknames = frozenset(name[:end] for name in names for end in range(3, len(name) + 1))
     topics: defaultdict[str, _Topic] = defaultdict(_Topic)
     for turn in turns:
-        for run, is_noun in _runs(turn.content[:_READ_CHARACTERS], names):
+        for run, is_noun in _runs(turn.content[:_NAMED_CHARACTERS], nicknames):
             for place, word in enumerate(run):
                 topic = topics[_stem(word)]
                 topic.turns[turn.id] = turn
@@ -395,16 +401,18 @@ def _topics(turns: Sequence[Memory]) -> Iterator[HandOverLine]:
 
 
 _LEAST_WEIGHT: Final = 1.5
+_NAMED_CHARACTERS: Final = 600
 
 
-def _runs(text: str, names: Collection[str]) -> Iterator[tuple[tuple[str, ...], bool]]:
+def _runs(text: str, nicknames: Collection[str]) -> Iterator[tuple[tuple[str, ...], bool]]:
     """Words that stand side by side and could name something, three at most, and whether what is before says so."""
+    light = _light()
     run: list[str] = []
     before, end = "", -1
     is_noun = False
     for match in _WORD.finditer(text):
         low = match[0].casefold().replace("’", "'").removesuffix("'s")
-        is_light = len(low) < 3 or low in _light() or any(name.startswith(low) for name in names)
+        is_light = len(low) < 3 or low in light or low in nicknames
         is_apart = match.start() != end + 1 or text[end] not in " -"
         if run and (is_light or is_apart or len(run) == 3):
             yield tuple(run), is_noun
@@ -422,7 +430,7 @@ def _runs(text: str, names: Collection[str]) -> Iterator[tuple[tuple[str, ...], 
 
 def _begins(text: str, match: re.Match[str]) -> bool:
     """Whether a sentence begins with the word."""
-    before = text[: match.start()].rstrip()
+    before = text[max(match.start() - 3, 0) : match.start()].rstrip(" ")
     return not before or before[-1] in '.!?…:"“*-\n'
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
-from agentmem.clock import to_micros
+from agentmem.clock import Clock, to_micros, utc_now
 from agentmem.records import KINDS, Scope
 from agentmem.retrieval.cache import CachedPartition
 from agentmem.retrieval.pipeline import Question, Retriever
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 PAUSE: Final = timedelta(hours=4)
 """Who says nothing for so long has left."""
-_KINDS: Final = frozenset({"turn", "fact", "summary"})
+_KINDS: Final = frozenset({"turn", "summary"})
 _TURN, _FACT, _SUMMARY = (KINDS.index(kind) for kind in ("turn", "fact", "summary"))
 
 Rows = tuple[tuple[int, int], ...]
@@ -36,7 +36,7 @@ Rows = tuple[tuple[int, int], ...]
 
 @dataclass(frozen=True, slots=True)
 class Sitting:
-    """The rows of one sitting, in the order said, and of the facts and summaries of its session.
+    """The rows of one sitting, in the order said, and of what its session has of facts that hold, and of summaries.
 
     Args:
         turns: Up to the moment that was asked about.
@@ -53,8 +53,9 @@ class Sitting:
 class Sittings:
     """Finds sittings in the partition cache. What may not be read, and who is not trusted, did not sit there."""
 
-    def __init__(self, retriever: Retriever) -> None:
+    def __init__(self, retriever: Retriever, *, clock: Clock = utc_now) -> None:
         self._retriever = retriever
+        self._clock = clock
 
     def before(self, scope: Scope, *, at: datetime, current: str | None, limit: int) -> list[Sitting]:
         """The last sittings of the scope's own partition that came before the one going on, the latest first.
@@ -99,16 +100,21 @@ class Sittings:
             view = readable.view
             for partition, offset, size in zip(view.partitions, view.offsets, view.sizes, strict=True):
                 if partition.owner == owner:
-                    yield _Own(partition, readable.shown[offset : offset + size])
+                    own = slice(offset, offset + size)
+                    valid_to, is_restating = view.valid_to[own], view.restating[own]
+                    yield _Own(partition, readable.shown[own], valid_to, is_restating, to_micros(self._clock()))
                     return
             yield None
 
 
 class _Own(NamedTuple):
-    """One partition and what of it is shown, by slot."""
+    """One partition, and by slot what turns and summaries of it are shown, how facts stand, at this moment."""
 
     partition: CachedPartition
     shown: Bools
+    valid_to: NDArray[np.int64]
+    is_restating: Bools
+    now: int
 
     def spoken(self, *, until: int | None) -> Slots:
         """Slots of the turns that had been said by then, in the order said."""
@@ -140,16 +146,23 @@ class _Own(NamedTuple):
     def described(self, sitting: Slots) -> Sitting:
         """The sitting of these slots, with what came to its session since."""
         code = self.partition["session"][sitting[0]]
-        in_session = self.shown & (self._column("session") == code)
-        session = np.flatnonzero(in_session)
-        kinds = self.partition["kind"][session]
+        in_session = np.flatnonzero(self._column("session") == code)
+        kinds = self.partition["kind"][in_session]
+        shown = self.shown[in_session]
+        facts = in_session[kinds == _FACT]
         return Sitting(
             session=self.partition.session_name(int(code)),
             turns=self._rows(sitting),
-            later=self._rows(self._since(sitting, session[kinds == _TURN])),
-            facts=self._rows(session[kinds == _FACT]),
-            summaries=self._rows(session[kinds == _SUMMARY]),
+            later=self._rows(self._since(sitting, in_session[shown & (kinds == _TURN)])),
+            facts=self._rows(facts[self._holds(facts)]),
+            summaries=self._rows(in_session[shown & (kinds == _SUMMARY)]),
         )
+
+    def _holds(self, facts: Slots) -> Bools:
+        """Which facts hold now and are no mere restatement. Of what has expired they are not told: its turn is not."""
+        is_alive = self.partition.postings.alive[facts] & (self.partition["trusted"][facts] == 1)
+        holds: Bools = is_alive & (self.valid_to[facts] > self.now) & ~self.is_restating[facts]
+        return holds
 
     def _since(self, sitting: Slots, turns: Slots) -> Slots:
         """What was said in the same sitting behind its turns up to then."""
