@@ -78,6 +78,8 @@ def test_every_commented_line_that_init_writes_is_accepted_once_it_is_no_comment
         "vectors: {type: chroma, path: ./chroma}",
         'llm: {type: openai, model: gpt-5-mini, api_key: "${OPENAI_API_KEY}"}',
         "extractor: {type: llm, budget: {calls_per_day: 1000}}",
+        "compressor: {type: llm, budget: {calls_per_day: 1000}}",
+        "compression: {after_turns: 40, idle: 30m, keep_last: 6, levels: [session, week]}",
         "plugins: {allow: [agentmem-hashing]}",
     ):
         assert f"# {line}" in uncommented
@@ -113,9 +115,7 @@ def test_retention_is_read_as_rules_in_their_order() -> None:
 
 def test_when_to_compress_is_read_as_rules() -> None:
     said_in_yaml = {"after_turns": 40, "idle": "30m", "keep_last": 6, "levels": ["session", "week"]}
-    rules = CompressionRules(
-        after_turns=40, idle=timedelta(minutes=30), keep_last=6, levels=("session", "week")
-    )
+    rules = CompressionRules(after_turns=40, idle=timedelta(minutes=30), keep_last=6, levels=("session", "week"))
     assert config.from_mapping({"compression": said_in_yaml}).backends()["compression"] == rules
     assert not config.from_mapping({}).compression.rules().apply
 
@@ -194,7 +194,8 @@ def test_a_retention_rule_that_has_something_left_to_decide_is_taken(rules: list
 def test_a_typo_says_where_what_was_meant_and_what_there_is(write: Write) -> None:
     assert said("version: 1\nvector: exact\n", write) == (
         "agentmem.yaml:2: vector: there is no such key. Did you mean 'vectors'? The file takes: version, scope, log, "
-        "vectors, embedder, retrieval, extractor, compressor, llm, tokens, context, wrap, retention, compression, plugins."
+        "vectors, embedder, retrieval, extractor, compressor, llm, tokens, context, wrap, retention, compression, "
+            "plugins."
     )
     assert "agentmem.yaml:2: retrieval.leixcal: there is no such key. Did you mean 'lexical'?" in said(
         "retrieval:\n  leixcal: 1\n", write
