@@ -79,6 +79,7 @@ def serving() -> Iterator[AnthropicServer]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
 
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["content-length"])))
@@ -128,7 +129,8 @@ def serving() -> Iterator[AnthropicServer]:
                     return self._break_off(answer.resets)
                 if place == answer.fails_after:
                     error = {"type": "error", "error": {"type": "overloaded_error", "message": "scripted"}}
-                    data = f"event: error\ndata: {json.dumps(error)}\n\n".encode()
+                    self._chunk(f"event: error\ndata: {json.dumps(error)}\n\n".encode())
+                    break
                 self._chunk(data)
             self._chunk(b"")
             return None

@@ -63,6 +63,7 @@ def serving() -> Iterator[GoogleServer]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
 
         def do_POST(self) -> None:
             server.requests.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
