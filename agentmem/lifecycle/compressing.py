@@ -33,6 +33,8 @@ _TASKS_AT_ONCE: Final = 10_000
 _SUMMARISE: Final = "summarise"
 """The log's name for the work that it leaves when a summary had to go."""
 _WRITTEN_BY: Final = "compressor"
+_RECIPE: Final = re.compile(rf"{_SUMMARISE}:(.*):([a-z]+):([1-9]\d{{0,8}}):(\d{{1,9}}):([\dW-]*)", re.ASCII)
+"""An import may have brought anything."""
 _ASKED_ABOUT_AT_ONCE: Final = 500
 
 
@@ -66,10 +68,11 @@ class Recipe:
 
     @classmethod
     def of_task(cls, task: Task) -> Self:
-        """The recipe of the summary that had to go; what nobody's compressor wrote is made as if asked for."""
-        if not task.job.startswith(f"{_SUMMARISE}:"):
+        """The recipe of the summary that had to go; what no compressor wrote is made as if asked for."""
+        kept = _RECIPE.fullmatch(task.job)
+        if kept is None:
             return cls()
-        by, level, max_tokens, keep_last, week = task.job.removeprefix(f"{_SUMMARISE}:").rsplit(":", 4)
+        by, level, max_tokens, keep_last, week = kept.groups()
         return cls(level, int(max_tokens), int(keep_last), week, by)
 
 
