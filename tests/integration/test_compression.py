@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -188,7 +189,7 @@ class summarised:  # a context manager that reads as one
         self.stored = self.memory.store_many(turns, scope=ANA)
         assert self.memory.flush(10)
         for level in ("session", "week", "topic"):
-            self.memory.compress(scope=ANA, level=level, max_tokens=max_tokens)  # type: ignore[arg-type]  # as listed
+            self.memory.compress(scope=ANA, level=level, max_tokens=max_tokens)
 
     def __enter__(self) -> tuple[MemoryManager, Sequence[Memory]]:
         return self.memory, self.stored
@@ -341,3 +342,39 @@ def test_what_the_extractive_compressor_made_in_its_place_the_model_makes_when_i
 def test_a_compressor_of_the_same_llm_is_found_by_name(folder: Path) -> None:
     with MemoryManager.open(folder, embedder=None, compressor=LLMCompressor(ScriptedLLM())) as memory:
         assert memory.compress(scope=ANA) == []
+
+
+@pytest.mark.parametrize(
+    "written_by",
+    [
+        "caller",
+        "compressor:",
+        "compressor:llm",
+        "compressor:llm:session:many:0:",
+        "compressor:x:attic:9:0:",
+        "compressor::",
+    ],
+)
+def test_a_summary_that_somebody_else_wrote_breaks_nothing_when_it_goes(memory: MemoryManager, written_by: str) -> None:
+    turns = memory.store_many([said("We bought figs."), said("We bought dates.")], scope=ANA)
+    [draft] = memory.drafts(
+        [said("We bought fruit.", kind="summary", derived_from=(turns[0].id, turns[1].id))], scope=ANA
+    )
+    memory.store_drafts([replace(draft, written_by=written_by)], scope=ANA)
+    memory.forget(turns[0].id, scope=ANA)
+    assert memory.flush(10)
+    assert [each.content for each in summaries(memory)] == ([] if "attic" in written_by else ["user: We bought dates."])
+    assert memory.log.tasks("summarise") == []
+
+
+def test_a_sealed_log_makes_every_level_again(folder: Path, clock: FrozenClock) -> None:
+    pytest.importorskip("cryptography", reason='needs `pip install "pyagentmem[sealed]"`')
+    log = {"type": "sealed", "url": f"sqlite:///{folder}/sealed.db", "keys": str(folder / "keys")}
+    with MemoryManager(log, embedder=None, extractor=None, clock=clock) as memory:
+        turns = memory.store_many(TALK, scope=ANA)
+        for level in ("session", "week", "topic"):
+            memory.compress(scope=ANA, level=level)
+        memory.forget(turns[0].id, scope=ANA)
+        assert memory.flush(10)
+        assert [len(summaries(memory, level)) for level in ("session", "week", "topic")] == [4, 2, 0]
+        assert not any("moved" in summary.content for summary in summaries(memory))
