@@ -775,7 +775,7 @@ compressor: extractive
 @CONTEXT@
 
 # What a wrapped client may take of a call: tokens of its prompt, seconds of its time.
-# wrap: {{max_tokens: 1000, sure_from: 0.1, deadline_s: 0.3}}
+# wrap: {{max_tokens: 1000, deadline_s: 0.3, write_deadline_s: 0.3}}
 
 # How long memories are kept; the first rule that matches decides. Unset = until they are forgotten.
 # retention:

@@ -560,6 +560,11 @@ class EpisodicLog(ABC):
         key: bytes = self.__dict__.setdefault("_random_fence_key", secrets.token_bytes(32))
         return key
 
+    @property
+    def spill_folder(self) -> Path | None:
+        """Where turns may lie in the clear that cannot be stored at once; None where they may not, or nowhere here."""
+        return None
+
     def backup(self, path: Path) -> None:
         """Write all of it to one file, while it is in use. A log whose database has tools for that need not."""
         raise BackendError(f"{type(self).__name__} writes no backups.", hint="Use the tools of its database.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -14,6 +15,8 @@ from typing import TYPE_CHECKING, Any, Final, ParamSpec, Self, TypeVar
 from urllib.parse import quote
 from weakref import WeakSet
 
+from agentmem.clients.core import WrapOptions
+from agentmem.clients.spill import Spill
 from agentmem.clock import Clock, utc_now
 from agentmem.context.builder import ContextBuilder, ContextOptions, ContextQuery
 from agentmem.context.identity import Identities
@@ -33,6 +36,7 @@ from agentmem.interfaces import (
     Use,
     VectorStore,
 )
+from agentmem.ledger import CountedLLM, Ledger
 from agentmem.lifecycle.changes import difference
 from agentmem.lifecycle.compressing import LEVELS, SUMMARY_TOKENS, Level, Recipe, Resummarising, Summarising
 from agentmem.lifecycle.drafting import embed_one, meant
@@ -87,7 +91,7 @@ from agentmem.vectors.exact import ExactVectors
 
 if TYPE_CHECKING:
     from agentmem.bound import BoundMemory
-    from agentmem.clients import Bridge, WrapOptions
+    from agentmem.clients import Bridge
     from agentmem.config import Config
     from agentmem.portability import ImportReport
 
@@ -145,10 +149,15 @@ class MemoryManager:
         self._owned: list[Any] = []
         self._clock = clock
         self._required_ids = required_ids
-        self._wrapping = wrapping
+        self._wrapping = wrapping or WrapOptions()
+        self._ledger = Ledger()
         try:
             self._log: EpisodicLog = self._backend("log", log)
             self._vectors: VectorStore = self._backend("vectors", "exact" if vectors is None else vectors)
+            if self._log.is_sealed and self._wrapping.spill:
+                raise ConfigError(
+                    "A sealed log goes without spill files, which lie in the clear.", hint="Leave `wrap: spill` out."
+                )
             if self._log.is_sealed and not isinstance(self._vectors, ExactVectors):
                 raise ConfigError(
                     "A sealed log goes with exact vectors only: another store would keep them in the clear.",
@@ -156,7 +165,8 @@ class MemoryManager:
                 )
             self._embedder: Embedder | None = self._backend("embedder", embedder)
             self._llm: LLM | None = self._backend("llm", llm)
-            self._extractor: Extractor | None = self._backend("extractor", extractor, llm=self._llm)
+            counted = CountedLLM(self._llm, self._ledger) if self._llm is not None else None
+            self._extractor: Extractor | None = self._backend("extractor", extractor, llm=counted)
             self._tokens: TokenCounter = self._backend("tokens", tokens) or _default_counter()
             self._generations = Generations(self._log, self._embedder)
             self._retention = Retention(tuple(retention), clock)
@@ -184,11 +194,16 @@ class MemoryManager:
         self._storing = Storing(
             self._log, embedder=self._embedder, generations=self._generations, tokens=self._tokens, clock=clock
         )
-        self._forgetter = Forgetter(self._log, vectors=self._vectors, clock=clock)
+        self._spill = Spill(
+            self._wrapping.spill_folder or self._log.spill_folder,
+            store=partial(_store_turns, self._storing),
+            clock=clock,
+        )
+        self._forgetter = Forgetter(self._log, vectors=self._vectors, spill=self._spill, clock=clock)
         self._summarising = Summarising(
             self._log,
             compressor=partial(
-                _built, "compressor", compressor, clock=clock, llm=self._llm, tokens=self._tokens, owned=self._owned
+                _built, "compressor", compressor, clock=clock, llm=counted, tokens=self._tokens, owned=self._owned
             ),
             store=self._storing.store_turn,
             readable=self._retention.readable,
@@ -200,7 +215,7 @@ class MemoryManager:
         self._settling = Settling(self._log)
         self._handovers = HandOvers(
             self._log,
-            sittings=Sittings(self._retriever),
+            sittings=Sittings(self._retriever, clock=clock),
             summaries=self._summarising.summaries,
             counter=self._tokens,
             clock=clock,
@@ -231,10 +246,14 @@ class MemoryManager:
             count=self._tokens.count,
             clock=clock,
         )
-        before = (self._forgetter, self._extraction, self._sweeper)  # what leaves work for those behind them
+        # What leaves work for those behind them.
+        before = (self._spill, self._forgetter, self._extraction, self._sweeper)
         summing_up = (self._rolling, self._resummarising)
         self._worker = Worker(Jobs(*before, self._settling, *summing_up, self._indexer, self._uses))
-        if self._forgetter.look():
+        self._spill.wake = self._worker.wake
+        with suppress(Exception):  # what cannot be stored now waits on, and the worker tries again
+            self._spill.replay()
+        if self._forgetter.look() or self._spill.look():
             self._worker.wake()  # a forget that was cut short goes on
         self._bridges: WeakSet[Bridge] = WeakSet()
 
@@ -842,7 +861,15 @@ class MemoryManager:
         """
         from agentmem.clients import bridge_of, wrap
 
-        wrapped = wrap(client, memory=self, scope=scope, strict=strict, options=self._wrapping)
+        wrapped = wrap(
+            client,
+            memory=self,
+            scope=scope,
+            strict=strict,
+            options=self._wrapping,
+            spill=self._spill,
+            ledger=self._ledger,
+        )
         self._bridges.add(bridge_of(wrapped))
         return wrapped
 
@@ -862,7 +889,14 @@ class MemoryManager:
         from agentmem.clients import bridge_of, wrap_callable
 
         wrapped = wrap_callable(
-            function, memory=self, scope=scope, strict=strict, messages_arg=messages_arg, options=self._wrapping
+            function,
+            memory=self,
+            scope=scope,
+            strict=strict,
+            messages_arg=messages_arg,
+            options=self._wrapping,
+            spill=self._spill,
+            ledger=self._ledger,
         )
         self._bridges.add(bridge_of(wrapped))
         return wrapped
@@ -954,6 +988,7 @@ class MemoryManager:
             cache_bytes=self._retriever.cache_bytes,
             embedder=self._embedder.name if self._embedder else "none",
             degraded=self._generations.compared()[1],
+            cost=self._ledger.total,
         )
 
     def verify(self, *, deep: bool = False) -> Health:
@@ -968,7 +1003,7 @@ class MemoryManager:
         )
         jobs = (self._extraction, self._settling, self._rolling, self._resummarising, self._sweeper)
         behind = (*self._indexer.check(deep=deep), *(finding for job in jobs for finding in job.check()))
-        return Health((*self._log.check(deep=deep), embedder, *behind))
+        return Health((*self._log.check(deep=deep), embedder, *behind, *self._spill.check()))
 
     def repair(self) -> Health:
         """``verify`` after mending what can be mended without losing anything."""
@@ -998,6 +1033,7 @@ class MemoryManager:
         self._forgetter.purge_rest()
         self._uses.write()
         is_recorded = all(bridge.flush(timeout_s) for bridge in tuple(self._bridges))
+        self._spill.look()
         with self._extraction.hurried():
             return self._worker.flush(timeout_s) and is_recorded
 
@@ -1008,8 +1044,11 @@ class MemoryManager:
         for bridge in tuple(self._bridges):
             bridge.flush()  # turns of wrapped clients that are still being stored
         self._closed = True
+        if self._spill.look():
+            self._worker.wake()
         with self._extraction.hurried():
             self._worker.close()
+        self._spill.close()
         self._uses.write()
         self._forgetter.purge_rest()
         self._close_owned()
@@ -1155,6 +1194,10 @@ def _sorted_options(made: type[MemoryManager], options: Mapping[str, Any]) -> tu
         {name: value for name, value in options.items() if name in of_log},
         {name: value for name, value in options.items() if name in backends},
     )
+
+
+def _store_turns(storing: Storing, turns: Sequence[Turn], scope: Scope) -> None:
+    storing.store(storing.prepare(turns, scope).drafts, scope)
 
 
 def _default_counter() -> TokenCounter:

@@ -8,8 +8,8 @@ No provider's SDK is imported here; the shim of a client is found by the package
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TypeVar
+from collections.abc import Callable, Iterator
+from typing import ParamSpec, TypeVar
 from weakref import WeakSet
 
 from agentmem.clients.core import (
@@ -26,10 +26,14 @@ from agentmem.clients.core import (
     say,
     use_scope,
 )
+from agentmem.clients.spill import Spill
 from agentmem.errors import InvalidInput
-from agentmem.records import Scope
+from agentmem.ledger import Ledger
+from agentmem.records import Cost, Scope
 
 C = TypeVar("C")
+P = ParamSpec("P")
+R = TypeVar("R")
 
 _warm: WeakSet[Recorder] = WeakSet()
 """Memories that were asked something already, so that wrapping another client for them costs nothing."""
@@ -45,12 +49,14 @@ __all__ = [
     "WrapOptions",
     "bridge_of",
     "current_scope",
+    "memory_cost",
     "memory_status",
     "private_turns",
     "say",
     "unwrap",
     "use_scope",
     "wrap",
+    "wrap_callable",
 ]
 
 
@@ -61,6 +67,8 @@ def wrap(
     scope: Scope | None = None,
     strict: bool = False,
     options: WrapOptions | None = None,
+    spill: Spill | None = None,
+    ledger: Ledger | None = None,
 ) -> C:
     """A copy of the client that remembers; the caller's own client is not touched.
 
@@ -71,6 +79,7 @@ def wrap(
     Args:
         scope: Whose memory; ``use_scope`` overrides it. Without a session one is made for this wrap.
         strict: Raise what goes wrong in memory (for tests).
+        spill: Where turns go that cannot be stored in time. ledger: Where costs are added up. A manager gives its own.
 
     Raises:
         InvalidInput: no shim is known for this kind of client, or ``scope`` is no Scope.
@@ -81,11 +90,41 @@ def wrap(
         if (bridge.memory, bridge.scope, bridge.strict) == (memory, scope, strict):
             return client
         client = attached.original
-    bridge = Bridge(memory, scope=scope, strict=strict, options=options)
+    bridge = Bridge(memory, scope=scope, strict=strict, options=options, spill=spill, ledger=ledger)
     wrapped: C = _shim(client).attach(client, bridge)
-    if memory not in _warm:
-        _warm.add(memory)
-        bridge.warm_up()
+    _warm_up(bridge)
+    return wrapped
+
+
+def wrap_callable(
+    function: Callable[P, R],
+    *,
+    memory: Recorder,
+    scope: Scope | None = None,
+    strict: bool = False,
+    messages_arg: str = "messages",
+    options: WrapOptions | None = None,
+    spill: Spill | None = None,
+    ledger: Ledger | None = None,
+) -> Callable[P, R]:
+    """A function of the same signature that remembers, for whatever asks a model: ``litellm.completion``, your own.
+
+    It may be a plain function, a coroutine function, a generator or an async generator function, and answer with a
+    string, with messages as OpenAI's or Anthropic's API words them, or with a stream of pieces of either. A stream
+    stays what it is, heard as it passes. A plain function that returns an awaitable waits for memory on the loop.
+
+    Args:
+        scope, strict, spill, ledger: As for ``wrap``.
+        messages_arg: The argument that holds the messages, or one string that the user says.
+
+    Raises:
+        InvalidInput: the function takes no such argument.
+    """
+    from agentmem.clients.callable import remembering
+
+    bridge = Bridge(memory, scope=scope, strict=strict, options=options, spill=spill, ledger=ledger)
+    wrapped = remembering(unwrap(function), bridge, messages_arg)
+    _warm_up(bridge)
     return wrapped
 
 
@@ -110,6 +149,18 @@ def memory_status(client: object) -> Status:
     return attached.status if isinstance(attached, Attached) else "off"
 
 
+def memory_cost(client: object) -> Cost:
+    """What memory took of the last call of a wrapped client; nothing of one that is not wrapped."""
+    attached = getattr(client, "__agentmem__", None)
+    return attached.bridge.last_cost if isinstance(attached, Attached) else Cost()
+
+
+def _warm_up(bridge: Bridge) -> None:
+    if bridge.memory not in _warm:
+        _warm.add(bridge.memory)
+        bridge.warm_up()
+
+
 def _shim(client: object) -> ClientShim:
     from agentmem.registry import names, resolve
 
@@ -121,7 +172,8 @@ def _shim(client: object) -> ClientShim:
     kind = f"{type(client).__module__}.{type(client).__qualname__}"
     raise InvalidInput(
         f"No shim is known for a {kind}.",
-        hint=f"These packages' clients can be wrapped: {', '.join(known)}. For others subclass ClientShim.",
+        hint=f"These packages' clients can be wrapped: {', '.join(known)}. For others subclass ClientShim; "
+        "for a function use wrap_callable.",
     )
 
 

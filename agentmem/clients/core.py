@@ -2,39 +2,63 @@
 
 A shim (``ClientShim``) translates one provider's client into calls of a ``Bridge``:
 
-1. ``prepare`` takes the messages of a call, gives the block to put in front of the user's last words, and records
-   what is new in them, before the model is asked.
+1. ``prepare`` takes the messages of a call, gives the two texts to put in front of the user's first and last words, and
+   records what is new in them, before the model is asked.
 2. ``observe`` takes the answer and records it.
 
-Applications send the whole conversation with every call, a window of it, or only the last words. ``first_new``
-tells what of it was not there before, so that nothing is stored twice and a repeated "ok" is still kept. What was
-forgotten is not there either: where it may be among what is sent again, only ``first_unsent`` and on is recorded.
-
-Memory never fails a call: it has a deadline, and trouble is logged (at most once a minute, without content) and
-told by ``Bridge.status``. ``strict`` raises it instead.
+Memory never fails a call and waits no longer than its deadlines: a turn that is not stored by then lies in a spill file
+and is stored from there (``recording``, ``spill``). Trouble is logged (at most once a minute, without content) and told
+by ``Bridge.status``. ``strict`` raises it instead.
 """
 
 from __future__ import annotations
 
-import hashlib
 import logging
-import secrets
 import threading
 import time
-import uuid
 from abc import ABC, abstractmethod
-from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, wait
-from contextlib import contextmanager
-from contextvars import ContextVar, copy_context
+from concurrent.futures import wait
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar, get_args
 
-from agentmem.context.rendering import render_hits
-from agentmem.errors import AgentMemError, ConfigError, InvalidInput, ScopeError, StoreBusy
+from agentmem.clients.crew import Crew
+from agentmem.clients.recording import Recording
+from agentmem.clients.sessions import (
+    MAX_KNOWN,
+    Recall,
+    Session,
+    Sessions,
+    Told,
+    current_scope,
+    is_private,
+    private_turns,
+    require_scope,
+    use_scope,
+)
+from agentmem.clients.spill import Spill
+from agentmem.clients.suffix import Said, first_new, first_unsent, last_of_user, say
+from agentmem.errors import AgentMemError, ConfigError, ScopeError, StoreBusy
 from agentmem.interfaces import LogQuery, Message
-from agentmem.records import Memory, MemoryStatus, Page, Retrieval, Role, Scope, Turn
+from agentmem.ledger import Ledger
+from agentmem.records import Context, Cost, Memory, MemoryStatus, Page, Scope, Turn
+
+__all__ = [
+    "Attached",
+    "Bridge",
+    "ClientShim",
+    "Prepared",
+    "Recorder",
+    "Said",
+    "SessionLog",
+    "Status",
+    "WrapOptions",
+    "current_scope",
+    "private_turns",
+    "say",
+    "use_scope",
+]
 
 T = TypeVar("T")
 Status = MemoryStatus
@@ -42,23 +66,17 @@ _STATUSES: Final[tuple[Status, ...]] = get_args(Status)
 log = logging.getLogger("agentmem.clients")
 
 _LOG_EVERY_S: Final = 60.0
-_MAX_SESSIONS: Final = 10_000
-_MAX_KNOWN: Final = 1024
-"""Messages of one session whose keys are kept; enough to recognise any history by its tail."""
 _READERS: Final = 4
-_WRITERS: Final = 16
-"""Threads that may read, and write, at once for one wrapped client; with all of them stuck, calls go on without."""
+"""Threads that may read at once for one wrapped client; with all of them stuck, calls go on without."""
 _WARM_UP_S: Final = 1.0
-_LEAST_WRITE_S: Final = 0.05
-"""Even when reading took the whole deadline, recording gets this long before the call goes on."""
-_PIECE_CHARACTERS: Final = 250_000
-"""Longest text of one turn: even at four bytes a character it stays below a memory's 1 MiB."""
 _CONVERSATION: Final = 6
 """How many of the messages before the question are given to retrieval."""
-_HITS_WHEN_UNSURE: Final = 3
+_BY_HAND: Final = frozenset({"rule", "identity"})
+"""Kinds that are wanted in the stable text as soon as somebody has written them."""
+_NOTHING: Final = Told()
 
 
-class Ledger(Protocol):
+class SessionLog(Protocol):
     """What a wrapped client needs of a log; every EpisodicLog has it."""
 
     def has_forgotten(self, scope: Scope) -> bool: ...
@@ -70,11 +88,18 @@ class Recorder(Protocol):
     """What a wrapped client needs of a memory; MemoryManager has it."""
 
     @property
-    def log(self) -> Ledger: ...
+    def log(self) -> SessionLog: ...
 
-    def retrieve(
-        self, query: str, /, *, scope: Scope, max_tokens: int | None = None, conversation: Sequence[Message] = ()
-    ) -> Retrieval: ...
+    def context(
+        self,
+        query: str,
+        /,
+        *,
+        scope: Scope,
+        max_tokens: int | None = None,
+        conversation: Sequence[Message] = (),
+        present: Iterable[str] = (),
+    ) -> Context: ...
 
     def store_many(self, items: Iterable[Turn], /, *, scope: Scope) -> Sequence[Memory]: ...
 
@@ -94,27 +119,35 @@ class WrapOptions:
     """How much a wrapped client may take.
 
     Args:
-        max_tokens: Of the memory block in a prompt.
-        sure_from: An answer less confident than this gives the prompt only its best three memories: a greeting is
-            not worth a thousand tokens. 0 always fills the block.
-        deadline_s: Seconds that memory may hold up a call; a turn not yet stored by then is stored behind it.
+        max_tokens: Of both texts of memory in a prompt.
+        deadline_s: Seconds that a call may wait for what memory knows; then it goes on without.
+        write_deadline_s: Seconds that a call may wait until the user's words, and the model's, are stored; then they go
+            to a spill file.
+        spill: The folder of the spill files, one database's alone; unset = beside a SQLite file, and none for a server.
     """
 
     max_tokens: int = 1000
-    sure_from: float = 0.1
     deadline_s: float = 0.3
+    write_deadline_s: float = 0.3
+    spill: str | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.max_tokens, bool) or not isinstance(self.max_tokens, int) or self.max_tokens < 1:
             raise ConfigError(f"wrap.max_tokens must be a whole number of at least 1, not {self.max_tokens!r}.")
-        if isinstance(self.sure_from, bool) or not 0 <= self.sure_from <= 1:
-            raise ConfigError(f"wrap.sure_from must be a number from 0 to 1, not {self.sure_from!r}.")
-        if isinstance(self.deadline_s, bool) or not isinstance(self.deadline_s, int | float) or self.deadline_s <= 0:
-            raise ConfigError(f"wrap.deadline_s must be a number above 0, not {self.deadline_s!r}.")
+        for name in ("deadline_s", "write_deadline_s"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
+                raise ConfigError(f"wrap.{name} must be a number above 0, not {value!r}.")
+        if self.spill is not None and (not isinstance(self.spill, str) or not self.spill):
+            raise ConfigError(f"wrap.spill must name a folder, not {self.spill!r}.")
+
+    @property
+    def spill_folder(self) -> Path | None:
+        return Path(self.spill).expanduser() if self.spill else None
 
 
 class ClientShim(ABC):
-    """One provider's client. Register the class under ``agentmem.client`` as the client's top-level package."""
+    """One provider's client. Register the class under ``agentmem.client`` as the package the client comes from."""
 
     @abstractmethod
     def attach(self, client: Any, bridge: Bridge) -> Any:
@@ -136,164 +169,16 @@ class Attached:
         return self.bridge.status
 
 
-# --- whose memory ---------------------------------------------------------------------------------
-
-_scope: ContextVar[Scope | None] = ContextVar("agentmem_scope", default=None)
-_private: ContextVar[bool] = ContextVar("agentmem_private", default=False)
-
-
-@contextmanager
-def use_scope(scope: Scope) -> Iterator[Scope]:
-    """Calls of wrapped clients inside the block use this scope, whatever they were wrapped with.
-
-    Kept in a context variable: threads and asyncio tasks do not see each other's scope.
-
-    Raises:
-        InvalidInput: not a Scope.
-    """
-    token = _scope.set(require_scope(scope))
-    try:
-        yield scope
-    finally:
-        _scope.reset(token)
-
-
-def require_scope(scope: object) -> Scope:
-    """The scope itself, if it is one: a mistake here must not wait for the first call to show."""
-    if not isinstance(scope, Scope):
-        raise InvalidInput(f"scope must be a Scope, not {type(scope).__name__}.", hint='Write Scope(user="ana").')
-    return scope
-
-
-def current_scope() -> Scope | None:
-    """The scope of the innermost ``use_scope``, or None outside of one."""
-    return _scope.get()
-
-
-@contextmanager
-def private_turns() -> Iterator[None]:
-    """Calls of wrapped clients inside the block use memory but are not recorded, not even when resent later."""
-    token = _private.set(True)
-    try:
-        yield
-    finally:
-        _private.reset(token)
-
-
-# --- what was said --------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """One thing in a conversation that memory can keep: never the application's system prompt.
-
-    Args:
-        is_call: The model calls a tool; kept under the role of what tools say.
-    """
-
-    role: Role
-    text: str
-    speaker: str | None = None
-    is_call: bool = False
-
-    @property
-    def key(self) -> bytes:
-        """Equal for the same words of the same role, whether sent, answered, resent or read back from the log."""
-        return hashlib.blake2b(f"{self.role}\0{self.text.strip()}".encode(), digest_size=16).digest()
-
-
-def say(role: Role, text: str, speaker: str | None = None, *, is_call: bool = False) -> Iterator[Said]:
-    """The text as memory can hold it: nothing if it is blank, in pieces if it is too long for one turn."""
-    # NUL and lone surrogates can be sent to a model but not be stored.
-    text = text.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")
-    if text.strip():
-        for start in range(0, len(text), _PIECE_CHARACTERS):
-            yield Said(role, text[start : start + _PIECE_CHARACTERS], speaker, is_call)
-
-
-def first_new(known: Sequence[bytes], said: Sequence[Said], *, answered: bool = True) -> int:
-    """Where in ``said`` begins what the session does not know yet; ``len(said)`` if it knows all.
-
-    The overlap is the longest run of ``said`` that ends where ``known`` ends (history resent, a window of it, or
-    one with a new head) or that begins ``said`` and stands anywhere in ``known`` (the conversation went back).
-    One user message alone is no overlap: people repeat an "ok". And unless the same call is tried again after it
-    failed (``answered`` is False), a user message at the end was said anew.
-
-    Args:
-        known: Keys of what the session holds, oldest first.
-        answered: Whether the call before this one was answered.
-    """
-    keys = [one.key for one in said]
-    overlaps = [_shared_tail(known, keys), _shared_head(known, keys)]
-    end, length = max(overlaps, key=lambda overlap: overlap[1])
-    is_lone_user = length == 1 and said[end - 1].role == "user"
-    is_whole_history = length == len(known) and (end < len(said) or not answered)
-    if length == 0 or (is_lone_user and not is_whole_history):
-        return 0
-    if end == len(said) and said[-1].role == "user" and answered:
-        return end - 1
-    return end
-
-
-def first_unsent(said: Sequence[Said]) -> int:
-    """Where in ``said`` begins what no earlier call can have held: behind the model's last answer.
-
-    Without any answer it is the user's last message.
-    """
-    answers = [place for place, one in enumerate(said) if one.role == "assistant" or one.is_call]
-    return answers[-1] + 1 if answers else _last_of_user(said) or 0
-
-
-def _shared_tail(known: Sequence[bytes], keys: Sequence[bytes]) -> tuple[int, int]:
-    """(end, length) of the longest run of ``keys`` that is a tail of ``known``; the first of equals."""
-    best = (0, 0)
-    for end in range(1, len(keys) + 1):
-        length = 0
-        while length < min(end, len(known)) and keys[end - 1 - length] == known[-1 - length]:
-            length += 1
-        if length > best[1]:
-            best = (end, length)
-    return best
-
-
-def _shared_head(known: Sequence[bytes], keys: Sequence[bytes]) -> tuple[int, int]:
-    """(end, length) of the longest head of ``keys`` that stands anywhere in ``known``."""
-    best = 0
-    for start in range(len(known)):
-        length = 0
-        while length < min(len(keys), len(known) - start) and keys[length] == known[start + length]:
-            length += 1
-        best = max(best, length)
-    return best, best
-
-
 # --- the bridge -----------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class _Recall:
-    """A block with the key of the question it was made for, and with the versions, by id, of what it rests on."""
+@dataclass(slots=True, eq=False)
+class Call:
+    """How memory fares in one call, and what it took of it. ``counted`` is the status that the ledger has."""
 
-    question: bytes
-    block: str
-    told: Mapping[str, int]
-
-
-@dataclass(slots=True)
-class _Session:
-    """What is known of one session: its messages, the last recall, the write under way.
-
-    ``given`` is the scope as the caller has it, without a session where one was made.
-    """
-
-    scope: Scope
-    given: Scope
-    is_read_back: bool
-    known: list[bytes] = field(default_factory=list)
-    answered: bool = True
-    recalled: _Recall | None = None
-    writing: Future[Any] | None = None
-    lock: threading.Lock = field(default_factory=threading.Lock)
+    status: Status = "ok"
+    cost: Cost = field(default_factory=Cost)
+    counted: Status | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,8 +190,9 @@ class Prepared:
 
     block: str = ""
     stable: str = ""
-    session: _Session | None = None
+    session: Session | None = None
     is_private: bool = False
+    call: Call | None = field(default=None, compare=False)
 
 
 class Bridge:
@@ -315,24 +201,53 @@ class Bridge:
     Args:
         scope: Whose memory; ``use_scope`` overrides it. Without a session one is made for each user and agent.
         strict: Raise what goes wrong in memory instead of going on without.
+        spill: Where turns go that cannot be stored in time; None = nowhere.
+        ledger: Where costs are added up.
     """
 
     def __init__(
-        self, memory: Recorder, *, scope: Scope | None = None, strict: bool = False, options: WrapOptions | None = None
+        self,
+        memory: Recorder,
+        *,
+        scope: Scope | None = None,
+        strict: bool = False,
+        options: WrapOptions | None = None,
+        spill: Spill | None = None,
+        ledger: Ledger | None = None,
     ) -> None:
         self.memory = memory
         self.scope = None if scope is None else require_scope(scope)
         self.strict = strict
         self.options = options or WrapOptions()
-        self.status: Status = "ok"
-        self.lost_turns = 0
-        """Turns that could not be stored since the client was wrapped."""
-        self._sessions: OrderedDict[Scope, _Session] = OrderedDict()
+        self._call = Call()
+        self._ledger = ledger or Ledger()
+        self._sessions = Sessions()
+        self._recording = Recording(memory, spill)
+        self._readers = Crew(_READERS)
         self._lock = threading.Lock()
-        self._readers = threading.BoundedSemaphore(_READERS)
-        self._writers = threading.BoundedSemaphore(_WRITERS)
         self._logged_at: float | None = None
         self._unlogged = 0
+
+    @property
+    def status(self) -> Status:
+        """How memory fared in the last call."""
+        return self._call.status
+
+    @property
+    def last_cost(self) -> Cost:
+        """What memory took of the last call."""
+        call = self._call
+        return replace(call.cost, statuses={call.status: 1}) if call.cost.calls else call.cost
+
+    @property
+    def lost_turns(self) -> int:
+        """Turns that could not be kept since the client was wrapped."""
+        return self._recording.lost_turns
+
+    @property
+    def spilled_turns(self) -> int:
+        """Turns that went to the spill files since the client was wrapped."""
+        return self._recording.spilled_turns
 
     def warm_up(self) -> None:
         """Ask once what nobody asked, so that the first call finds model, tables and memories loaded; 1 s at most.
@@ -340,9 +255,12 @@ class Bridge:
         A new process needs longer for its first answer than a call may be held up.
         """
         scope = self.scope or current_scope() or Scope(agent="nobody")
-        asked = [Said("user", "What is known?")]
+        budget = self.options.max_tokens
         try:
-            self._within(lambda: self._recalled(scope, asked, 0), time.monotonic() + _WARM_UP_S)
+            self._within(
+                lambda: self.memory.context("What is known?", scope=scope, max_tokens=budget),
+                time.monotonic() + _WARM_UP_S,
+            )
         except Exception:  # noqa: BLE001  the first call will meet the same trouble and tell of it
             return
 
@@ -352,27 +270,30 @@ class Bridge:
         Raises:
             AgentMemError: only if ``strict``.
         """
+        started = time.monotonic()
+        self._call = call = Call()
         scope = current_scope() or self.scope
-        self.status = "ok"
-        if scope is None:
-            self._trouble("off", ScopeError("A wrapped client was called without a scope.", hint="Use use_scope(…)."))
-            return Prepared()
-        deadline = time.monotonic() + self.options.deadline_s
-        session = self._session(scope)
-        is_private = _private.get()
-        block = ""
+        block = stable = _NOTHING
+        session = None
         try:
-            messages = list(said)
-            self._read_back(session, deadline)
-            new = self._take_new(session, messages, deadline)
+            if scope is None:
+                self._trouble(call, "off", ScopeError("A wrapped client was called without a scope.", hint=_USE_SCOPE))
+                return Prepared()
+            session = self._sessions.of(scope)
             try:
-                block = self._recall(session, messages, is_new=bool(new), deadline=deadline)
-            finally:
-                if not is_private:
-                    self._record(session, new, wait_s=max(deadline - time.monotonic(), _LEAST_WRITE_S))
-        except Exception as error:  # noqa: BLE001  whatever fails in memory, the model is still asked
-            self._trouble("degraded", error)
-        return Prepared(block, session=session, is_private=is_private)
+                messages = list(said)
+                deadline = started + self.options.deadline_s
+                new = self._take_new(call, session, messages, deadline)
+                try:
+                    block, stable = self._recall(session, messages, is_new=bool(new), deadline=deadline)
+                finally:
+                    if not is_private():
+                        self._record(call, session, new, wait_s=self.options.write_deadline_s)
+            except Exception as error:  # noqa: BLE001  whatever fails in memory, the model is still asked
+                self._trouble(call, "degraded", error)
+            return Prepared(block.text, stable.text, session, is_private(), call)
+        finally:
+            self._account(call, block, stable, time.monotonic() - started)
 
     def observe(
         self, prepared: Prepared, said: Iterable[Said], *, complete: bool = True, wait_for_write: bool = True
@@ -386,84 +307,88 @@ class Bridge:
         Raises:
             AgentMemError: only if ``strict``.
         """
-        session = prepared.session
+        session, call = prepared.session, prepared.call or Call()
         if session is None:
             return
+        started = time.monotonic()
         try:
             answers = list(said)
             with session.lock:
                 session.answered = complete
-                _extend(session.known, answers)
+                session.learn(answers)
             if not prepared.is_private:
-                wait_s = self.options.deadline_s if wait_for_write else 0.0
-                self._record(session, answers, wait_s=wait_s, complete=complete)
+                wait_s = self.options.write_deadline_s
+                self._record(call, session, answers, wait_s=wait_s, complete=complete, in_time=wait_for_write)
         except Exception as error:  # noqa: BLE001  the model's answer is the caller's, whatever fails in memory
-            self._trouble("degraded", error)
+            self._trouble(call, "degraded", error)
+        finally:
+            waited = Cost(waited_s=time.monotonic() - started)
+            call.cost += waited
+            self._ledger.add(waited)
 
     def flush(self, timeout_s: float | None = None) -> bool:
-        """True when every turn was stored or is known to be lost; False when the timeout came first."""
-        with self._lock:
-            writing = [session.writing for session in self._sessions.values() if session.writing]
-        return not wait(writing, timeout_s).not_done
+        """True when every turn was stored, lies in a spill file or is known to be lost; False at the timeout."""
+        return self._recording.flush(timeout_s)
 
-    def _session(self, scope: Scope) -> _Session:
-        with self._lock:
-            session = self._sessions.pop(scope, None)
-            if session is None:
-                is_own = scope.session is None
-                session = _Session(replace(scope, session=_new_session_id()) if is_own else scope, scope, is_own)
-            self._sessions[scope] = session
-            while len(self._sessions) > _MAX_SESSIONS:
-                self._sessions.popitem(last=False)
-            return session
+    # --- what is new
 
-    def _read_back(self, session: _Session, deadline: float) -> None:
-        """Learn once what an earlier process recorded of a session, so that its history is not recorded again."""
+    def _take_new(self, call: Call, session: Session, said: Sequence[Said], deadline: float) -> Sequence[Said]:
+        """What is to be recorded of ``said``, which the session knows from now on."""
+        unsent = first_unsent(said)
         with session.lock:
+            is_fresh = not session.is_read_back and self._read_back(call, session, deadline)
             if session.is_read_back:
-                return
-            try:
-                session.known = self._within(lambda: self._recorded(session.scope), deadline)
-                session.is_read_back = True
-            except Exception as error:  # noqa: BLE001  the next call tries again
-                self._trouble("degraded", error)
+                start = first_new(session.known, said, answered=session.answered)
+                if start < unsent and not is_fresh:
+                    start = max(start, self._known_by_others(call, session, said, deadline, unsent))
+            else:
+                start = unsent  # what came before may be known or not: better a gap than a double
+            # Here the same: what came before may be new or forgotten.
+            begin = unsent if start < unsent and self._has_forgotten(call, session.given, deadline) else start
+            session.learn(said[start:])
+            session.answered = False
+            return said[begin:]
+
+    def _read_back(self, call: Call, session: Session, deadline: float) -> bool:
+        """Learn once what an earlier process recorded of a session, so that its history is not recorded again."""
+        try:
+            session.known = self._within(lambda: self._recorded(session.scope), deadline)
+            session.is_read_back = True
+        except Exception as error:  # noqa: BLE001  the next call tries again
+            self._trouble(call, "degraded", error)
+        return session.is_read_back
+
+    def _known_by_others(self, call: Call, session: Session, said: Sequence[Said], deadline: float, unsent: int) -> int:
+        """Where in ``said`` begins what no client of the session has recorded; called for answers not heard here."""
+        if session.given.session is None:
+            return 0  # nobody else knows the session
+        try:
+            recorded = self._within(lambda: self._recorded(session.scope), deadline)
+        except Exception as error:  # noqa: BLE001  told by the status
+            self._trouble(call, "degraded", error)
+            return unsent
+        return first_new(recorded, said, answered=session.answered)
 
     def _recorded(self, scope: Scope) -> list[bytes]:
-        known: list[bytes] = []
-        _extend(known, [Said(memory.role, memory.content) for memory in self._listed(scope)])
-        return known
+        return [Said(memory.role, memory.content).key for memory in self._listed(scope)][-MAX_KNOWN:]
 
     def _listed(self, scope: Scope) -> Iterator[Memory]:
         cursor: str | None = None
         while True:
             page = self.memory.list(
-                scope=scope, kinds={"turn"}, where={"session": scope.session}, limit=_MAX_KNOWN, cursor=cursor
+                scope=scope, kinds={"turn"}, where={"session": scope.session}, limit=MAX_KNOWN, cursor=cursor
             )
             yield from page
             cursor = page.cursor
             if cursor is None:
                 return
 
-    def _take_new(self, session: _Session, said: Sequence[Said], deadline: float) -> Sequence[Said]:
-        """What is to be recorded of ``said``, which the session knows from now on."""
-        unsent = first_unsent(said)
-        with session.lock:
-            if session.is_read_back:
-                start = first_new(session.known, said, answered=session.answered)
-            else:
-                start = unsent  # what came before may be known or not: better a gap than a double
-            # Here the same: what came before may be new or forgotten.
-            begin = unsent if start < unsent and self._has_forgotten(session.given, deadline) else start
-            _extend(session.known, said[start:])
-            session.answered = False
-            return said[begin:]
-
-    def _has_forgotten(self, scope: Scope, deadline: float) -> bool:
+    def _has_forgotten(self, call: Call, scope: Scope, deadline: float) -> bool:
         """Whether what the session does not know may be what it has forgotten; yes if memory cannot tell."""
         try:
             return self._within(lambda: self._lacks(scope), deadline)
         except Exception as error:  # noqa: BLE001  told by the status
-            self._trouble("degraded", error)
+            self._trouble(call, "degraded", error)
             return True
 
     def _lacks(self, scope: Scope) -> bool:
@@ -475,126 +400,101 @@ class Bridge:
         held = self.memory.log.read(LogQuery(scope=scope, session=scope.session, kinds=frozenset({"turn"})))
         return any(memory.version > 1 for memory in held) or len(held) > sum(1 for _ in self._listed(scope))
 
-    def _recall(self, session: _Session, said: Sequence[Said], *, is_new: bool, deadline: float) -> str:
-        """The block for the user's last words; looked up once a turn, the same in every call of an agent's loop.
+    # --- what is known
 
-        Looked up again if something that it tells was forgotten, has ended or was changed meanwhile, by anybody.
+    def _recall(self, session: Session, said: Sequence[Said], *, is_new: bool, deadline: float) -> tuple[Told, Told]:
+        """The volatile and the stable text; looked up once a turn, the same in every call of an agent's loop.
+
+        Looked up again if something that they tell was forgotten, has ended or was changed meanwhile, by anybody.
         """
-        place = _last_of_user(said)
+        place = last_of_user(said)
         if place is None:
-            return ""
+            return _NOTHING, _NOTHING
         question = said[place].key
         is_asking = place == len(said) - 1
-        recall = session.recalled
-        if recall is not None and recall.question == question and not (is_asking and is_new):
-            told = recall.told
-            if not told or self._within(lambda: self._versions(session.scope, told) == told, deadline):
-                return recall.block
-        elif not is_asking:
-            return ""
-        session.recalled = recall = self._within(lambda: self._recalled(session.scope, said, place), deadline)
-        return recall.block
+        recall = session.recalled if session.recalled and session.recalled.question == question else None
+        if session.stable is not None and not (is_asking and (is_new or recall is None)):
+            block = recall.told if recall else _NOTHING
+            if self._within(lambda: self._stands(session.scope, block, session.stable or _NOTHING), deadline):
+                return block, session.stable
+        words = said[place].text if is_asking or recall else ""
+        block, session.stable = self._within(lambda: self._asked(session, words, said, place), deadline)
+        if words:
+            session.recalled = Recall(question, block)
+        return block, session.stable
 
-    def _recalled(self, scope: Scope, said: Sequence[Said], place: int) -> _Recall:
-        """What memory has for the words at ``place`` and the call does not say itself."""
-        budget = self.options.max_tokens
-        question = said[place]
-        conversation = [Message(one.role, one.text) for one in said[:place] if one.role != "tool"][-_CONVERSATION:]
-        retrieval = self.memory.retrieve(question.text, scope=scope, max_tokens=budget, conversation=conversation)
-        present = {one.text.strip() for one in said}
-        hits = [hit for hit in retrieval.hits if hit.content.strip() not in present]
-        if retrieval.confidence < self.options.sure_from:
-            hits = hits[:_HITS_WHEN_UNSURE]
-        if not hits:
-            return _Recall(question.key, "", {})
-        shown = {memory.id: memory.version for hit in hits for memory in (hit.memory, *hit.corrections)}
-        # When a fact is superseded, its turn becomes outdated and stays the version that it is.
-        facts = {fact.id for hit in hits for fact in hit.facts}
-        told = self._versions(scope, shown.keys() | facts) | shown
-        return _Recall(question.key, render_hits(hits, max_tokens=budget).text, told)
+    def _asked(self, session: Session, words: str, said: Sequence[Said], place: int) -> tuple[Told, Told]:
+        """What memory has for the words and the call does not say itself; without words only who is who."""
+        spoken = [Message(one.role, one.text) for one in said[:place] if one.role != "tool"]
+        context = self.memory.context(
+            words,
+            scope=session.scope,
+            max_tokens=self.options.max_tokens,
+            conversation=spoken[-_CONVERSATION:],
+            present=[one.text for one in said],
+        )
+        tokens = context.tokens - context.stable_tokens
+        block = Told(context.volatile, tokens, context.told) if words else _NOTHING
+        fresh = Told(context.stable, context.stable_tokens, context.stable_told)
+        return block, self._kept(session, fresh, self.options.max_tokens - tokens)
 
-    def _versions(self, scope: Scope, ids: Collection[str]) -> dict[str, int]:
-        """The versions of those of the memories that are there and hold now, by id."""
-        page = self.memory.list(scope=scope, where={"id": {"$in": list(ids)}}, limit=len(ids))
-        return {memory.id: memory.version for memory in page}
+    def _kept(self, session: Session, fresh: Told, room: int) -> Told:
+        """The session's stable text, byte for byte, as long as all of it holds and nobody has written what it lacks.
 
-    def _record(self, session: _Session, said: Sequence[Said], *, wait_s: float, complete: bool = True) -> None:
-        if not said:
-            return
-        metadata = None if complete else {"complete": False}
-        turns = [Turn(one.text, role=one.role, speaker=one.speaker, metadata=metadata) for one in said]
-        with session.lock:
-            before = session.writing
+        Facts that were learned meanwhile were learned from this conversation, which says them itself.
+        """
+        kept = session.stable
+        if kept is None or kept.text == fresh.text or kept.tokens > room:
+            return fresh
+        there = self._there(session.scope, {**kept.versions, **fresh.versions})
+        if any(id not in there or there[id].version != version for id, version in kept.versions.items()):
+            return fresh
+        written = {id for id in fresh.versions if id in there and there[id].kind in _BY_HAND}
+        return kept if written <= kept.versions.keys() else fresh
 
-            def write() -> None:
-                if before is not None:
-                    wait([before])  # turns of a session are stored in the order they were said
-                self.memory.store_many(turns, scope=session.scope)
+    def _stands(self, scope: Scope, *texts: Told) -> bool:
+        """Whether everything that the texts tell is there and holds, in the versions that they tell."""
+        versions = {id: version for told in texts for id, version in told.versions.items()}
+        return not versions or {id: each.version for id, each in self._there(scope, versions).items()} == versions
 
-            try:
-                session.writing = writing = self._start(write, self._writers, daemon=False)
-            except (StoreBusy, RuntimeError) as error:
-                writing = Future()
-                writing.set_exception(error)
-        writing.add_done_callback(lambda done: self._written(session, said, done))
-        is_behind = before is not None and not before.done()
-        if not is_behind:
-            wait([writing], wait_s)
-        if not writing.done():
-            self._note("degraded", StoreBusy("A turn is still being stored."))
-        elif self.strict:
-            writing.result()
+    def _there(self, scope: Scope, ids: Collection[str]) -> dict[str, Memory]:
+        """Those of the memories that are there and hold now, by id."""
+        page = self.memory.list(scope=scope, where={"id": {"$in": list(ids)}}, limit=max(len(ids), 1))
+        return {memory.id: memory for memory in page}
 
-    def _written(self, session: _Session, said: Sequence[Said], writing: Future[Any]) -> None:
-        error = writing.exception()
-        if error is None:
-            return
-        with session.lock:
-            _forget(session.known, said)  # so that it is recorded after all if the application sends it again
-        with self._lock:
-            self.lost_turns += len(said)
-        self._note("lost", error)
+    # --- how
+
+    def _record(self, call: Call, session: Session, said: Sequence[Said], **how: Any) -> None:
+        error = self._recording.record(session, said, note=lambda *trouble: self._note(call, *trouble), **how)
+        if error is not None and self.strict:
+            raise error
 
     def _within(self, read: Callable[[], T], deadline: float) -> T:
-        reading = self._start(read, self._readers, daemon=True)
+        reading = self._readers.start(read)
         wait([reading], max(deadline - time.monotonic(), 0))
         if not reading.done():
             raise StoreBusy(f"Memory did not answer within {self.options.deadline_s:g} s.")
         return reading.result()
 
-    def _start(self, work: Callable[[], T], slots: threading.BoundedSemaphore, *, daemon: bool) -> Future[T]:
-        """Do the work in a thread; one that writes is no daemon, so that the process does not end before it has."""
-        if not slots.acquire(blocking=False):
-            raise StoreBusy("Memory is still busy with earlier calls.")
-        future: Future[T] = Future()
-        context = copy_context()
+    def _account(self, call: Call, block: Told, stable: Told, waited_s: float) -> None:
+        tokens = block.tokens + stable.tokens
+        call.cost = Cost(calls=1, tokens=tokens, stable_tokens=stable.tokens, waited_s=waited_s)
+        with self._lock:
+            call.counted = call.status
+        self._ledger.add(replace(call.cost, statuses={call.status: 1}))
 
-        def run() -> None:
-            try:
-                result = context.run(work)
-            except BaseException as error:  # noqa: BLE001  handed to whoever waits
-                slots.release()
-                future.set_exception(error)
-            else:
-                slots.release()
-                future.set_result(result)
-
-        try:
-            threading.Thread(target=run, name="agentmem-wrap", daemon=daemon).start()
-        except RuntimeError:  # no more threads, or the interpreter is ending
-            slots.release()
-            raise
-        return future
-
-    def _trouble(self, status: Status, error: Exception) -> None:
-        self._note(status, error)
+    def _trouble(self, call: Call, status: Status, error: Exception) -> None:
+        self._note(call, status, error)
         if self.strict:
             raise error
 
-    def _note(self, status: Status, error: BaseException) -> None:
+    def _note(self, call: Call, status: Status, error: BaseException) -> None:
         """Keep the worse status and log the error's kind; its text could quote what was said."""
         with self._lock:
-            self.status = max(self.status, status, key=_STATUSES.index)
+            call.status = max(call.status, status, key=_STATUSES.index)
+            if call.counted not in (None, call.status):
+                self._ledger.count(call.status, instead_of=call.counted)
+                call.counted = call.status
             now = time.monotonic()
             is_quiet = self._logged_at is not None and now - self._logged_at < _LOG_EVERY_S
             if is_quiet:
@@ -605,23 +505,4 @@ class Bridge:
         log.error("Memory of a wrapped client is %s: %s (%d more since the last line)", status, kind, unlogged)
 
 
-def _new_session_id() -> str:
-    """A UUIDv7: sessions sort by when they began."""
-    value = (time.time_ns() // 1_000_000) << 80 | secrets.randbits(80)
-    return str(uuid.UUID(int=value & ~(0xF << 76) & ~(0x3 << 62) | 0x7 << 76 | 0x2 << 62))
-
-
-def _last_of_user(said: Sequence[Said]) -> int | None:
-    return max((place for place, one in enumerate(said) if one.role == "user"), default=None)
-
-
-def _extend(known: list[bytes], said: Sequence[Said]) -> None:
-    known += [one.key for one in said]
-    del known[:-_MAX_KNOWN]
-
-
-def _forget(known: list[bytes], said: Sequence[Said]) -> None:
-    """Take the latest occurrence of each out of what is known."""
-    for one in reversed(said):
-        if one.key in known:
-            del known[len(known) - 1 - known[::-1].index(one.key)]
+_USE_SCOPE: Final = "Use use_scope(…)."

@@ -11,7 +11,8 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any, Final
+from pathlib import Path
+from typing import Any, Final, Protocol
 
 import numpy as np
 
@@ -31,14 +32,27 @@ _FOUND: Final = (
 )
 
 
+class Waiting(Protocol):
+    """What was said and waits to be stored; the spill files are."""
+
+    def clear(self, scope: Scope, *, drops: bool = False) -> None: ...
+
+    def has(self, scope: Scope) -> bool: ...
+
+    def files(self) -> Sequence[Path]: ...
+
+
 class Forgetter:
     """Carries out ``forget`` over a log and its vector store. Thread-safe.
+
+    What waits to be stored is stored before anything is erased, so that nothing comes back behind it.
 
     As a job it carries out what a crash cut short and what an earlier ``forget`` had to leave.
     """
 
-    def __init__(self, log: EpisodicLog, *, vectors: VectorStore, clock: Clock) -> None:
+    def __init__(self, log: EpisodicLog, *, vectors: VectorStore, spill: Waiting, clock: Clock) -> None:
         self._log = log
+        self._spill = spill
         self._vectors = vectors
         self._clock = clock
         self._may_be_unfinished = True
@@ -91,6 +105,7 @@ class Forgetter:
             self._require_unquoted(request, LogQuery(scope, ids=tuple(wanted[:MAX_MEMORIES]), retired=True))
         if dry_run:
             return self._receipt(request, mode, self._log.erase(scope, wanted, mode=mode, dry_run=True))
+        self._spill.clear(scope)
         evidence = residue.evidence(self._log, scope, wanted) if verify and mode == "erase" else Evidence()
         with self._working:
             erasure = self._log.erase(scope, wanted, mode=mode, request=request)
@@ -109,6 +124,9 @@ class Forgetter:
         self._require_unquoted(request, LogQuery(scope, writable=True, retired=True, limit=MAX_MEMORIES))
         if dry_run:
             return self._receipt(request, "erase", self._log.erase_everything(scope, dry_run=True))
+        if self._spill.has(scope):
+            self._log.erase_everything(scope, dry_run=True)  # what may not be erased is not dropped either
+            self._spill.clear(scope, drops=True)
         evidence = residue.evidence(self._log, scope, None) if verify else Evidence()
         with self._working:
             erasure = self._log.erase_everything(scope, request=request)
@@ -175,7 +193,7 @@ class Forgetter:
         if receipt.remaining:
             # Nor later: by then nobody knows any more what to look for.
             return Residue(("files were not searched: what they hold was still to be removed",), is_whole=False)
-        return residue.search(self._log, (*self._log.files(), *self._vectors.files()), evidence)
+        return residue.search(self._log, (*self._log.files(), *self._vectors.files(), *self._spill.files()), evidence)
 
     def _finish(self, receipt: Receipt, erasure: Erasure, files: tuple[str, ...]) -> Receipt:
         """Do what is left of an erasure."""

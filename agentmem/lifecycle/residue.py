@@ -7,6 +7,7 @@ not known (an encrypted one, say) the answer is "cannot tell", never "nothing fo
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 from collections import Counter, defaultdict
@@ -46,7 +47,7 @@ _SHARED_TERMS: Final = 2 / 3
 _FEWEST_TERMS: Final = 3
 _NEAR: Final = 0.9
 _PLAIN_BEGINNINGS: Final = (b"SQLite format 3\x00", b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83", b"J ")
-_PLAIN_SUFFIXES: Final = (".bin", ".pickle", "-shm", "-journal")
+_PLAIN_SUFFIXES: Final = (".bin", ".pickle", "-shm", "-journal", ".jsonl", ".jsonl.new")
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,8 @@ def _doomed(log: EpisodicLog, scope: Scope, ids: Sequence[str] | None) -> list[M
 def search(log: EpisodicLog, files: Sequence[Path], evidence: Evidence) -> Residue:
     """Look for the texts and vectors in all the files."""
     texts = list(filter(is_telling, evidence.texts))
-    named = [(text, piece.encode("utf-8")) for text in texts for piece in _pieces_of(text)]
+    pieces = [(text, piece) for text in texts for piece in _pieces_of(text)]
+    named = [(text, form.encode("utf-8")) for text, piece in pieces for form in dict.fromkeys((piece, _in_json(piece)))]
     vectors = {text: vector for text, vector in evidence.vectors.items() if text in texts}
     named += [(text, piece) for text, vector in vectors.items() for piece in _vector_pieces(vector)]
     near = [(text, wide) for text, vector in vectors.items() for wide in _wide(vector)]
@@ -257,6 +259,10 @@ def _pieces_of(text: str) -> list[str]:
         return [text]
     middle = (len(text) - _PIECE_CHARACTERS) // 2
     return [text[:_PIECE_CHARACTERS], text[middle : middle + _PIECE_CHARACTERS], text[-_PIECE_CHARACTERS:]]
+
+
+def _in_json(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)[1:-1]
 
 
 def _vector_pieces(vector: bytes) -> list[bytes]:

@@ -127,6 +127,11 @@ class SQLLog(EpisodicLog):
         """Where the data is; never with a password."""
         return self._database.place
 
+    @property
+    def spill_folder(self) -> Path | None:
+        file = self._database.path
+        return None if file is None or self.is_sealed else file.with_name(file.name + ".spill")
+
     # --- writes
 
     def append(

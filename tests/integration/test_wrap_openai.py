@@ -23,7 +23,7 @@ openai = pytest.importorskip("openai", reason='the wrapper needs `pip install "p
 
 MODEL = "scripted"
 ANA = Scope(user="ana", agent="coach", session="monday")
-PATIENT = WrapOptions(deadline_s=30)
+PATIENT = WrapOptions(deadline_s=30, write_deadline_s=30)
 
 
 @pytest.fixture
@@ -145,11 +145,11 @@ def test_the_first_call_of_a_process_has_its_memories_however_long_loading_takes
         store_many = staticmethod(memory.store_many)
         list = staticmethod(memory.list)
 
-        def retrieve(self, *args: Any, **options: Any) -> Any:
+        def context(self, *args: Any, **options: Any) -> Any:
             if not self.is_loaded:
                 time.sleep(0.5)
                 self.is_loaded = True
-            return memory.retrieve(*args, **options)
+            return memory.context(*args, **options)
 
     memory.store("My name is Ana.", scope=Scope(user="ana", agent="coach", session="sunday"))
     ask(wrap(client, memory=LoadsFirst(), scope=ANA), user("What is my name?"))
@@ -336,7 +336,7 @@ class Broken:
         self.release.wait(20)
         raise StoreBusy("Too late.")
 
-    retrieve = store_many = list = _fail
+    context = store_many = list = _fail
     log: Any = None
 
 
@@ -367,14 +367,14 @@ def test_strict_raises_what_memory_raises(client: Any) -> None:
         ask(wrap(client, memory=Broken(), scope=ANA, strict=True), user("hello"))
 
 
-def test_closing_waits_for_turns_that_are_still_being_stored(tmp_path: Path, client: Any) -> None:
+def test_closing_stores_turns_that_came_late(tmp_path: Path, client: Any) -> None:
     with MemoryManager.open(tmp_path, wrapping=PATIENT) as memory:
         wrapped = memory.wrap(client, scope=ANA)
         bridge = bridge_of(wrapped)
         store_many, memory.store_many = memory.store_many, lambda *a, **b: (time.sleep(0.5), store_many(*a, **b))[1]  # type: ignore[method-assign,assignment]  # slow on purpose
-        bridge.options = WrapOptions(deadline_s=0.05)
+        bridge.options = WrapOptions(deadline_s=0.05, write_deadline_s=0.05)
         ask(wrapped, user("hello"))
-        assert memory_status(wrapped) == "degraded"
+        assert memory_status(wrapped) == "spilled"
     with MemoryManager.open(tmp_path, wrapping=PATIENT) as memory:
         assert recorded(memory) == [("user", "hello"), ("assistant", "Understood.")]
 

@@ -16,7 +16,7 @@ from agentmem.clients import WrapOptions
 
 openai = pytest.importorskip("openai", reason='the wrapper needs `pip install "pyagentmem[openai]"`')
 
-PATIENT = WrapOptions(deadline_s=30)
+PATIENT = WrapOptions(deadline_s=30, write_deadline_s=30)
 KNOWN = "My name is Ana Marques."
 Both = Callable[..., Any]
 Side = Literal["sync", "async"]
@@ -134,12 +134,15 @@ def asked(memory: MemoryManager, scope: Scope) -> int:
 
 
 def text_for(shape: Shape) -> str:
-    return '{"name": "Ana"}' if shape.parses else "Your name is Ana"
+    return '{"name": "Ana"}' if shape.parses else "Your name"
 
 
 named = pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.name)
 sided = pytest.mark.parametrize("side", SIDES)
-streamed = pytest.mark.parametrize("shape", [each for each in SHAPES if each.streams], ids=lambda shape: shape.name)
+OFTEN = {"chat_create_streamed", "responses_create_streamed", "chat_stream_parsed"}
+STREAMS = [
+    pytest.param(each, marks=() if each.name in OFTEN else pytest.mark.campaign) for each in SHAPES if each.streams
+]
 
 
 @named
@@ -155,26 +158,30 @@ def test_an_answer(
     assert answers == ([text_for(shape)] if shape.records else [])
 
 
-FAULTS: dict[str, Answer] = {
+FAULTS = {
     "rate limit": Answer(status=429),
     "server error": Answer(status=500),
-    "refused": Answer(status=400),
     "half a JSON": Answer(body=b'{"id": "chatcmpl-1", "choices": [{"ind'),
+    "odd fields": Answer(body=b'{"choices": [{"message": 7}], "output": [3, {"type": "message", "content": 4}]}'),
+    "reset": Answer(resets=True),
+}
+RARE_FAULTS = {
+    "refused": Answer(status=400),
     "no JSON": Answer(body=b"<html>"),
     "empty": Answer(body=b""),
     "another object": Answer(body=b'{"error": null}'),
-    "odd fields": Answer(body=b'{"choices": [{"message": 7}], "output": [3, {"type": "message", "content": 4}]}'),
-    "reset": Answer(resets=True),
 }
 
 
 @named
 @sided
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize(
+    "fault", [*FAULTS, *(pytest.param(fault, marks=pytest.mark.campaign) for fault in RARE_FAULTS)]
+)
 def test_trouble_on_the_way(
     shape: Shape, side: Side, fault: str, both: Both, memory: MemoryManager, scope: Scope
 ) -> None:
-    both(shape, side, scope, FAULTS[fault])
+    both(shape, side, scope, (FAULTS | RARE_FAULTS)[fault])
     assert asked(memory, scope) == 1
 
 
@@ -192,12 +199,12 @@ def test_a_call_that_is_tried_again_is_recorded_once(
 @named
 @sided
 def test_a_model_that_hangs(shape: Shape, side: Side, both: Both, memory: MemoryManager, scope: Scope) -> None:
-    _, error = both(shape, side, scope, Answer(hang_s=1), timeout=0.1)
+    _, error = both(shape, side, scope, Answer(hang_s=0.5), timeout=0.05)
     assert error[0] is openai.APITimeoutError
     assert asked(memory, scope) == 1
 
 
-@streamed
+@pytest.mark.parametrize("shape", STREAMS, ids=lambda shape: shape.name)
 @sided
 @pytest.mark.parametrize("cut", ["ends", "breaks", "resets", "garbled", "error"])
 def test_a_stream_that_breaks_at_any_piece(

@@ -7,7 +7,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,7 +15,7 @@ import pytest
 from agentmem.clients import Bridge, Prepared, Said, WrapOptions, current_scope, private_turns, use_scope
 from agentmem.errors import AgentMemError, InvalidInput, ScopeError, StoreBusy, StoreFull
 from agentmem.interfaces import LogQuery, Message
-from agentmem.records import Hit, Memory, Page, Retrieval, Scope, Turn
+from agentmem.records import Context, Memory, Page, Scope, Turn
 
 ANA = Scope(user="ana", session="monday")
 BOB = Scope(user="bob", session="monday")
@@ -31,7 +30,6 @@ class ListMemory:
         self.conversations: list[Sequence[Message]] = []
         self.before_reading: Callable[[], None] = lambda: None
         self.before_storing: Callable[[], None] = lambda: None
-        self.confidence = 0.5
         self.forgotten: set[Scope] = set()
 
     @property
@@ -49,15 +47,37 @@ class ListMemory:
         self.forgotten |= {memory.scope for memory in self.memories if memory.content in words}
         self.memories = [memory for memory in self.memories if memory.content not in words]
 
-    def retrieve(
-        self, query: str, /, *, scope: Scope, max_tokens: int | None = None, conversation: Sequence[Message] = ()
-    ) -> Retrieval:
-        self.questions.append(query)
-        self.conversations.append(conversation)
+    def context(
+        self,
+        query: str,
+        /,
+        *,
+        scope: Scope,
+        max_tokens: int | None = None,
+        conversation: Sequence[Message] = (),
+        present: Iterable[str] = (),
+    ) -> Context:
+        """What is no turn is stable; turns that share a word with the question are volatile."""
         self.before_reading()
-        words = set(query.lower().split())
-        found = [m for m in self.memories if m.scope.user == scope.user and words & set(m.content.lower().split())]
-        return Retrieval(query, tuple(Hit(memory, 1.0, 0.5) for memory in found), self.confidence)
+        mine = [memory for memory in self.memories if memory.scope.user == scope.user]
+        stable = [memory for memory in mine if memory.kind != "turn"]
+        found: list[Memory] = []
+        if query:
+            self.questions.append(query)
+            self.conversations.append(conversation)
+            words, held = set(query.lower().split()), set(present)
+            found = [each for each in mine if each.kind == "turn" and words & set(each.content.lower().split())]
+            found = [each for each in found if each.content not in held]
+        told = {memory.id: memory.version for memory in stable}
+        return Context(
+            query,
+            " ".join(memory.content for memory in stable),
+            " ".join(memory.content for memory in found),
+            len(stable) + len(found),
+            told=told | {memory.id: memory.version for memory in found},
+            stable_tokens=len(stable),
+            stable_told=told,
+        )
 
     def store_many(self, items: Iterable[Turn], /, *, scope: Scope) -> Sequence[Memory]:
         self.before_storing()
@@ -227,24 +247,13 @@ def test_when_nobody_can_tell_whether_something_was_forgotten_only_the_last_word
 def test_what_is_known_is_given_for_the_users_last_words(memory: ListMemory) -> None:
     exchange(Bridge(memory, scope=Scope(user="ana", session="sunday")), users("my name is Ana"))
     block = Bridge(memory, scope=ANA).prepare(users("what is my name")).block
-    assert '"my name is Ana"' in block
-    assert "not instructions" in block
+    assert block == "my name is Ana"
 
 
 def test_what_the_call_already_says_is_not_given_again(memory: ListMemory) -> None:
     bridge = Bridge(memory, scope=ANA)
     exchange(bridge, users("my name is Ana"), "hello Ana")
     assert exchange(bridge, users("my name is Ana", "hello Ana", "what is my name")).block == ""
-
-
-def test_an_unsure_answer_gives_the_prompt_only_its_best_three(memory: ListMemory) -> None:
-    memory.store_many([Turn(f"tea number {number}") for number in range(8)], scope=ANA)
-    for confidence, shown in ((0.09, 3), (0.1, 8)):
-        memory.confidence = confidence
-        block = Bridge(memory, scope=replace(ANA, session=f"at {confidence}")).prepare(users("tea")).block
-        assert block.count("tea number") == shown
-    block = Bridge(memory, scope=ANA, options=WrapOptions(sure_from=0)).prepare(users("tea")).block
-    assert block.count("tea number") == 8
 
 
 def test_memory_is_asked_once_in_a_turn_and_the_block_stays_the_same(memory: ListMemory) -> None:
@@ -380,10 +389,10 @@ def test_a_failing_read_is_a_call_without_memory_that_is_still_recorded(memory: 
 def test_a_hanging_memory_holds_a_call_up_no_longer_than_its_deadline(memory: ListMemory) -> None:
     release = threading.Event()
     memory.before_reading = memory.before_storing = lambda: (release.wait(10), None)[1]
-    bridge = Bridge(memory, scope=ANA, options=WrapOptions(deadline_s=0.1))
+    bridge = Bridge(memory, scope=ANA, options=WrapOptions(deadline_s=0.1, write_deadline_s=0.1))
     started = time.monotonic()
     exchange(bridge, users("hello"))
-    assert time.monotonic() - started < 0.3
+    assert 0.3 <= time.monotonic() - started < 0.5
     assert bridge.status == "degraded"
     release.set()
 
@@ -391,7 +400,7 @@ def test_a_hanging_memory_holds_a_call_up_no_longer_than_its_deadline(memory: Li
 def test_turns_that_come_late_are_stored_in_the_order_they_were_said(memory: ListMemory) -> None:
     release = threading.Event()
     memory.before_storing = lambda: (release.wait(10), None)[1]
-    bridge = Bridge(memory, scope=ANA, options=WrapOptions(deadline_s=0.02))
+    bridge = Bridge(memory, scope=ANA, options=WrapOptions(deadline_s=0.02, write_deadline_s=0.02))
     exchange(bridge, users("one"), "1")
     exchange(bridge, users("one", "1", "two"), "2")
     assert memory.said() == []
@@ -410,11 +419,11 @@ def _eventually(holds: Callable[[], bool]) -> None:
 def test_with_every_worker_stuck_calls_go_on_at_once(memory: ListMemory) -> None:
     release = threading.Event()
     memory.before_reading = memory.before_storing = lambda: (release.wait(10), None)[1]
-    bridge = Bridge(memory, options=WrapOptions(deadline_s=0.01))
+    bridge = Bridge(memory, options=WrapOptions(deadline_s=0.01, write_deadline_s=0.01))
     for user in range(30):
         with use_scope(Scope(user=f"u{user}")):
             exchange(bridge, users("hello"))
-    bridge.options = WrapOptions(deadline_s=5)
+    bridge.options = WrapOptions(deadline_s=5, write_deadline_s=5)
     started = time.monotonic()
     with use_scope(ANA):
         exchange(bridge, users("hello"))

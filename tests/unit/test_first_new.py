@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentmem.clients import Said, say
-from agentmem.clients.core import first_new, first_unsent
+from agentmem.clients.suffix import first_new, first_unsent
 
 
 def conversation(text: str) -> list[Said]:
