@@ -409,7 +409,7 @@ class Bridge:
         """
         place = last_of_user(said)
         if place is None:
-            return _NOTHING, _NOTHING
+            return self._still_told(session, said, deadline)
         question = said[place].key
         is_asking = place == len(said) - 1
         recall = session.recalled if session.recalled and session.recalled.question == question else None
@@ -422,6 +422,14 @@ class Bridge:
         if words:
             session.recalled = Recall(question, block)
         return block, session.stable
+
+    def _still_told(self, session: Session, said: Sequence[Said], deadline: float) -> tuple[Told, Told]:
+        """What a loop was told whose question the provider keeps, so that the call has only results of tools."""
+        stable, block = session.stable, session.recalled.told if session.recalled else _NOTHING
+        if stable is None or not said or any(one.role != "tool" for one in said):
+            return _NOTHING, _NOTHING
+        stands = self._within(lambda: self._stands(session.scope, block, stable), deadline)
+        return (block, stable) if stands else (_NOTHING, _NOTHING)
 
     def _asked(self, session: Session, words: str, said: Sequence[Said], place: int) -> tuple[Told, Told]:
         """What memory has for the words and the call does not say itself; without words only who is who."""

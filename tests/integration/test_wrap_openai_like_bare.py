@@ -263,7 +263,12 @@ SPECIAL: dict[str, Answer] = {
 }
 
 
-@pytest.mark.parametrize("answer", SPECIAL)
+RARELY = ("two tools", "cut for length")
+
+
+@pytest.mark.parametrize(
+    "answer", [pytest.param(each, marks=pytest.mark.campaign if each in RARELY else ()) for each in SPECIAL]
+)
 @named
 @sided
 def test_other_kinds_of_answers(
