@@ -95,10 +95,11 @@ def serving() -> Iterator[GoogleServer]:
             self.send_header("content-type", "text/event-stream")
             self.send_header("transfer-encoding", "chunked")
             self.end_headers()
-            for place, chunk in enumerate(chunks(answer)):
+            whole = [json.dumps(chunk).encode() for chunk in chunks(answer)]
+            for place, data in enumerate([answer.body] if answer.body else whole):
                 if place == answer.cut_after:
                     return self._break_off(answer.resets)
-                self._chunk(b"data: " + json.dumps(chunk).encode() + b"\r\n\r\n")
+                self._chunk(b"data: " + data + b"\r\n\r\n")
             return self._chunk(b"")
 
         def _chunk(self, data: bytes) -> None:
@@ -133,7 +134,7 @@ def serving() -> Iterator[GoogleServer]:
 def chunks(answer: Answer) -> list[dict[str, Any]]:
     parts: list[Mapping[str, Any]] = []
     for part in answer.parts:
-        parts += [{"text": f"{word} "} for word in part["text"].split(" ")] if "text" in part else [part]
+        parts += [{**part, "text": f"{word} "} for word in part["text"].split(" ")] if "text" in part else [part]
     return [_response([part], "STOP" if place == len(parts) else None) for place, part in enumerate(parts, 1)]
 
 
