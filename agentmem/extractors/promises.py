@@ -126,7 +126,7 @@ def reminder(sentence: Sentence, said_at: datetime) -> Promise | None:
     is_named = deed is not None and (deed.value.casefold().split()[-1] not in _POINTING)
     if deed is None or not is_named or (asked["how"] == "about" and deed.due is None):
         return None
-    value = f"remind the user {asked['how']} {_in_words(deed.value, _MINE)}"
+    value = f"remind the user {asked['how']} {of_mine(deed.value)}"
     return deed._replace(value=value, start=sentence.starts[0])
 
 
@@ -149,7 +149,7 @@ def _promise(text: str, low: str, start: int, end: int, said_at: datetime) -> Pr
     deed = _deed(text, low, match.start("deed"), end, said_at, when=low[start : match.start("deed")])
     if deed is None or not _says_what(deed.value) or (deed.due is None and not deferred):
         return None
-    return deed._replace(value=_in_words(deed.value, _YOURS), start=match.start("deed"))
+    return deed._replace(value=of_yours(deed.value), start=match.start("deed"))
 
 
 def _deed(text: str, low: str, start: int, end: int, said_at: datetime, *, when: str) -> Promise | None:
@@ -180,10 +180,20 @@ def _says_what(value: str) -> bool:
     return bool(rest) and not _POINTING.issuperset(rest)
 
 
-def _in_words(value: str, words: tuple[tuple[re.Pattern[str], str], ...]) -> str:
+def of_yours(deed: str) -> str:
+    """What an assistant does, in the words of a third: "send the user the plan" for "send you the plan"."""
+    return _reworded(deed, _YOURS)
+
+
+def of_mine(deed: str) -> str:
+    """What a user does, in the words of a third: "water their plants" for "water my plants"."""
+    return _reworded(deed, _MINE)
+
+
+def _reworded(deed: str, words: tuple[tuple[re.Pattern[str], str], ...]) -> str:
     for said, meant in words:
-        value = said.sub(meant, value)
-    return value
+        deed = said.sub(meant, deed)
+    return deed
 
 
 _FUTURE: Final = "I will "

@@ -483,3 +483,6 @@ GERUNDS: Final[Mapping[str, str]] = {
     "buying": "buy", "speaking": "speak", "presenting": "present", "retiring": "retire", "marrying": "marry",
 }  # fmt: skip
 """What people say they are doing at a date to come, and the verb a plan is written with."""
+
+ANY_DEED: Final = words("finish attend")
+"""Verbs that stand for any in what ends a deed: "the report is done" closes "send the report"."""

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 from agentmem.errors import AgentMemError, CorruptRecord, InvalidInput, MemoryNotFound, ScopeError, VersionConflict
@@ -29,6 +30,7 @@ from agentmem.interfaces import (
     LogQuery,
     Revision,
 )
+from agentmem.lifecycle.closing import EVER, NEVER, Closings
 from agentmem.lifecycle.drafting import index_terms
 from agentmem.lifecycle.jobs import Backoff, Pause, Stopped, retried
 from agentmem.lifecycle.supersession import decide
@@ -44,6 +46,8 @@ _GENERATION: Final = 0
 """Extraction has no generations: its cursor stands under this number."""
 _PREFIX: Final = "fact:"
 """What the ids of extracted facts begin with."""
+_CLOSINGS: Final = "closings"
+"""Who is said to have read that something promised is done or off."""
 DUE: Final = "due"
 """Key in the metadata of a plan or commitment: when it is due, ISO 8601."""
 _UNSAID: Final = "its turn no longer says so"
@@ -72,6 +76,7 @@ class Extraction:
         self._hurries = 0
         self._dropped = 0
         self._unread: list[str] = []
+        self._latest: dict[int, datetime] = {}
         self._trouble = ""
 
     @property
@@ -141,10 +146,22 @@ class Extraction:
         if not self._is_due(extractor, head.partition, len(rows)):
             return
         settled_at = time.monotonic()
+        closings = Closings(
+            self._log,
+            scope,
+            head.partition,
+            read=partial(self._readable, scope),
+            latest=self._latest.get(head.partition, EVER if cursor else NEVER),
+        )
         for start in range(0, len(rows), _TURNS_AT_ONCE):
             chunk = rows[start : start + _TURNS_AT_ONCE]
             turns = self._readable(scope, [(head.partition, row) for row in chunk])
-            self._keep(scope, turns, self._drafts(extractor, turns, pause))
+            drafts = self._drafts(extractor, turns, pause)
+            for turn, fact in closings.among(turns, drafts.values()):
+                draft = _draft(fact, turn, _CLOSINGS)
+                drafts.setdefault(str(draft.id), draft)
+            self._keep(scope, turns, drafts)
+            self._latest[head.partition] = closings.latest
             # Only now: a crash in between extracts the same again, which stores nothing new. And each time: what an
             # extractor has read at a cost is not read again because it fails later.
             self._log.move_cursor(name, _GENERATION, head.partition, chunk[-1])
@@ -204,14 +221,18 @@ class Extraction:
             return []
 
     def _keep(self, scope: Scope, turns: Sequence[Memory], drafts: Mapping[str, Draft]) -> None:
-        """Have exactly these facts of the turns, but for those that somebody has forgotten or corrected."""
+        """Have exactly these facts of the turns, but for those that somebody has forgotten or corrected.
+
+        There may be facts of other turns among them, which are stored too.
+        """
         unwanted = {id for turn in turns if turn.version > 1 for id in self._follow_new_words(turn, drafts)}
         ids = tuple(drafts)
         if ids:
             unwanted |= {fact.id for fact in self._log.read(LogQuery(scope=scope, ids=ids, retired=True))}
             unwanted |= self._log.tombstoned(scope, ids)
         # An extractor may take its time, and a turn that was retired meanwhile hides what was read from it.
-        there = self._log.partitions_of(scope, [turn.id for turn in turns]) if ids else {}
+        sources = {source for draft in drafts.values() for source in draft.derived_from}
+        there = self._log.partitions_of(scope, [*sources]) if ids else {}
         new = [draft for id, draft in drafts.items() if id not in unwanted and there.keys() >= {*draft.derived_from}]
         try:
             if new:

@@ -15,11 +15,13 @@ from functools import lru_cache
 from typing import Any, Final
 
 from agentmem.extractors.attributes import attribute_of
-from agentmem.extractors.vocabulary import ANIMALS, CAR_MAKES
+from agentmem.extractors.vocabulary import ANIMALS, ANY_DEED, CAR_MAKES, words
 from agentmem.interfaces import Standing
 from agentmem.records import POLARITIES, Fact, Memory
 from agentmem.retrieval.lexical import query_terms
 
+DEEDS: Final = frozenset({"plan", "commitment"})
+"""Attributes whose values are deeds: a verb, and what it is done to."""
 Word = str | int
 """A word of a value, or the hash of its stem."""
 
@@ -32,6 +34,8 @@ def decide(facts: Sequence[Memory]) -> Mapping[str, Standing]:
       value closes any.
     - The same value again restates the first of its run; after a gap it begins a run of its own.
     - Where times are equal, what was said later wins.
+    - What ends a promise or plan in other words ("I sent it") closes the one open deed that is most like it, and none
+      if two are equally so; a promise stands from when it was made, whenever it is due.
     - What is not trusted closes nothing that is, and the other way round.
     """
     lines = {True: _Line(), False: _Line()}
@@ -41,8 +45,15 @@ def decide(facts: Sequence[Memory]) -> Mapping[str, Standing]:
     return {memory.id: standing for run in runs for memory, standing in run.standings()}
 
 
+def may_close(end: Fact, deed: Fact) -> bool:
+    """True if a fact that ends a deed may mean this one, which was affirmed before."""
+    return end.key == deed.key and _Value.of(end).likeness(_Value.of(deed)) > 0
+
+
 def _when(memory: Memory) -> tuple[Any, ...]:
-    return memory.valid_from, memory.occurred_at, memory.position, _fact(memory).span or (-1, -1), memory.id
+    is_deed = _fact(memory).attribute.casefold() in DEEDS
+    begins = min(memory.valid_from, memory.occurred_at) if is_deed else memory.valid_from
+    return begins, memory.occurred_at, memory.position, _fact(memory).span or (-1, -1), memory.id
 
 
 class _Line:
@@ -56,6 +67,8 @@ class _Line:
         new = _Run(memory)
         near = [run for run in self._near(new) if not self._is_over(run, memory.valid_from)]
         against = [run for run in near if new.is_against(run)]
+        if new.ends_a_deed():
+            against = _most_alike(new, against)
         former = next((run for closer in against for run in closer.closed if new.is_outdone(run)), None)
         if former is not None:
             former.said.append(memory)
@@ -74,7 +87,7 @@ class _Line:
 
     def _near(self, new: _Run) -> list[_Run]:
         """The open runs that a fact like this may concern."""
-        if new.value.is_single or not new.value.words or new.ends_a_thing():
+        if new.value.is_single or not new.value.words or new.ends_a_thing() or new.ends_a_deed():
             return list(self._open.values())
         # Somebody may like a thousand things: each is looked up.
         keys = ((polarity, words) for polarity in POLARITIES for words in (new.value.words, ()))
@@ -102,6 +115,10 @@ class _Run:
     def ends_a_thing(self) -> bool:
         """True if this ends what may have been called otherwise: "the Fiat" and "a red Fiat"."""
         return self.polarity != "affirmed" and self.value.attribute == "belonging"
+
+    def ends_a_deed(self) -> bool:
+        """True if this ends what may have been promised or planned in other words."""
+        return self.polarity == "ended" and self.value.attribute in DEEDS and bool(self.value.words)
 
     def restates(self, other: _Run) -> bool:
         return self.polarity == other.polarity and self.value.says_no_more_than(other.value)
@@ -140,6 +157,15 @@ class _Run:
                 yield memory, Standing(valid_to, closer, times=len(self.said))
             else:
                 yield memory, Standing(valid_to, closer, restates=first.id)
+
+
+def _most_alike(end: _Run, deeds: Sequence[_Run]) -> list[_Run]:
+    """The one deed that is more like what ended than any other; none if there is no such."""
+    likeness = [end.value.likeness(deed.value) for deed in deeds]
+    best = max(likeness, default=0.0)
+    return (
+        [deed for deed, each in zip(deeds, likeness, strict=True) if each == best] if likeness.count(best) == 1 else []
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,10 +210,37 @@ class _Value:
         """True if the other is over once this is: a couple that parts is neither dating nor engaged nor married."""
         if self.attribute == "relationship" and not denied:
             return self.concerns(other) or (_is_a_couples(self.words) and _is_a_couples(other.words))
+        if self.attribute in DEEDS and self.words and not denied:
+            return self.likeness(other) > 0
         if self.attribute == "belonging":
             mine, theirs = _kinds(self.words), _kinds(other.words)
             return set(self.words) <= theirs or set(other.words) <= mine
         return self.concerns(other)
+
+    def likeness(self, deed: _Value) -> float:
+        """How surely this, done, is that deed: 0 (it is not) to 2 (the same words).
+
+        The verb must be the same, or one for any deed, and what one names of the object the other must name too; "it"
+        may be any thing.
+        """
+        verb, named = _verb_and_object(self.words)
+        other_verb, other_named = _verb_and_object(deed.words)
+        if verb != other_verb and verb not in _ANY_DEED:
+            return 0.0
+        if self.words == deed.words:
+            return 2.0
+        if not named:
+            return 0.5 if verb not in _ANY_DEED and not _ANY_THING.isdisjoint(self.words) else 0.0
+        if not other_named or not (named <= other_named or other_named <= named):
+            return 0.0
+        return 1 + len(named & other_named) / len(named | other_named)
+
+
+def _verb_and_object(deed: tuple[Word, ...]) -> tuple[Word, frozenset[Word]]:
+    """The verb of a deed and what it names; who is reminded of a deed is asked for that deed."""
+    if deed[:3] == _REMINDS:
+        deed = deed[3:]
+    return (deed[0], frozenset(deed[1:]) - _NOTHING_NAMED) if deed else ("", frozenset())
 
 
 def _is_generic(words: tuple[Word, ...], fact: Fact, attribute: str) -> bool:
@@ -250,6 +303,12 @@ def _stem(word: str) -> Word:
     return terms[0] if len(terms) == 1 else word
 
 
+_ANY_DEED: Final = frozenset(map(_stem, ANY_DEED))
+_REMINDS: Final = tuple(map(_stem, ("remind", "user", "to")))
+_ANY_THING: Final = frozenset(map(_stem, words("it that this them those these everything all")))
+_NOTHING_NAMED: Final = _ANY_THING | frozenset(
+    map(_stem, words("him her you me us user user's to for with about at on in of off up out back over down from by"))
+)
 _CAR: Final = frozenset({_stem("car")})
 _CARS: Final = frozenset(map(_stem, CAR_MAKES))
 
