@@ -10,6 +10,7 @@ from __future__ import annotations
 import hmac
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple, Protocol, TypeGuard, get_args
@@ -24,6 +25,7 @@ from agentmem.context.rendering import (
     age,
     checked_fence,
     cite,
+    entries_of,
     folded,
     in_order,
     least_trusted,
@@ -50,6 +52,8 @@ from agentmem.retrieval.question import Question, checked_conversation
 RECENTLY: Final = timedelta(hours=1)
 """Without a session, turns that were said within this are the conversation that goes on."""
 _HITS_WHEN_UNSURE: Final = 3
+_LEAST_LINE: Final = 18
+"""Tokens of a short memory with its citation: more hits than this allows have no room."""
 _KEPT: Final = 512
 """Scopes whose stable text is kept; with more, all are let go."""
 _ORDERS: Final = get_args(Order)
@@ -60,6 +64,9 @@ class Retrieves(Protocol):
     """Answers questions; a ``Retriever`` does."""
 
     def retrieve(self, question: Question) -> Retrieval: ...
+
+    def at_once(self) -> AbstractContextManager[None]:
+        """What is asked inside the block is answered from one state of the log."""
 
 
 class KnowsWhoIsWho(Protocol):
@@ -222,21 +229,31 @@ class ContextBuilder:
             arrange=lambda entries: in_order(entries, self.options.order),
         )
         paper.require_room(budget)
-        stable = self._stable(query, budget)
-        page = _Page(paper, budget - stable.tokens, stable.page.cited)
-        self._add_recent(page, query, round(self.options.recent_share * budget))
-        retrieval = self._found(query, page.room)
+        with self._retriever.at_once():
+            stable = self._stable(query, budget)
+            page = _Page(paper, budget - stable.tokens, stable.page.cited)
+            self._add_recent(page, query, round(self.options.recent_share * budget))
+            retrieval = self._found(query, page.room)
         facts = self._add_memories(page, query, stable, retrieval) if retrieval else []
 
+        tokens = 0
+
         def fits(volatile: str) -> bool:
-            apart = stable.tokens + self._counter.count(volatile)
-            return max(apart, self._counter.count(_joined(stable.page.text, volatile))) <= budget
+            nonlocal tokens
+            tokens = self._counter.count(_joined(stable.page.text, volatile))
+            return tokens <= budget
 
         page.close(fits)
-        return self._told(query, stable, page, retrieval, facts)
+        return self._told(query, stable, page, retrieval, facts, tokens)
 
     def _told(
-        self, query: ContextQuery, stable: _Stable, page: _Page, retrieval: Retrieval | None, facts: Iterable[Memory]
+        self,
+        query: ContextQuery,
+        stable: _Stable,
+        page: _Page,
+        retrieval: Retrieval | None,
+        facts: Iterable[Memory],
+        tokens: int,
     ) -> Context:
         entries = [*stable.page.kept, *page.kept]
         shown = {memory.id: memory for entry in entries for memory in entry.rests_on}
@@ -246,7 +263,7 @@ class ContextBuilder:
             query=query.query,
             stable=stable.page.text,
             volatile=page.text,
-            tokens=self._counter.count(_joined(stable.page.text, page.text)),
+            tokens=tokens,
             tokens_estimated=not self._counter.is_exact,
             citations={short: id for short, id in page.cited.items() if short in cited},
             dropped=tuple(each for each in dropped if each.section == "handover" or each.id not in shown),
@@ -332,11 +349,13 @@ class ContextBuilder:
         question = Question(
             query=query.query,
             scope=query.scope,
+            k=room // _LEAST_LINE + 1,
             max_tokens=room,
             as_of=query.as_of,
             known_at=query.known_at,
             conversation=tuple(query.conversation),
             include_untrusted=query.include_untrusted,
+            neighbours=False,
         )
         return self._retriever.retrieve(question)
 
@@ -348,19 +367,19 @@ class ContextBuilder:
         quoted = {stable.page.cited[entry.line.citation]: plain(entry.line.content) for entry in stable.page.kept}
         repeated = {sameness(entry.memory) for entry in page.kept}
         hits = [
-            hit
+            (same, hit)
             for hit in retrieval.hits
             if (hit.memory.trusted or query.include_untrusted)
             and hit.id not in told
             and hit.content.strip() not in held
-            and sameness(hit.memory) not in repeated
-            and (words := plain(hit.content)) not in said
-            and words not in quoted.get(hit.id, "")
+            and (same := sameness(hit.memory)) not in repeated
+            and same[-1] not in said
+            and same[-1] not in quoted.get(hit.id, "")
         ]
         if retrieval.confidence < self.options.sure_from:
             hits = hits[:_HITS_WHEN_UNSURE]
-        page.add(_best_first(folded(hits, page.cited)), "memories", page.room)
-        return [fact for hit in hits for fact in hit.facts]
+        page.add(_best_first(entries_of(hits, page.cited)), "memories", page.room)
+        return [fact for _, hit in hits for fact in hit.facts]
 
 
 class _Page:

@@ -24,9 +24,10 @@ import re
 import secrets
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from functools import lru_cache
+from json.encoder import encode_basestring
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 from agentmem.context.labels import BLOCKS, Labels, is_label
@@ -166,7 +167,7 @@ def without_blocks(text: str) -> str:
 
 def encode(text: str) -> str:
     """The text as one JSON string on one line, with nothing in it that could close a tag, end a line or hide."""
-    return _UNSAFE.sub(_escape, json.dumps(text, ensure_ascii=False))
+    return _UNSAFE.sub(_escape, encode_basestring(text))
 
 
 # --- what can break out or hide -------------------------------------------------------------------
@@ -198,12 +199,17 @@ class Entry:
         said: What it stands for, oldest first: a memory with its restatements, the newest standing for all.
         corrections: What it says holds now.
         score: Higher is kept before lower.
+        row: The line, written.
     """
 
     line: RenderedLine
     said: tuple[Memory, ...]
     corrections: tuple[Memory, ...] = ()
     score: float = 0.0
+    row: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "row", written(self.line))
 
     @property
     def memory(self) -> Memory:
@@ -214,11 +220,21 @@ class Entry:
         return self.said + self.corrections
 
 
+Sameness = tuple[Any, ...]
+"""What restatements of one another share."""
+
+
 def folded(hits: Iterable[Hit], cited: dict[str, str]) -> list[Entry]:
     """A line for each memory, restatements in one, in the order said; ``cited`` is told the id behind each citation."""
-    groups: dict[tuple[Any, ...], list[Hit]] = {}
-    for hit in sorted({hit.id: hit for hit in hits}.values(), key=lambda hit: age(hit.memory)):
-        groups.setdefault(sameness(hit.memory), []).append(hit)
+    return entries_of(((sameness(hit.memory), hit) for hit in hits), cited)
+
+
+def entries_of(hits: Iterable[tuple[Sameness, Hit]], cited: dict[str, str]) -> list[Entry]:
+    """As ``folded``, for hits whose sameness is known."""
+    once = {hit.id: (same, hit) for same, hit in hits}
+    groups: dict[Sameness, list[Hit]] = {}
+    for same, hit in sorted(once.values(), key=lambda each: age(each[1].memory)):
+        groups.setdefault(same, []).append(hit)
     return [_entry(group, cite(group[-1].id, cited)) for group in groups.values()]
 
 
@@ -227,21 +243,22 @@ def age(memory: Memory) -> tuple[Any, ...]:
     return memory.occurred_at, memory.position, memory.id
 
 
-def sameness(memory: Memory) -> tuple[Any, ...]:
-    """Equal for the same words of the same author; every part of a document is its own."""
+def sameness(memory: Memory) -> Sameness:
+    """Equal for the same words, which stand last, of the same author; every part of a document is its own."""
+    words = plain(memory.content)
     if memory.kind == "document":
-        return (memory.id,)
-    return memory.kind, memory.role, memory.speaker, memory.integrity, plain(memory.content)
+        return memory.id, words
+    return memory.kind, memory.role, memory.speaker, memory.integrity, words
 
 
 def plain(text: str) -> str:
     """Equal for the same words, however they are spaced and capitalised."""
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+    return " ".join((text if text.isascii() else unicodedata.normalize("NFKC", text)).casefold().split())
 
 
 def cite(id: str, cited: dict[str, str]) -> str:
     """The id's shortest tail, from 8 characters on, that no other one has: the head of a UUIDv7 is a clock."""
-    tail = re.sub("[^0-9A-Za-z]", "", id)
+    tail = id if id.isascii() and id.isalnum() else re.sub("[^0-9A-Za-z]", "", id)
     for length in range(8, len(tail) + 8, 4):
         if tail and cited.setdefault(tail[-length:], id) == id:
             return tail[-length:]
@@ -371,6 +388,7 @@ class Paper:
         self._labels = labels or own_labels()
         self._arrange = arrange
         self._opened: set[tuple[str, date | None]] = set()
+        self._costs: dict[str, int] = {}
 
     def require_room(self, max_tokens: int) -> None:
         """Raises InvalidInput if not even a block without a line fits."""
@@ -399,7 +417,10 @@ class Paper:
 
     def cost(self, entry: Entry) -> int:
         """Tokens of the entry's line alone."""
-        return self._counter.count(f"{written(entry.line)}\n")
+        cost = self._costs.get(entry.row)
+        if cost is None:
+            cost = self._costs[entry.row] = self._counter.count(f"{entry.row}\n")
+        return cost
 
     def text_within(self, fits: Callable[[str], bool], entries: Sequence[Entry]) -> tuple[str, list[Entry]]:
         """The text of the entries; the last ones are left out where parts do not add up to a whole that fits."""
@@ -410,25 +431,25 @@ class Paper:
 
     def text(self, entries: Sequence[Entry]) -> str:
         """The entries, written, block by block; "" if there are none."""
-        lines: dict[str, list[RenderedLine]] = {}
+        lines: dict[str, list[Entry]] = {}
         for entry in self._arrange(entries):
-            lines.setdefault(entry.line.block, []).append(entry.line)
+            lines.setdefault(entry.line.block, []).append(entry)
         blocks = [(block, self._labels[block], lines[block]) for block in BLOCKS if block in lines]
         return _text(blocks, self._fence) if blocks else ""
 
 
-def _text(blocks: Iterable[tuple[str, str, Sequence[RenderedLine]]], fence: str) -> str:
-    rows = [f"<{name}>\n{label}\n{''.join(_rows(lines))}</{name}>\n" for name, label, lines in blocks]
+def _text(blocks: Iterable[tuple[str, str, Sequence[Entry]]], fence: str) -> str:
+    rows = [f"<{name}>\n{label}\n{''.join(_rows(entries))}</{name}>\n" for name, label, entries in blocks]
     return f'<agentmem fence="{fence}">\n{"".join(rows)}</agentmem fence="{fence}">'
 
 
-def _rows(lines: Sequence[RenderedLine]) -> Iterable[str]:
+def _rows(entries: Sequence[Entry]) -> Iterator[str]:
     day: date | None = None
-    for line in lines:
-        if line.day != day:
-            day = line.day
+    for entry in entries:
+        if entry.line.day != day:
+            day = entry.line.day
             yield f"{day}\n"
-        yield f"{written(line)}\n"
+        yield f"{entry.row}\n"
 
 
 def checked_fence(fence: str | None) -> str:

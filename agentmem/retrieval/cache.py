@@ -565,14 +565,16 @@ class PartitionCache:
                     del self._partitions[number]
 
     @contextmanager
-    def current(self, scope: Scope, *, generation: int | None, dimensions: int) -> Iterator[list[CachedPartition]]:
+    def current(
+        self, scope: Scope, *, heads: Sequence[Head], generation: int | None, dimensions: int
+    ) -> Iterator[list[CachedPartition]]:
         """The partitions that the scope reads, caught up with the log and locked while the block runs.
 
         Args:
+            heads: Those of the partitions, as the log has them.
             generation: Whose vectors to keep; None = none.
             dimensions: Their length.
         """
-        heads = self._log.heads(scope)
         with ExitStack() as held:
             # In the order of their numbers, so that two questions never wait for each other.
             partitions = []

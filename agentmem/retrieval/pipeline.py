@@ -11,7 +11,8 @@ from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from contextvars import ContextVar
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -26,6 +27,7 @@ from agentmem.interfaces import (
     EmbedRequest,
     EpisodicLog,
     Generation,
+    Head,
     LogQuery,
     Outlived,
     Reranker,
@@ -81,6 +83,14 @@ _POINTS_BACK: Final = re.compile(
 )
 
 
+@dataclass(slots=True)
+class _AtOnce:
+    """What was looked up of the log's state, for everything that is asked at once."""
+
+    heads: dict[Scope, Sequence[Head]] = field(default_factory=dict)
+    generation: tuple[Generation | None, str | None] | None = None
+
+
 class Retriever:
     """Answers questions from one log. May be shared by threads, and starts clean in a forked process.
 
@@ -119,6 +129,7 @@ class Retriever:
         self._options = options or RetrievalOptions()
         self._clock = clock
         self._cache = PartitionCache(log, budget=self._options.cache_mb << 20)
+        self._at_once: ContextVar[_AtOnce | None] = ContextVar("agentmem_at_once", default=None)
         self.has_met_expired = False
         """True once an answer left something out that has expired: if nobody writes, nobody else looks for it."""
 
@@ -146,9 +157,18 @@ class Retriever:
         return self._answered(question, ranking, degraded=meaning.degraded or trouble)
 
     @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """What is asked inside the block is answered from one state of the log, which is looked up once."""
+        token = self._at_once.set(_AtOnce())
+        try:
+            yield
+        finally:
+            self._at_once.reset(token)
+
+    @contextmanager
     def readable(self, question: Question) -> Iterator[Readable]:
         """Everything that the question may reach, whatever its words, while the block runs."""
-        generation, _ = self._generations.compared()
+        generation, _ = self._compared()
         with self._partitions(question, _Meaning(generation=generation)) as partitions:
             view = _View(partitions)
             view.judge(self._judged(question.scope, partitions))
@@ -166,7 +186,7 @@ class Retriever:
 
     def _meaning(self, question: Question) -> _Meaning:
         """The question's vector, if the log's can be compared with it; otherwise why not."""
-        generation, mismatch = self._generations.compared()
+        generation, mismatch = self._compared()
         if mismatch is not None:
             return _Meaning(degraded=f"Searched by words only. {mismatch}")
         if self._embedder is None or generation is None:
@@ -188,8 +208,27 @@ class Retriever:
                 question.scope, question.known_at, unexpired_at=now, outlived=self._outlived(now), **wanted
             )
         else:
-            with self._cache.current(question.scope, **wanted) as partitions:
+            with self._cache.current(question.scope, heads=self._heads(question.scope), **wanted) as partitions:
                 yield partitions
+
+    def _heads(self, scope: Scope) -> Sequence[Head]:
+        """The partitions that the scope reads, as they stand now, or stood when this was first asked at once."""
+        at_once = self._at_once.get()
+        if at_once is None:
+            return self._log.heads(scope)
+        reader = replace(scope, session=None)
+        if reader not in at_once.heads:
+            at_once.heads[reader] = self._log.heads(reader)
+        return at_once.heads[reader]
+
+    def _compared(self) -> tuple[Generation | None, str | None]:
+        """The log's generation and whether the embedder's vectors are of it, now or when first asked at once."""
+        at_once = self._at_once.get()
+        if at_once is None:
+            return self._generations.compared()
+        if at_once.generation is None:
+            at_once.generation = self._generations.compared()
+        return at_once.generation
 
     def _terms(self, question: Question) -> dict[int, float]:
         """The question's terms and what each counts. One that only points back borrows the words it points at."""
@@ -407,7 +446,7 @@ class Retriever:
         wanted = question.limit or _READ_AT_ONCE
         done = 0
         while len(slots := ranking.best(done + wanted)[done:]):
-            around = {slot: ranking.neighbours(slot) for slot in slots}
+            around = {slot: ranking.neighbours(slot) if question.neighbours else [] for slot in slots}
             facts = {slot: ranking.facts(slot) if view.has_facts else _Facts() for slot in slots}
             beside = (near for slot in slots for near in (*around[slot], *facts[slot].beside))
             memories = self._memories(question, view, {*slots, *beside})

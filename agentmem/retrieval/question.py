@@ -33,6 +33,7 @@ class Question:
         conversation: The messages just before, oldest first; they tell what "it" in the query means.
         include_untrusted: Also what tools, web pages and undeclared authors said.
         explain: Fill ``Hit.signals``.
+        neighbours: Fill ``Hit.neighbours``.
 
     Raises:
         InvalidInput: naming the argument and what it takes.
@@ -50,6 +51,7 @@ class Question:
     conversation: tuple[Message, ...] = ()
     include_untrusted: bool = False
     explain: bool = False
+    neighbours: bool = True
 
     def __post_init__(self) -> None:
         if not isinstance(self.scope, Scope):
