@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import heapq
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from itertools import pairwise
 from typing import Final, Literal, NamedTuple
 
@@ -28,7 +28,7 @@ About = Literal["talked", "decided", "promised", "open", "mood"]
 MAX_TOKENS: Final = 120
 _MOST_LINES: Final = 8
 """In a prompt every line costs its citation too."""
-READ_TURNS: Final = 400
+READ_TURNS: Final = 300
 """Of a longer session only so many of the last turns are told of."""
 _READ_CHARACTERS: Final = 1_500
 _QUOTED_CHARACTERS: Final = 160
@@ -304,7 +304,7 @@ _FELT: Final = 0.2
 def _mood(turns: Sequence[Memory]) -> Iterator[HandOverLine]:
     """How the user felt, in a word, and where it went; nothing where it is not clear."""
     by_user = [turn for turn in turns if turn.role == "user"]
-    felt = [turn for turn in by_user if turn.affect and turn.affect.label and abs(turn.affect.valence) >= _FELT]
+    felt = [turn for turn in by_user if _is_feeling(turn)]
     if len(felt) < 2:
         return
     early, late = felt[: len(felt) // 2], felt[len(felt) // 2 :]
@@ -313,6 +313,16 @@ def _mood(turns: Sequence[Memory]) -> Iterator[HandOverLine]:
         yield _line("mood", f"Mood: {first[0]}, then {then[0]}.", *first[1], *then[1])
     elif whole := _feeling(felt):
         yield _line("mood", f"Mood: {whole[0]}.", *whole[1])
+
+
+_BODILY: Final = re.compile(r"\b(?:hurt(?:s|ing)?|pain(?:s|ful)?|aches?|aching|sore|swollen)\b", re.IGNORECASE)
+
+
+def _is_feeling(turn: Memory) -> bool:
+    """Whether it tells of a mood: a knee that hurts is no sadness."""
+    affect = turn.affect
+    is_felt = affect is not None and affect.label is not None and abs(affect.valence) >= _FELT
+    return is_felt and not _BODILY.search(turn.content)
 
 
 def _valence(turns: Sequence[Memory]) -> float:
@@ -349,7 +359,7 @@ class _Topic:
 
     def __init__(self) -> None:
         self.turns: dict[str, Memory] = {}
-        self.runs: Counter[str] = Counter()
+        self.runs: dict[str, int] = {}
         self.times = 0
         self.as_noun = 0
         self.as_name = 0
@@ -377,17 +387,19 @@ def _topics(turns: Sequence[Memory]) -> Iterator[HandOverLine]:
     topics: defaultdict[str, _Topic] = defaultdict(_Topic)
     for turn in turns:
         for run, is_noun in _runs(turn.content[:_NAMED_CHARACTERS], nicknames):
+            phrase = " ".join(run)
             for place, word in enumerate(run):
                 topic = topics[_stem(word)]
                 topic.turns[turn.id] = turn
-                topic.runs[" ".join(run)] += 1
+                topic.runs[phrase] = topic.runs.get(phrase, 0) + 1
                 topic.times += 1
                 topic.as_noun += is_noun and place == len(run) - 1
                 topic.as_name += word[0].isupper()
     chosen: list[tuple[str, list[Memory]]] = []
     told: set[str] = set()
-    for _, topic in sorted(topics.items(), key=lambda each: (-each[1].weight, each[0])):
-        if topic.weight < _LEAST_WEIGHT or len(chosen) == _TOPICS:
+    heavy = [(topic.weight, stem, topic) for stem, topic in topics.items() if len(topic.turns) > 1 or topic.as_name]
+    for weight, _, topic in sorted(heavy, key=lambda each: (-each[0], each[1])):
+        if weight < _LEAST_WEIGHT or len(chosen) == _TOPICS:
             break
         phrase = topic.phrase
         stems = {_stem(word) for word in phrase.split()}
@@ -406,34 +418,43 @@ _NAMED_CHARACTERS: Final = 600
 
 def _runs(text: str, nicknames: Collection[str]) -> Iterator[tuple[tuple[str, ...], bool]]:
     """Words that stand side by side and could name something, three at most, and whether what is before says so."""
-    light = _light()
     run: list[str] = []
     before, end = "", -1
     is_noun = False
     for match in _WORD.finditer(text):
-        low = match[0].casefold().replace("’", "'").removesuffix("'s")
-        is_light = len(low) < 3 or low in light or low in nicknames
-        is_apart = match.start() != end + 1 or text[end] not in " -"
+        word = match[0]
+        low, bare = _bare(word)
+        start = match.start()
+        is_light = not bare or low in nicknames
+        is_apart = start != end + 1 or text[end] not in " -"
         if run and (is_light or is_apart or len(run) == 3):
             yield tuple(run), is_noun
             run = []
         if not is_light:
             if not run:
-                is_noun = (not is_apart and before in _BEFORE_A_NOUN) or (
-                    match[0][0].isupper() and not _begins(text, match)
-                )
-            run.append(match[0].removesuffix("'s").removesuffix("’s"))
+                is_name = word[0].isupper() and not _begins(text, start)
+                is_noun = is_name or (not is_apart and before in _BEFORE_A_NOUN)
+            run.append(bare)
         before, end = low, match.end()
     if run:
         yield tuple(run), is_noun
 
 
-def _begins(text: str, match: re.Match[str]) -> bool:
-    """Whether a sentence begins with the word."""
-    before = text[max(match.start() - 3, 0) : match.start()].rstrip(" ")
+@lru_cache(20_000)
+def _bare(word: str) -> tuple[str, str]:
+    """The word in lower case, and as it was written, without "'s"; "" where it names no topic."""
+    written = word.replace("’", "'").removesuffix("'s")
+    low = written.casefold()
+    return low, "" if len(low) < 3 or low in _light() else written
+
+
+def _begins(text: str, start: int) -> bool:
+    """Whether a sentence begins there."""
+    before = text[max(start - 3, 0) : start].rstrip(" ")
     return not before or before[-1] in '.!?…:"“*-\n'
 
 
+@lru_cache(20_000)
 def _stem(word: str) -> str:
     low = word.casefold()
     if low.endswith("ies") and len(low) > 4:
