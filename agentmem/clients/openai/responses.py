@@ -69,7 +69,7 @@ def _is_kept_by_the_provider(call: Mapping[str, Any]) -> bool:
 
 def _said(item: Any) -> Iterator[Said]:
     """What memory keeps of one item: messages, calls of tools and what tools say; not reasoning, not the system's."""
-    kind = field(item, "type") or "message"
+    kind = str(field(item, "type") or "message")
     role = field(item, "role")
     if kind == "message" and role == "user":
         yield from say("user", text_of(item))
