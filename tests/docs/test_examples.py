@@ -21,6 +21,7 @@ SAYS = {
     "06_yaml.py": "Did you mean 'vectors'?",
     "07_write_a_backend.py": "I moved to Lisbon in May.",
     "08_a_year.py": "31 Dec: The user lives in Vienna. The user works at Spotify.",
+    "09_register_a_client.py": "The user is allergic to nuts.",
 }
 
 
