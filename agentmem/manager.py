@@ -1140,6 +1140,8 @@ class MemoryManager:
     def _forget_matching(
         self, scope: Scope, where: Mapping[str, Any] | None, *, mode: ForgetMode, **how: Any
     ) -> Receipt:
+        if not how["dry_run"]:
+            self._spill.clear(scope)  # what waits to be stored may match as well
         query = LogQuery(scope=scope, writable=True, retired=mode == "erase")
         while True:
             chosen = list(dict.fromkeys(memory.id for memory in matching(self._log, query, where)))

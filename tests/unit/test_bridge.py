@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 from agentmem.clients import Bridge, Prepared, Said, WrapOptions, current_scope, private_turns, use_scope
 from agentmem.errors import AgentMemError, InvalidInput, ScopeError, StoreBusy, StoreFull
 from agentmem.interfaces import LogQuery, Message
+from agentmem.ledger import Ledger
 from agentmem.records import Context, Memory, Page, Scope, Turn
 
 ANA = Scope(user="ana", session="monday")
@@ -241,6 +243,25 @@ def test_when_nobody_can_tell_whether_something_was_forgotten_only_the_last_word
     assert [m.content for m in memory.memories] == ["one", "1", "three", "3"]
 
 
+def test_two_clients_on_one_session_record_each_message_once(memory: ListMemory) -> None:
+    first, second = Bridge(memory, scope=ANA), Bridge(memory, scope=ANA)
+    exchange(first, users("one"), "1")
+    exchange(second, users("one", "1", "two"), "2")
+    exchange(first, users("one", "1", "two", "2", "three"), "3")
+    exchange(second, users("one", "1", "two", "2", "three", "3", "four"), "4")
+    assert [m.content for m in memory.memories] == ["one", "1", "two", "2", "three", "3", "four", "4"]
+
+
+def test_what_was_private_stays_so_beside_another_client_of_the_session(memory: ListMemory) -> None:
+    first, second = Bridge(memory, scope=ANA), Bridge(memory, scope=ANA)
+    exchange(first, users("one"), "1")
+    with private_turns():
+        exchange(first, users("one", "1", "secret"), "hush")
+    exchange(second, users("one", "1", "two"), "2")
+    exchange(first, users("one", "1", "secret", "hush", "two", "2", "three"), "3")
+    assert [m.content for m in memory.memories] == ["one", "1", "two", "2", "three", "3"]
+
+
 # --- recalling ------------------------------------------------------------------------------------
 
 
@@ -300,6 +321,119 @@ def test_retrieval_is_told_what_was_said_before(memory: ListMemory) -> None:
     bridge = Bridge(memory, scope=ANA)
     bridge.prepare([*users("my cat", "nice"), Said("tool", "noise"), Said("user", "is it old")])
     assert [message.content for message in memory.conversations[0]] == ["my cat", "nice"]
+
+
+# --- the stable text ------------------------------------------------------------------------------
+
+
+def note(memory: ListMemory, content: str, kind: Any, *, version: int = 1) -> Memory:
+    """A memory of Ana's that is no turn: it stands in the stable text."""
+    (stored,) = memory.store_many([Turn(content, kind=kind)], scope=Scope(user="ana", session="sunday"))
+    memory.memories[-1] = replace(stored, version=version)
+    return memory.memories[-1]
+
+
+def test_who_is_who_is_given_in_every_call_of_a_session(memory: ListMemory) -> None:
+    note(memory, "Ana lives in Porto.", "fact")
+    bridge = Bridge(memory, scope=ANA)
+    loop = users("hello")
+    stables = [exchange(bridge, loop, "looking").stable]
+    loop = [*loop, Said("assistant", "looking"), Said("tool", "result")]
+    stables.append(exchange(bridge, loop, "done").stable)
+    stables.append(bridge.prepare([*loop, *users("thanks", "Dear Ana,")[0:2]]).stable)
+    assert stables == ["Ana lives in Porto."] * 3
+
+
+def test_who_is_who_is_given_to_a_process_that_comes_into_an_agents_loop(memory: ListMemory) -> None:
+    note(memory, "Ana lives in Porto.", "fact")
+    prepared = Bridge(memory, scope=ANA).prepare([*users("hello"), Said("tool", "result")])
+    assert (prepared.stable, prepared.block, memory.questions) == ("Ana lives in Porto.", "", [])
+
+
+def test_a_call_without_any_words_of_a_user_is_given_nothing(memory: ListMemory) -> None:
+    note(memory, "Ana lives in Porto.", "fact")
+    assert Bridge(memory, scope=ANA).prepare([Said("assistant", "hi")]).stable == ""
+
+
+def test_facts_that_a_conversation_teaches_come_in_with_the_next(memory: ListMemory) -> None:
+    note(memory, "Ana lives in Porto.", "fact")
+    bridge = Bridge(memory, scope=ANA)
+    exchange(bridge, users("hello"))
+    note(memory, "Ana has a cat.", "fact")
+    assert exchange(bridge, users("hello", "fine", "bye")).stable == "Ana lives in Porto."
+    later = Bridge(memory, scope=replace(ANA, session="tuesday")).prepare(users("hello"))
+    assert later.stable == "Ana lives in Porto. Ana has a cat."
+
+
+@pytest.mark.parametrize("kind", ["rule", "identity"])
+def test_what_somebody_wrote_by_hand_comes_in_at_once(memory: ListMemory, kind: str) -> None:
+    bridge = Bridge(memory, scope=ANA)
+    exchange(bridge, users("hello"))
+    note(memory, "Answer in Portuguese.", kind)
+    assert exchange(bridge, users("hello", "fine", "bye")).stable == "Answer in Portuguese."
+
+
+def test_what_no_longer_stands_goes_at_once(memory: ListMemory) -> None:
+    note(memory, "Ana lives in Porto.", "fact")
+    note(memory, "Ana has a cat.", "fact")
+    bridge = Bridge(memory, scope=ANA)
+    loop = users("hello")
+    exchange(bridge, loop, "looking")
+    memory.forget("Ana lives in Porto.")
+    loop = [*loop, Said("assistant", "looking"), Said("tool", "result")]
+    assert bridge.prepare(loop).stable == "Ana has a cat."
+
+
+def test_what_was_changed_is_told_as_it_is_now(memory: ListMemory) -> None:
+    home = note(memory, "Ana lives in Porto.", "fact")
+    bridge = Bridge(memory, scope=ANA)
+    exchange(bridge, users("hello"))
+    memory.memories[0] = replace(home, content="Ana lives in Berlin.", version=2)
+    assert exchange(bridge, users("hello", "fine", "bye")).stable == "Ana lives in Berlin."
+
+
+def test_the_budget_goes_before_the_same_bytes(memory: ListMemory) -> None:
+    """The fake counts a token a memory: two that are kept and two that are found are more than three."""
+    for words in ("Ana lives in Porto.", "Ana has a cat."):
+        note(memory, words, "fact")
+    bridge = Bridge(memory, scope=ANA, options=WrapOptions(max_tokens=3))
+    assert exchange(bridge, users("hello")).stable == "Ana lives in Porto. Ana has a cat."
+    for words in ("the tea is hot", "the tea is green"):
+        memory.store_many([Turn(words)], scope=Scope(user="ana", session="sunday"))
+    note(memory, "Ana drinks tea.", "fact")
+    assert exchange(bridge, users("hello", "fine", "tea")).stable.endswith("Ana drinks tea.")
+
+
+# --- what it takes --------------------------------------------------------------------------------
+
+
+def test_a_call_says_what_memory_took_of_it(memory: ListMemory) -> None:
+    note(memory, "Ana lives in Porto.", "fact")
+    memory.store_many([Turn("hello again")], scope=Scope(user="ana", session="sunday"))
+    memory.before_storing = lambda: time.sleep(0.02)
+    ledger = Ledger()
+    bridge = Bridge(memory, scope=ANA, ledger=ledger)
+    exchange(bridge, users("hello"))
+    cost = bridge.last_cost
+    assert (cost.calls, cost.tokens, cost.stable_tokens, cost.statuses) == (1, 2, 1, {"ok": 1})
+    assert 0.04 <= cost.waited_s < 0.4
+    exchange(bridge, users("hello", "fine", "bye"))
+    assert (ledger.total.calls, ledger.total.tokens, ledger.total.statuses) == (2, 3, {"ok": 2})
+
+
+def test_a_status_that_gets_worse_after_the_call_is_counted_once(memory: ListMemory) -> None:
+    ledger = Ledger()
+    bridge = Bridge(memory, scope=ANA, ledger=ledger)
+    prepared = bridge.prepare(users("hello"))
+    memory.before_storing = _raising(StoreFull("full"))
+    bridge.observe(prepared, [Said("assistant", "hi")])
+    assert ledger.total.statuses == {"lost": 1}
+
+
+def test_a_call_without_a_scope_costs_nothing_and_is_counted(memory: ListMemory) -> None:
+    ledger = Ledger()
+    exchange(Bridge(memory, ledger=ledger), users("hello"))
+    assert (ledger.total.calls, ledger.total.tokens, ledger.total.statuses) == (1, 0, {"off": 1})
 
 
 # --- scopes ---------------------------------------------------------------------------------------
