@@ -93,7 +93,9 @@ async def gather(memory: MemoryManager, provider: Provider, people: list[str], n
 
 @pytest.mark.parametrize("calls", [1_000, pytest.param(10_000, marks=pytest.mark.campaign)])
 def test_nobodys_words_or_memories_reach_another(calls: int) -> None:
-    with MemoryManager.open("sqlite://", wrapping=WrapOptions(deadline_s=60, write_deadline_s=60, max_tokens=400), extractor=None) as memory:
+    with MemoryManager.open(
+        "sqlite://", wrapping=WrapOptions(deadline_s=60, write_deadline_s=60, max_tokens=400), extractor=None
+    ) as memory:
         numbers = range(calls // len(PEOPLE))
         for person in PEOPLE:
             boxes = (Turn(f"In box {number} {person} keeps a {THINGS[number % len(THINGS)]}.") for number in numbers)

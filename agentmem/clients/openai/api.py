@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from agentmem.clients.core import Prepared, Said
 from agentmem.context.placing import placed
 from agentmem.context.rendering import without_blocks
+
+_WORDS: Final = ("text", "input_text", "output_text", "refusal")
+"""Parts of a message that are nothing but words."""
 
 
 class Streamed(ABC):
@@ -107,8 +110,10 @@ def content_text(content: Any, *, between: str = "\n") -> str:
 def _part_text(part: Any) -> str:
     if isinstance(part, str):
         return without_blocks(part)
-    text = field(part, "text") or field(part, "refusal")
-    return without_blocks(text) if isinstance(text, str) else f"[{field(part, 'type') or 'part'}]"
+    words = field(part, "text"), field(part, "refusal")
+    kind = field(part, "type") or "part"
+    without = "" if kind in _WORDS else f"[{kind}]"
+    return next((without_blocks(each) for each in words if isinstance(each, str)), without)
 
 
 def call_text(name: Any, arguments: Any, id: Any) -> str:
