@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 from agentmem.extractors import vocabulary as v
 from agentmem.extractors.clauses import sentences
-from agentmem.extractors.gates import HIDDEN, assistants_words, is_the_assistants, readable
+from agentmem.extractors.gates import HIDDEN, READ_CHARACTERS, assistants_words, is_the_assistants, readable
 from agentmem.extractors.promises import of_mine, of_yours
 from agentmem.records import Memory
 
@@ -26,9 +26,20 @@ class Closing(NamedTuple):
     end: int
 
 
+def may_close_something(turn: Memory) -> bool:
+    """False, quickly, for most turns."""
+    if turn.kind != "turn":
+        return False
+    if not is_the_assistants(turn):
+        return _GATE.search(turn.content, 0, READ_CHARACTERS) is not None
+    # What it has done it says first or last.
+    text = turn.content
+    return len(text) <= READ_CHARACTERS and bool(_OF_ASSISTANT.search(f"{text[:_AT_ENDS]}\n{text[-_AT_ENDS:]}"))
+
+
 def closings(turn: Memory) -> Iterator[Closing]:
     """What a turn says is done or off: by its speaker, and of what the assistant was to remind of."""
-    if turn.kind != "turn" or not _GATE.search(turn.content, 0, 8000):
+    if not may_close_something(turn):
         return
     is_assistants = is_the_assistants(turn)
     words = assistants_words(turn) if is_assistants else readable(turn)
@@ -145,6 +156,12 @@ _WITH_E: Final = v.words(
 _NO_DEEDS: Final = v.words("start begin get go come become want like love decide plan need try")
 _NO_PAST: Final = v.words("need indeed speed feed seed weed bleed breed exceed proceed succeed hundred")
 _POINTING: Final = v.words("me him her us them it this that these those you")
+_AT_ENDS: Final = 400
+_OF_ASSISTANT: Final = re.compile(
+    rf"I['’]ve |I have |I (?:just|already|now|finally) |I (?:[a-z]{{2,}}ed|{'|'.join(sorted(_IRREGULAR))}) "
+    r"|[Hh]ere(?:['’]s| is| are) (?:the|your) |[Aa]ttached (?:is|are) "
+    r"|(?:is|are|been) (?:now )?(?:done|sent|booked)"
+)
 _GATE: Final = re.compile(
     r"\b(?:done|finished|forget|never ?mind|no need|(?:don['’]t|no longer) (?:have|need) to|cancell?ed|called off"
     r"|here['’]s|here (?:is|are)|attached"

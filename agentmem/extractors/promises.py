@@ -15,11 +15,13 @@ from typing import Final, NamedTuple
 from agentmem.extractors import vocabulary as v
 from agentmem.extractors.clauses import Sentence, sentences
 from agentmem.extractors.findings import as_date_words, due_within
-from agentmem.extractors.gates import HIDDEN, assistants_words
+from agentmem.extractors.gates import HIDDEN, READ_CHARACTERS, assistants_words
 from agentmem.interfaces import ExtractedFact
 from agentmem.records import Memory
 from agentmem.retrieval.dates import time_spans
 
+_WILL: Final = ("'ll ", "’ll ", "I will", "i will", "I promise", "et me ", "going to")
+"""One of which every promise holds; found much faster than a pattern."""
 _GATE: Final = re.compile(
     r"\b(?:I['’]ll|I will|I promise|let me|I['’]m going to|I am going to)\b[^.!?\n]{0,160}?\b(?:tomorrow|tonight|today"
     r"|this (?:week|evening|afternoon|morning|weekend)|next (?:week|month|time)|(?:mon|tues|wednes|thurs|fri|satur|sun)"
@@ -81,7 +83,8 @@ _MINE: Final = (
 
 def assistants_promises(turn: Memory) -> Iterator[ExtractedFact]:
     """The promises of a turn that the assistant said."""
-    if not _GATE.search(turn.content, 0, 8000):
+    said = turn.content
+    if len(said) > READ_CHARACTERS or not any(will in said for will in _WILL) or not _GATE.search(said):
         return
     words = assistants_words(turn)
     if words is None:

@@ -67,16 +67,19 @@ class Closings:
         if overtaken := [deed for deed in new if deed.said_at < self.latest]:
             seen = {turn.id for turn in turns}
             others = (turn for turn in self._said_since(min(deed.said_at for deed in overtaken)) if turn.id not in seen)
-            found += [(turn, fact) for turn in others for fact in _closing(_said_done(turn), turn, overtaken)]
+            found += [(turn, fact) for turn in others for fact in _closing(turn, overtaken)]
         self.latest = max([self.latest, *(turn.occurred_at for turn in turns)])
         return found
 
     def _closing(self, turn: Memory, new: Sequence[_Deed]) -> Iterator[ExtractedFact]:
-        said = _said_done(turn)
-        if said and self._known is None:
+        from agentmem.extractors.closings import may_close_something
+
+        if not may_close_something(turn):
+            return iter(())
+        if self._known is None:
             facts = self._log.read(LogQuery(self._scope, kinds=frozenset({"fact"})))
             self._known = list(_deeds((fact.fact, fact.occurred_at) for fact in facts))
-        return _closing(said, turn, [*(self._known or ()), *new])
+        return _closing(turn, [*self._known, *new])
 
     def _said_since(self, moment: datetime) -> Iterator[Memory]:
         """The turns of the partition that were said after a moment; and from now on the latest is known."""
@@ -94,11 +97,12 @@ def _deeds(stated: Iterable[tuple[Fact | None, datetime]]) -> Iterator[_Deed]:
             yield _Deed(fact, said_at)
 
 
-def _closing(said: Sequence[ExtractedFact], turn: Memory, deeds: Sequence[_Deed]) -> Iterator[ExtractedFact]:
+def _closing(turn: Memory, deeds: Sequence[_Deed]) -> Iterator[ExtractedFact]:
     """Those of the closings in a turn that may close a deed which stood when it was said."""
-    for found in said:
+    before = [deed.fact for deed in deeds if deed.said_at <= turn.occurred_at]
+    for found in _said_done(turn) if before else ():
         end = Fact(found.subject, found.attribute, found.value, "ended")
-        if any(deed.said_at <= turn.occurred_at and may_close(end, deed.fact) for deed in deeds):
+        if any(may_close(end, deed) for deed in before):
             yield found
 
 
