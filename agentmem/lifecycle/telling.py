@@ -78,10 +78,10 @@ def _by_need(turns: Sequence[Memory], facts: Sequence[Memory], counter: TokenCou
     yield from asked[:1]
     yield from decided[:2]
     yield from _last(said, {id for line in promised[:3] for id in line.derived_from})
-    yield from quoted[:1]
+    yield from quoted[:2]
     yield from coming[:2]
     yield from _mood(turns)
-    yield from (*quoted[1:4], *promised[3:6], *asked[1:2], *coming[2:4])
+    yield from (*quoted[2:4], *promised[3:6], *asked[1:2], *coming[2:4])
 
 
 def _within(lines: Iterable[HandOverLine], max_tokens: int, counter: TokenCounter) -> list[HandOverLine]:
@@ -113,13 +113,15 @@ class _Sentence(NamedTuple):
 _MARKUP: Final = re.compile(r"^\s*(?:[-*+•#>|`~]|\d+[.)]\s|\[|https?:)")
 _COURTESY: Final = re.compile(
     r"^\W*(?:(?:and|but|so|well|anyway|oh|also),? )*(?:(?:hey|hi|hello|thanks?|thank you|bye|goodbye|see (?:you|ya)"
-    r"|talk (?:to you )?(?:soon|later)|take care|good(?:night|bye| luck| morning| evening)?|great|wow|awesome|cool|nice"
-    r"|sounds|sure|ok(?:ay)?|yes|yeah|yep|yup|no|that['’]?s|congrat\w*|can['’]t wait|have (?:a|fun)|keep|will do|no "
-    r"problem|let me know|remember|hope|sorry|absolutely|definitely|of course|certainly|oh|whoa|aw+|haha|you['’]\w+"
-    r"|what(?:['’]s (?:up|new)| about you)|how(?:['’]?(?:re| are) (?:you|things)|['’]s it going| about you))\b"
+    r"|talk (?:to you )?(?:soon|later)|take (?:care|comfort)|good(?:night|bye| luck| morning| evening)?|great|wow"
+    r"|awesome|cool|nice|sounds|sure|ok(?:ay)?|yes|yeah|yep|yup|no|that['’]?s|congrat\w*|can['’]t wait|have (?:a|fun)"
+    r"|keep|will do|no problem|let me know|(?:just )?remember|hope|sorry|absolutely|definitely|of course|certainly|oh"
+    r"|whoa|aw+|haha|you['’]\w+|believe|don['’]t let|never give up|stay|trust|go (?:get|for it)|hang in|look at"
+    r"|check (?:this|it|out)|here(?:['’]s| (?:ya|you|we) go| are| is)|what(?:['’]s (?:been )?(?:up|new|happening)| about you)"
+    r"|how(?:['’]?(?:re| are) (?:you|things)|['’]s it going| about you))\b"
     r"|(?:I|we)(?:['’](?:m|re)| am| are)? (?:(?:really|so|always|just|also|totally|definitely) )*(?:here (?:for|to|if)"
     r"|hope|wish you|appreciate|agree|glad|sorry|happy (?:for|to (?:hear|see|help))|proud of you|believe in you|rooting"
-    r"|got your back|see what you mean|understand|know what you mean|can see)\b"
+    r"|got your back|sure you|see what you mean|understand|know what you mean|can see)\b"
     r"|(?:I|we)['’]ll (?:\w+ )?(?:let you know|keep you|be here|be sure|make sure to keep you|see you|talk)\b)",
     re.IGNORECASE,
 )
@@ -142,13 +144,17 @@ _POINTING: Final = re.compile(
 _OF_ONESELF: Final = re.compile(r"\b(?:I|my|mine|we|our|me|us)\b", re.IGNORECASE)
 _LISTENER: Final = re.compile(r"\b(?:you|your|yours|u)\b", re.IGNORECASE)
 _FEWEST_WORDS: Final = 5
+_TELLING_WORDS: Final = 2
 
 
 def _is_telling(text: str) -> bool:
     """Whether it says something by itself, to somebody who was not there."""
     if text.count(" ") + 1 < _FEWEST_WORDS or _COURTESY.match(text) or _POINTING.match(text):
         return False
-    return _LISTENER.search(text) is None or _OF_ONESELF.search(text) is not None
+    if _LISTENER.search(text) and not _OF_ONESELF.search(text):
+        return False
+    told = [word for word in _WORD.findall(text) if _bare(word)[1]]
+    return len(told) >= _TELLING_WORDS or any(word[0].isupper() for word in told if not text.startswith(word))
 
 
 def _quote(sentence: _Sentence) -> str:
@@ -174,7 +180,7 @@ def _line(about: About, text: str, *turns: Memory) -> HandOverLine:
 # --- what was said --------------------------------------------------------------------------------
 
 _DECIDED: Final = re.compile(
-    r"\b(?:(?:I|we)(?:['’]ve| have)? (?:just |finally |both )?(?:decided|agreed|settled on|chose|chosen|picked|opted)\b"
+    r"\b(?:(?:I|we)(?:['’]ve| have)? (?:just |finally |both )?(?:decided|agreed|settled on|chose|chosen|opted)\b"
     r"|(?:I|we)(?:['’]ll| will|['’](?:m|re) going to) (?:go (?:with|for)|take|stick with|choose|pick)\b"
     r"|(?:I|we)(?:['’]m|['’]re| am| are) going with\b"
     r"|let['’]s (?:go (?:with|for)|use|take|pick|choose|stick with|settle)\b|(?:my|our) (?:final )?decision is\b"
@@ -185,11 +191,6 @@ _DODGED: Final = re.compile(
     r"\b(?:(?:I|we) (?:don['’]t|do not|can['’]t|cannot) (?:know|say|tell|find)|(?:not|I['’]m un)\s?sure|no idea"
     r"|(?:I|we)['’]ll (?:check|look|find out|get back|ask|see|think)|let me (?:check|find out|look|ask|think|get back)"
     r"|(?:unable|unfortunately)\b)",
-    re.IGNORECASE,
-)
-_OFFER: Final = re.compile(
-    r"\b(?:would you like|do you want me|shall I|should I|can I (?:help|assist)|is there anything|anything else"
-    r"|does that (?:help|make sense)|do you have any)\b",
     re.IGNORECASE,
 )
 
@@ -208,7 +209,7 @@ def _asked(turns: Sequence[Memory], said: Sequence[_Sentence]) -> list[HandOverL
         for each in said
         if each.is_question
         and not _COURTESY.match(each.text)
-        and (each.turn.role == "user" or (each is said[-1] and not _OFFER.search(each.text)))
+        and (each.turn.role == "user" or (each is said[-1] and each.turn.speaker))
         and _is_unanswered(each.turn, answers.get(each.turn.id))
     ]
     return [_line("open", f"Not answered: {_quote(each)}", each.turn) for each in reversed(found)]
@@ -223,14 +224,13 @@ def _is_unanswered(asking: Memory, answer: Memory | None) -> bool:
 
 def _last(said: Sequence[_Sentence], promising: Collection[str]) -> Iterator[HandOverLine]:
     """What was spoken of last, small talk aside: the user's words before the assistant's; no promise once more."""
-    end = [each for each in said[-_AT_THE_END:] if _is_telling(each.text)]
-    by_user = [each for each in end if each.turn.role == "user"]
-    for each in (by_user or end)[-1:]:
+    by_user = [each for each in said if each.turn.role == "user"][-_AT_THE_END:]
+    for each in [each for each in by_user or said[-_AT_THE_END:] if _is_telling(each.text)][-1:]:
         if each.turn.id not in promising:
             yield _line("open", f"Said last by {_quote(each)}", each.turn)
 
 
-_AT_THE_END: Final = 40
+_AT_THE_END: Final = 20
 """Sentences."""
 _QUOTED_FROM: Final = 30
 """Turns."""
@@ -255,12 +255,12 @@ def _quoted(turns: Sequence[Memory], said: Sequence[_Sentence], counter: TokenCo
 
 def _opening(said: Sequence[_Sentence], role: str) -> Iterator[HandOverLine]:
     """What the session began with, where that was a wish."""
-    beginning = [each for each in said if each.turn.role == role][:_BEGINNING]
-    for each in [each for each in beginning if _WISHED.search(each.text) and len(each.text) > 20][:1]:
+    first = next((each.turn.id for each in said if each.turn.role == role), None)
+    beginning = (each for each in said if each.turn.id == first)
+    for each in [each for each in beginning if _WISHED.search(each.text) and not _COURTESY.match(each.text)][:1]:
         yield _line("talked", _quote(each), each.turn)
 
 
-_BEGINNING: Final = 4
 _WISHED: Final = re.compile(
     r"\b(?:(?:can|could|would) you|(?:I|we)(?:['’]m| am|['’]re| are) (?:looking for|trying to|planning|thinking of"
     r"|wondering|struggling|working on|having)|(?:I|we) (?:need|want|would like)|(?:I|we)['’]d like|help me|please"
@@ -302,7 +302,7 @@ _FELT: Final = 0.2
 
 
 def _mood(turns: Sequence[Memory]) -> Iterator[HandOverLine]:
-    """How the user felt, in a word, and where it went; nothing where it is not clear."""
+    """How the user felt, in a word, and where it went; nothing where it is not clear, or no more than friendly."""
     by_user = [turn for turn in turns if turn.role == "user"]
     felt = [turn for turn in by_user if _is_feeling(turn)]
     if len(felt) < 2:
@@ -311,10 +311,12 @@ def _mood(turns: Sequence[Memory]) -> Iterator[HandOverLine]:
     first, then = _feeling(early), _feeling(late)
     if _valence(early) * _valence(late) < 0 and first and then:
         yield _line("mood", f"Mood: {first[0]}, then {then[0]}.", *first[1], *then[1])
-    elif whole := _feeling(felt):
+    elif (whole := _feeling(felt)) and (_valence(felt) < 0 or _valence(felt) > _GLAD * len(by_user)):
         yield _line("mood", f"Mood: {whole[0]}.", *whole[1])
 
 
+_GLAD: Final = 0.45
+"""Kind words are common: only a mean valence above this, over all that the user said, is a mood."""
 _BODILY: Final = re.compile(r"\b(?:hurt(?:s|ing)?|pain(?:s|ful)?|aches?|aching|sore|swollen)\b", re.IGNORECASE)
 
 
@@ -380,6 +382,10 @@ class _Topic:
         return max(often or self.runs, key=lambda run: (len(run.split()) if often else 0, self.runs[run], run))
 
 
+_TITLE: Final = re.compile(r"[\"“]([A-Z][^\"“”\n]{2,40})[\"”]")
+_REMARK: Final = re.compile(r"\[[^\]\n]*\]|https?://\S+")
+
+
 def _topics(turns: Sequence[Memory]) -> Iterator[HandOverLine]:
     """What came up again and again, by name."""
     names = frozenset(word.casefold() for turn in turns for word in _WORD.findall(turn.speaker or ""))
@@ -418,6 +424,10 @@ _NAMED_CHARACTERS: Final = 600
 
 def _runs(text: str, nicknames: Collection[str]) -> Iterator[tuple[tuple[str, ...], bool]]:
     """Words that stand side by side and could name something, three at most, and whether what is before says so."""
+    for title in _TITLE.findall(text):
+        if any(_bare(word)[1] for word in _WORD.findall(title)):
+            yield (title.rstrip(",."),), True
+    text = _TITLE.sub(" . ", _REMARK.sub(" . ", text))
     run: list[str] = []
     before, end = "", -1
     is_noun = False
@@ -425,19 +435,28 @@ def _runs(text: str, nicknames: Collection[str]) -> Iterator[tuple[tuple[str, ..
         word = match[0]
         low, bare = _bare(word)
         start = match.start()
-        is_light = not bare or low in nicknames
         is_apart = start != end + 1 or text[end] not in " -"
+        is_name_on = bool(run) and not is_apart and word[0].isupper() and run[-1][0].isupper()
+        is_light = (not bare and not is_name_on) or low in nicknames
         if run and (is_light or is_apart or len(run) == 3):
-            yield tuple(run), is_noun
+            yield _noun_of(run), is_noun
             run = []
         if not is_light:
             if not run:
                 is_name = word[0].isupper() and not _begins(text, start)
                 is_noun = is_name or (not is_apart and before in _BEFORE_A_NOUN)
-            run.append(bare)
+            run.append(bare or word)
         before, end = low, match.end()
     if run:
-        yield tuple(run), is_noun
+        yield _noun_of(run), is_noun
+
+
+def _noun_of(run: Sequence[str]) -> tuple[str, ...]:
+    """The words without a verb behind them: "turtles" of "turtles sitting"."""
+    end = len(run)
+    while end > 1 and run[end - 1].endswith(("ing", "ed")):
+        end -= 1
+    return tuple(run[:end])
 
 
 @lru_cache(20_000)
@@ -495,6 +514,8 @@ _LIGHT: Final = vocabulary.words(
     "wondering curious interested looking mentioned understand explain check currently "
     "recently lately speaking actually definitely absolutely plus pretty quite "
     "image shared photo photos pic pics picture pictures one two three four five six seven eight nine ten "
+    "remind reminds reminder key break man men woman women blast view views side affordable daily black white red blue "
+    "green yellow brown pink purple picked turned stay stayed "
     "january february march april june july august september october november december monday tuesday wednesday "
     "thursday friday saturday sunday mondays tuesdays wednesdays thursdays fridays saturdays sundays"
 )
@@ -504,4 +525,14 @@ _LIGHT: Final = vocabulary.words(
 def _light() -> frozenset[str]:
     """Words that name no topic."""
     v = vocabulary
-    return _LIGHT | v.BAD_START | v.ADVERBS | v.UNSURE_ADVERBS | v.FILLERS | v.TIME_OPENERS | v.PRONOUNS | v.STOPS
+    return (
+        _LIGHT
+        | v.DETERMINERS
+        | v.BAD_START
+        | v.ADVERBS
+        | v.UNSURE_ADVERBS
+        | v.FILLERS
+        | v.TIME_OPENERS
+        | v.PRONOUNS
+        | v.STOPS
+    )
