@@ -17,6 +17,7 @@ from openai_shapes import Call, Shape, entered, read, settled, user
 from agentmem import MemoryManager, Scope, use_scope
 from agentmem.clients import Attached, WrapOptions, memory_status, private_turns, unwrap
 from agentmem.context.rendering import without_blocks
+from agentmem.errors import InvalidInput
 
 anthropic = pytest.importorskip("anthropic", reason='the wrapper needs `pip install "pyagentmem[anthropic]"`')
 
@@ -383,6 +384,17 @@ async def settle(result: Any) -> Any:
     return await settled(result)
 
 
+def test_a_client_that_cannot_be_copied_is_refused_with_the_reason(
+    memory: MemoryManager, server: AnthropicServer
+) -> None:
+    class OurAnthropic(anthropic.Anthropic):  # type: ignore[misc,name-defined]  # imported if it is there
+        def __init__(self, team: str) -> None:
+            super().__init__(base_url=server.url, api_key=team)
+
+    with pytest.raises(InvalidInput, match=r"OurAnthropic cannot be copied: .*unexpected keyword.*__init__"):
+        memory.wrap(OurAnthropic("blue"))
+
+
 def test_counting_tokens_asks_no_model(
     memory: MemoryManager, server: AnthropicServer, client: Any, scope: Scope
 ) -> None:
@@ -466,6 +478,39 @@ def test_tools_that_run_at_the_provider_are_kept_as_what_tools_say(
         ("tool", '{"call": "web_search", "arguments": {"query": "rain"}, "id": "srvtoolu_1"}'),
         ("tool", kept),
         ("assistant", "It rains."),
+    ]
+
+
+def test_a_thread_that_the_provider_keeps_is_told_once_what_memory_knows(
+    memory: MemoryManager, server: AnthropicServer, client: Any, scope: Scope
+) -> None:
+    server.requests.clear()
+    thread = memory.wrap(client, scope=scope).beta.messages.thread(**HOW)
+    thread.send(user(ASKED))
+    assert KNOWN in server.prompt
+    thread.send(user("And again: " + ASKED))
+    assert server.requests[-1]["thread"]["type"] == "continue"
+    assert server.prompt == "And again: " + ASKED
+    assert [role for role, _ in recorded(memory, scope)] == ["user", "assistant"] * 2
+
+
+def test_a_tool_runner_remembers(memory: MemoryManager, server: AnthropicServer, client: Any, scope: Scope) -> None:
+    @anthropic.beta_tool  # type: ignore[untyped-decorator]  # imported if it is there
+    def weather(city: str) -> str:
+        """The weather in a city."""
+        return f"Rain in {city}."
+
+    server.requests.clear()
+    server.will(Answer((tool_use("weather", {"city": "Lisbon"}),), stop_reason="tool_use"))
+    wrapped = memory.wrap(client, scope=scope)
+    runner = wrapped.beta.messages.tool_runner(messages=[user(ASKED)], tools=[weather], **HOW)
+    assert runner.until_done().content[0].text == "Understood."
+    assert KNOWN in str(server.requests[0]["messages"])
+    assert recorded(memory, scope) == [
+        ("user", ASKED),
+        ("tool", '{"call": "weather", "arguments": {"city": "Lisbon"}, "id": "toolu_1"}'),
+        ("tool", "Rain in Lisbon."),
+        ("assistant", "Understood."),
     ]
 
 

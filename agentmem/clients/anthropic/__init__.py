@@ -35,7 +35,13 @@ class AnthropicShim(ClientShim):
         if not hasattr(client, "middleware"):
             raise InvalidInput("This version of anthropic knows no middleware.", hint="pip install 'anthropic>=2'.")
         middleware = _Middleware(bridge, client)
-        wrapped = client.copy(middleware=[middleware.entry, *client.middleware])
+        try:
+            wrapped = client.copy(middleware=[middleware.entry, *client.middleware])
+        except TypeError as error:
+            raise InvalidInput(
+                f"A {type(client).__qualname__} cannot be copied: {error}",
+                hint="copy() calls the class again: its __init__ must take what the SDK's own takes.",
+            ) from error
 
         def derived(**options: Any) -> Any:
             if isinstance(options.get("middleware"), Iterable):
@@ -122,7 +128,7 @@ def _split(request: Any) -> tuple[Sequence[Any], Any]:
 
 def _with_memory(request: Any, prepared: Prepared) -> Any:
     """The request with what memory knows in front of the user's words; the caller's own is not changed."""
-    if not (prepared.stable or prepared.block):
+    if not (prepared.stable or prepared.block) or _is_continued(request):
         return request
     messages = request.json["messages"]
     of_user = [place for place, message in enumerate(messages) if any(said.role == "user" for said in said_in(message))]
@@ -130,6 +136,12 @@ def _with_memory(request: Any, prepared: Prepared) -> Any:
         return request
     told = placed(messages, stable=prepared.stable, volatile=prepared.block, first=of_user[0], last=of_user[-1])
     return request.copy(body={**request.json, "messages": told})
+
+
+def _is_continued(request: Any) -> bool:
+    """Whether the provider keeps the conversation so far: what goes in there cannot be taken back, nor be forgotten."""
+    thread = request.json.get("thread")
+    return isinstance(thread, Mapping) and thread.get("type") == "continue"
 
 
 def _is_answered(response: Any) -> bool:
