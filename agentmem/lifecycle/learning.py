@@ -1,4 +1,4 @@
-"""How far lessons can be relied on, from what they say against each other and from how they turned out. Pure.
+"""How far lessons can be relied on, from what they say against each other and from how they turned out.
 
 A lesson claims that an action, in a situation, goes well or badly. It stands for or against that claim of every other
 lesson of about the same situation and action: two that tell of results alike bear each other out, two that tell of
@@ -8,21 +8,23 @@ it helped or misled. Whether the result it tells of was good or bad says nothing
 
 from __future__ import annotations
 
+import math
 import re
-from collections import Counter
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
-
-import numpy as np
+from collections.abc import Hashable, Iterable, Mapping
+from heapq import nlargest
+from itertools import islice
+from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
 
 from agentmem.records import Lesson
-from agentmem.retrieval.lexical import idf, query_terms
+from agentmem.retrieval.lexical import query_terms
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float32]
-    Bools = NDArray[np.bool_]
+
+Key = TypeVar("Key", bound=Hashable)
 
 UNTRIED: Final = 0.5
 """The standing of a lesson that nothing speaks for or against."""
@@ -30,85 +32,182 @@ FADED: Final = 0.2
 """A lesson that stands below this has turned out wrong."""
 _KEPT: Final = 0.7
 """What each newer lesson leaves of the weight of those before it."""
-_EVIDENCE: Final = 500
-"""So many of the newest lessons speak for and against the others; what is older has been said again since, or not."""
-_UNLIKE, _ALIKE = 0.5, 0.9
+_UNLIKE, _ALIKE = 0.6, 0.9
 """Cosines of the words: up to the first, two situations or actions have nothing to do with each other; from the second
 on they are the same. To take two situations for one does more harm than the reverse: the lessons of both would fade."""
-_FEATURES: Final = 512
+_LIFT: Final = 0.3
+_COMPARED: Final = 100
+"""What is new is compared with so many of the newest situations that share a word with it, by word."""
+_WITNESSES: Final = 40
+"""So many of the newest lessons about the same speak for and against one: the weight of any before them is nothing."""
 _NEGATED: Final = re.compile(r"\b(?:not|never|no|without|avoid|skip|\w+n['’]t)\b", re.IGNORECASE)
 
 
 class Told(NamedTuple):
-    """A lesson as far as it is compared with others: the terms of its situation and of its action."""
+    """A lesson as far as it is compared with others.
 
-    situation: tuple[int, ...]
-    action: tuple[int, ...]
+    Args:
+        situation, action: Their terms.
+        negated: The action is to leave something.
+        learned: When, as numbers that no other lesson has: the greater, the later.
+        trusted: What an untrusted author wrote is no evidence for or against what a trusted one did.
+    """
+
+    situation: frozenset[int]
+    action: frozenset[int]
     negated: bool
     result: float
+    learned: tuple[int, ...]
+    trusted: bool
 
 
-def told(lesson: Lesson) -> Told:
+class Witness(NamedTuple):
+    """Another lesson, how it turned out itself (-1..1), and how far it is about the same (0..1)."""
+
+    lesson: Told
+    outcome: float
+    same: float
+
+
+def told(lesson: Lesson, *, learned: tuple[int, ...], trusted: bool) -> Told:
     """What of a lesson is compared."""
     return Told(
-        tuple(query_terms(lesson.situation)),
-        tuple(query_terms(lesson.action)),
+        frozenset(query_terms(lesson.situation)),
+        frozenset(query_terms(lesson.action)),
         _NEGATED.search(lesson.action) is not None,
         lesson.result,
+        learned,
+        trusted,
     )
 
 
-def standings(lessons: Sequence[Told], *, said_at: NDArray[np.int64], outcomes: Floats, trusted: Bools) -> Floats:
-    """How far each lesson can be relied on, 0..1: .5 with nothing for or against it, below ``FADED`` turned out wrong.
+def standing(lesson: Told, *, outcome: float = 0.0, others: Iterable[Witness] = ()) -> float:
+    """How far the lesson can be relied on, 0..1: .5 with nothing for or against it, below ``FADED`` it was wrong.
 
     Args:
-        said_at: When each was learned; of equals the later one is the newer.
-        outcomes: -1 (it misled) to 1 (it helped), as ``feedback`` left them. What misled is no evidence against others.
-        trusted: What an untrusted author wrote is no evidence for or against what a trusted one did.
+        outcome: -1 (it misled) to 1 (it helped), as ``feedback`` left it.
+        others: The lessons about the same. What misled is no evidence.
     """
-    if not lessons:
-        return np.zeros(0, np.float32)
-    newest_first = np.lexsort((np.arange(len(lessons)), said_at))[::-1]
-    borne_out = np.zeros(len(lessons), np.float32)
-    borne_out[newest_first] = _borne_out([lessons[place] for place in newest_first], outcomes, trusted, newest_first)
-    standing: Floats = np.clip(UNTRIED + (borne_out + outcomes) / 2, 0, 1).astype(np.float32)
-    return standing
+    itself = Witness(lesson, 0.0, 1.0)
+    heard = [each for each in others if each.lesson.trusted or not lesson.trusted]
+    borne_out, weighed, newer = 0.0, 0.0, 0.0
+    for each in sorted((itself, *heard), key=lambda each: each.lesson.learned, reverse=True):
+        weight = each.same * _KEPT**newer * min(1.0, 1 + each.outcome)
+        newer += each.same
+        weighed += weight
+        if each is not itself:
+            borne_out += weight * (1 - abs(lesson.result - each.lesson.result))
+    return min(1.0, max(0.0, UNTRIED + (borne_out / weighed + outcome) / 2))
 
 
-def _borne_out(lessons: Sequence[Told], outcomes: Floats, trusted: Bools, order: NDArray[Any]) -> Floats:
-    """What the newest lessons say of each, -1 (all the opposite) to below 1 (all the same); newest first."""
-    count = min(len(lessons), _EVIDENCE)
-    results = np.array([lesson.result for lesson in lessons], np.float32)
-    agree = 1 - np.abs(results[:, None] - results[None, :count])
-    same = _same(lessons, count)
-    same[~trusted[order][:count][None, :] & trusted[order][:, None]] = 0
-    own = np.arange(len(lessons))[:, None] == np.arange(count)[None, :]
-    same[own] = 1
-    newer = np.cumsum(same, axis=1) - same
-    weights = same * np.float32(_KEPT) ** newer
-    oldest = np.float32(_KEPT) ** same.sum(axis=1)
-    of_itself = np.where(np.arange(len(lessons)) < count, (weights * own).sum(axis=1), oldest)
-    weights = weights * ~own * np.clip(1 + outcomes[order][:count], 0, 1)[None, :]
-    said: Floats = (weights * agree).sum(axis=1) / (weights.sum(axis=1) + of_itself)
-    return said
+def moved(standing: Floats) -> Floats:
+    """How far each lesson is to be lifted (up to .3) or lowered (down to -1); 0 where nothing is known, or for NaN.
+
+    To have proved right makes a lesson no more about the question, so that it lifts less than having misled lowers.
+    """
+    import numpy as np
+
+    known = 2 * (np.nan_to_num(standing, nan=UNTRIED) - UNTRIED)
+    lifted: Floats = np.where(known > 0, np.float32(_LIFT) * known, known).astype(np.float32)
+    return lifted
 
 
-def _same(lessons: Sequence[Told], count: int) -> Floats:
-    """How far each lesson is of the situation and the action of each of the first ``count``, 0..1."""
-    negated = np.array([lesson.negated for lesson in lessons], np.bool_)
-    situations = _alike([lesson.situation for lesson in lessons], count)
-    actions = _alike([lesson.action for lesson in lessons], count)
-    same: Floats = situations * actions * (negated[:, None] == negated[None, :count])
-    return same
+class Standings(Generic[Key]):
+    """How a changing set of lessons stands; a change costs what the lessons about the same cost. Not thread-safe."""
+
+    def __init__(self) -> None:
+        self.of: dict[Key, float] = {}
+        """The standing of each lesson."""
+        self._lessons: dict[Key, tuple[Told, float]] = {}
+        self._by_topic: dict[_Topic, set[Key]] = {}
+        self._near: dict[_Topic, dict[_Topic, float]] = {}
+        self._holding: dict[int, dict[_Topic, None]] = {}
+
+    def update(self, lessons: Mapping[Key, tuple[Told, float]]) -> None:
+        """From now on these lessons are all there are; each with its outcome."""
+        touched: set[_Topic] = set()
+        for key in self._lessons.keys() - lessons.keys():
+            topic = _topic(self._lessons[key][0])
+            self._by_topic[topic].remove(key)
+            del self.of[key]
+            touched.add(topic)
+        for key, (lesson, outcome) in lessons.items():
+            known = self._lessons.get(key)
+            if known is None or known[1] != outcome:
+                topic = _topic(lesson)
+                if topic not in self._near:
+                    self._compare(topic, lesson)
+                self._by_topic[topic].add(key)
+                touched.add(topic)
+        self._lessons = dict(lessons)
+        for each in {near for topic in touched for near in self._near[topic]}:
+            self._judge(each)
+        for topic in touched:
+            if not self._by_topic[topic]:
+                self._drop(topic)
+
+    def _compare(self, topic: _Topic, lesson: Told) -> None:
+        """Note which of the newest topics are about the same."""
+        near: dict[_Topic, float] = {topic: 1.0}
+        for term in lesson.situation:
+            holding = self._holding.setdefault(term, {})
+            for other in islice(reversed(holding), _COMPARED):
+                if other not in near:
+                    near[other] = _same(topic, other)
+            holding[topic] = None
+        self._near[topic] = {other: share for other, share in near.items() if share}
+        for other, share in self._near[topic].items():
+            self._near[other][topic] = share
+        self._by_topic[topic] = set()
+
+    def _drop(self, topic: _Topic) -> None:
+        for other in self._near.pop(topic):
+            if other != topic:
+                del self._near[other][topic]
+        for term in topic[0]:
+            del self._holding[term][topic]
+        del self._by_topic[topic]
+
+    def _judge(self, topic: _Topic) -> None:
+        """Work out how the lessons of a topic stand."""
+        witnesses = (
+            (key, Witness(*self._lessons[key], share))
+            for near, share in self._near[topic].items()
+            for key in self._by_topic[near]
+        )
+        newest = nlargest(_WITNESSES, witnesses, key=lambda each: each[1].lesson.learned)
+        heard = {key for key, _ in newest}
+        long_ago: dict[tuple[float, bool, float], float] = {}
+        for key in self._by_topic[topic]:
+            lesson, outcome = self._lessons[key]
+            alike = lesson.result, lesson.trusted, outcome
+            if key in heard or alike not in long_ago:
+                others = [witness for other, witness in newest if other != key]
+                found = self.of[key] = standing(lesson, outcome=outcome, others=others)
+                if key not in heard:
+                    long_ago[alike] = found
+            else:
+                self.of[key] = long_ago[alike]
 
 
-def _alike(texts: Sequence[tuple[int, ...]], count: int) -> Floats:
-    """How alike each text is to each of the first ``count``: 0 up to ``_UNLIKE``, 1 from ``_ALIKE`` on."""
-    held = Counter(term for text in texts for term in text)
-    features = np.zeros((len(texts), _FEATURES), np.float32)
-    for row, text in zip(features, texts, strict=True):
-        for term in text:
-            row[term % _FEATURES] += idf(held[term], len(texts) + 1)
-    features /= np.maximum(np.linalg.norm(features, axis=1, keepdims=True), np.float32(1e-6))
-    alike: Floats = np.clip((features @ features[:count].T - _UNLIKE) / (_ALIKE - _UNLIKE), 0, 1)
-    return alike
+_Topic = tuple[frozenset[int], frozenset[int], bool]
+
+
+def _topic(lesson: Told) -> _Topic:
+    """What it is about, word for word."""
+    return lesson.situation, lesson.action, lesson.negated
+
+
+def _same(one: _Topic, other: _Topic) -> float:
+    """How far both are about the same action in the same situation, 0..1."""
+    if one[2] != other[2] or not (actions := _alike(one[1], other[1])):
+        return 0.0
+    return actions * _alike(one[0], other[0])
+
+
+def _alike(one: frozenset[int], other: frozenset[int]) -> float:
+    """The cosine of two texts' terms: 0 up to ``_UNLIKE``, 1 from ``_ALIKE`` on."""
+    if not one or not other:
+        return 0.0
+    cosine = len(one & other) / math.sqrt(len(one) * len(other))
+    return min(1.0, max(0.0, (cosine - _UNLIKE) / (_ALIKE - _UNLIKE)))

@@ -20,7 +20,7 @@ from agentmem.clock import from_micros, to_micros
 from agentmem.embedders import from_blobs
 from agentmem.growing import GrowingArray
 from agentmem.interfaces import EpisodicLog, Head, IndexBatch, IndexQuery, IndexRow, Outlived, Standing
-from agentmem.lifecycle.learning import Told, told
+from agentmem.lifecycle.learning import Standings, Told, told
 from agentmem.records import KINDS, TRUSTED, Affect, Fact, Scope, lesson_in
 from agentmem.retrieval.lexical import Postings, query_terms
 from agentmem.retrieval.prior import prior
@@ -59,6 +59,17 @@ class Judged(NamedTuple):
     by_key: Mapping[Key, tuple[Rows, Mapping[str, Standing]]]
     standings: Mapping[str, Standing]
     columns: Mapping[int, tuple[Slots, Slots, NDArray[np.bool_]]]
+
+
+class Taught:
+    """How the lessons of several partitions stand among one another, by partition and slot.
+
+    ``state`` is ``lessons_changed`` of each of the partitions: another one makes it out of date.
+    """
+
+    def __init__(self) -> None:
+        self.state: tuple[int, ...] = ()
+        self.standings: Standings[tuple[int, int]] = Standings()
 
 
 class CachedPartition:
@@ -101,9 +112,8 @@ class CachedPartition:
         """By slot."""
         self.lessons_changed = 0
         """Grows whenever a lesson comes or goes, or turns out otherwise."""
-        self.taught: dict[tuple[int, ...], tuple[tuple[int, ...], NDArray[np.float32]]] = {}
-        """By the partitions that a reader sees, this the last of them: ``lessons_changed`` of each, and the standings
-        of their lessons, one behind the other."""
+        self.taught: dict[tuple[int, ...], Taught] = {}
+        """By the partitions that a reader sees, this the last of them: how their lessons stand."""
         self.judged: dict[tuple[int, ...], Judged] = {}
         """By the partitions that a reader sees, this the last of them: how facts stand that are in several."""
         self._masks: OrderedDict[str, NDArray[np.bool_]] = OrderedDict()
@@ -293,7 +303,8 @@ class CachedPartition:
     def _note_lessons(self, rows: Sequence[IndexRow], first: int) -> None:
         for slot, row in enumerate(rows, first):
             if row.kind == "lesson" and (lesson := lesson_in(row.kind, json.loads(row.metadata))) is not None:
-                self.lessons[slot] = told(lesson)
+                learned = row.occurred_at, self.number, row.row
+                self.lessons[slot] = told(lesson, learned=learned, trusted=row.integrity in TRUSTED)
                 self.lessons_changed += 1
 
     def _note_sources(self, rows: Sequence[IndexRow], first: int) -> None:

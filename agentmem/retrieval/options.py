@@ -30,8 +30,8 @@ class RetrievalOptions:
             it?"), beside 1 for its own.
         prior: By so much of itself importance, outcome, accesses and arousal together may lift or lower a score, at
             most; they decide between near equals.
-        standing: By so much of itself at most a lesson's standing lifts or lowers its score: how far it can be relied
-            on, from what other lessons and ``feedback`` say of it.
+        standing: By so much of itself at most a lesson that turned out wrong is lowered, by less than a third of that
+            one that proved right is lifted.
         rerank: The reranker, beside the fused score at 1; only where a reranker is configured.
         rerank_pool: So many of the best are shown to the reranker.
         dense_pool: So many nearest are asked of a vector store other than the exact one, per partition.

@@ -37,10 +37,10 @@ from agentmem.interfaces import (
     VectorQuery,
     VectorStore,
 )
-from agentmem.lifecycle.learning import FADED, UNTRIED, standings
+from agentmem.lifecycle.learning import FADED, moved
 from agentmem.records import KINDS, Hit, Label, Memory, Retrieval, Scope
 from agentmem.retrieval import confidence, fusion
-from agentmem.retrieval.cache import CachedPartition, Judged, Key, PartitionCache, Rows
+from agentmem.retrieval.cache import CachedPartition, Judged, Key, PartitionCache, Rows, Taught
 from agentmem.retrieval.explain import signals_of
 from agentmem.retrieval.lexical import K1, OF_USER, QUESTION, TIMED, idf, query_terms
 from agentmem.retrieval.options import RetrievalOptions
@@ -322,7 +322,7 @@ class Retriever:
             shares["prior"] = share(scores, priors, weights.prior)
             scores = scores + shares["prior"]
         if weights.standing and view.has_lessons:
-            shares["standing"] = share(scores, 2 * np.nan_to_num(view.standing, nan=UNTRIED) - 1, weights.standing)
+            shares["standing"] = share(scores, moved(view.standing), weights.standing)
             scores = scores + shares["standing"]
         return _Ranking(view, reach, scores, shares, evidence)
 
@@ -491,26 +491,23 @@ def _rows_of(key: Key, partitions: Sequence[CachedPartition]) -> Rows:
     )
 
 
-def _standings(partitions: Sequence[CachedPartition]) -> Floats:
-    """How the lessons of the partitions stand among one another, one partition's behind the other's."""
+def _standings(partitions: Sequence[CachedPartition]) -> Mapping[tuple[int, int], float]:
+    """How the lessons of the partitions stand among one another, by partition and slot."""
     of_lessons = [partition for partition in partitions if partition.lessons]
     if not of_lessons:
-        return np.zeros(0, np.float32)
-    numbers = tuple(partition.number for partition in of_lessons)
-    state = tuple(partition.lessons_changed for partition in of_lessons)
-    kept = of_lessons[-1].taught.get(numbers)
-    if kept is not None and kept[0] == state:
-        return kept[1]
-    slots = [np.array(list(partition.lessons), np.int64) for partition in of_lessons]
-    outcomes = [partition.outcome_at(slot) for partition in of_lessons for slot in partition.lessons]
-    found = standings(
-        [lesson for partition in of_lessons for lesson in partition.lessons.values()],
-        said_at=_joined([each["occurred_at"][own] for each, own in zip(of_lessons, slots, strict=True)]),
-        outcomes=np.array(outcomes, np.float32),
-        trusted=_joined([each["trusted"][own] for each, own in zip(of_lessons, slots, strict=True)]).astype(np.bool_),
-    )
-    of_lessons[-1].taught[numbers] = state, found
-    return found
+        return {}
+    taught = of_lessons[-1].taught.setdefault(tuple(each.number for each in of_lessons), Taught())
+    state = tuple(each.lessons_changed for each in of_lessons)
+    if taught.state != state:
+        taught.standings.update(
+            {
+                (partition.number, slot): (lesson, partition.outcome_at(slot))
+                for partition in of_lessons
+                for slot, lesson in partition.lessons.items()
+            }
+        )
+        taught.state = state
+    return taught.standings.of
 
 
 _NO_VECTORS: Final[Mapping[str, Any]] = {"generation": None, "dimensions": 0}
@@ -564,17 +561,13 @@ class _View:
                 self.valid_to[slots + offset] = valid_to
                 self.restating[slots + offset] = restating
 
-    def teach(self, standing: Floats) -> None:
+    def teach(self, standings: Mapping[tuple[int, int], float]) -> None:
         """Let lessons stand as ``_standings`` gives them."""
-        slots = [
-            slot + offset
-            for partition, offset in zip(self.partitions, self.offsets, strict=True)
-            for slot in partition.lessons
-        ]
-        self.has_lessons = bool(slots)
-        if slots:
+        self.has_lessons = bool(standings)
+        if self.has_lessons:
+            offsets = {each.number: offset for each, offset in zip(self.partitions, self.offsets, strict=True)}
             self.standing = np.full(self.size, np.nan, np.float32)
-            self.standing[slots] = standing
+            self.standing[[offsets[number] + slot for number, slot in standings]] = list(standings.values())
 
     def standing_at(self, slot: int) -> float | None:
         """How far the lesson in a slot can be relied on; None if it is none."""
