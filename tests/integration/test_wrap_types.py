@@ -19,8 +19,10 @@ from anthropic import Anthropic, AsyncAnthropic, Stream
 from anthropic.types import Message, RawMessageStreamEvent
 from google import genai
 from google.genai.types import GenerateContentResponse
-from openai import AsyncOpenAI, OpenAI
-from openai.types.chat import ChatCompletion
+from openai import AsyncAzureOpenAI, AsyncOpenAI, AsyncStream, OpenAI
+from openai import Stream as OpenAIStream
+from openai.types.chat import ChatCompletion, ChatCompletionChunk
+from openai.types.responses import Response, ResponseStreamEvent
 
 from agentmem import AsyncMemoryManager, MemoryManager, Scope
 
@@ -52,6 +54,14 @@ async def check(memory: MemoryManager, ana: Scope, of_loop: AsyncMemoryManager) 
     gpt = memory.bind(ana).wrap(OpenAI())
     answer = gpt.chat.completions.create(model="m", messages=[{"role": "user", "content": "x"}])
     assert_type(answer, ChatCompletion)
+    chunks = gpt.with_options(timeout=1).chat.completions.create(model="m", messages=[], stream=True)
+    assert_type(chunks, OpenAIStream[ChatCompletionChunk])
+    assert_type(gpt.responses.create(model="m", input="x"), Response)
+    gpt_async = memory.wrap(AsyncAzureOpenAI(), scope=ana)
+    assert_type(gpt_async, AsyncAzureOpenAI)
+    events = await gpt_async.responses.create(model="m", input="x", stream=True)
+    assert_type(events, AsyncStream[ResponseStreamEvent])
+    gpt.chat.completions.create(messages=7)  # type: ignore[call-overload]  # refused, as the bare client refuses it
     assert_type(of_loop.bind(ana).wrap(AsyncOpenAI()), AsyncOpenAI)
 
     assert_type(memory.wrap_callable(ask, messages_arg="prompt")("x", loud=True), int)
