@@ -158,6 +158,7 @@ class Spill:
                 own = {path: kept.scope for path, kept in self._own.items()}
             paths = self.files() if scope is None else sorted(path for path, each in own.items() if each == scope)
             failed = self._replay(list(_files(paths)))
+            _remove_unfinished(paths)
             for path in own:
                 if not path.exists():
                     self._let_go(path)  # another process may have stored it
@@ -168,7 +169,8 @@ class Spill:
         for pause_s in (*_PAUSES_S, None):
             with suppress(Exception):  # the log may fail in any way; what lies here is still there
                 self.replay()
-            self.is_needed = any(_files(self.files()))
+            files = self.files()
+            self.is_needed = any(_files(files)) or any(path.suffix == _UNFINISHED for path in files)
             if not self.is_needed or pause_s is None or pause(pause_s):
                 break
         return not self.is_needed

@@ -18,7 +18,7 @@ OPTIONS = WrapOptions(deadline_s=5, write_deadline_s=0.02)
 
 
 def talk_until_killed(folder: Path, seed: int, first_number: int, said: Connection) -> None:
-    """One call after the other. Messages: ("ready",), then ("will", number), ("did", number, status)."""
+    """One call after the other; of each its number and its status are said before the model would be asked."""
     chance = random.Random(seed)
     memory = MemoryManager.open(folder, embedder=None, extractor=None)
     append = memory.log.append
@@ -33,11 +33,9 @@ def talk_until_killed(folder: Path, seed: int, first_number: int, said: Connecti
 
     memory.log.append = failing  # type: ignore[method-assign]  # the fault
     bridge = Bridge(memory, scope=ANA, options=OPTIONS, spill=memory._spill)
-    said.send(("ready",))
     number = first_number
     while True:
-        said.send(("will", number))
         prepared = bridge.prepare([Said("user", f"word {number}")])
-        said.send(("did", number, bridge.status))
+        said.send((number, bridge.status))
         bridge.observe(prepared, [Said("assistant", f"answer {number}")])
         number += 1
