@@ -53,6 +53,7 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 T = TypeVar("T")
+R = TypeVar("R")
 
 MAX_THREADS = 8
 
@@ -339,12 +340,12 @@ class AsyncMemoryManager:
 
     def wrap_callable(
         self,
-        function: Callable[P, T],
+        function: Callable[P, R],
         *,
         scope: Scope | None = None,
         strict: bool = False,
         messages_arg: str = "messages",
-    ) -> Callable[P, T]:
+    ) -> Callable[P, R]:
         """As ``MemoryManager.wrap_callable``; what ``wrap`` says of the first time holds here too."""
         return self.sync.wrap_callable(function, scope=scope, strict=strict, messages_arg=messages_arg)
 
@@ -521,6 +522,6 @@ class AsyncBoundMemory:
         return self._memory.wrap(client, scope=self.scope, strict=strict)
 
     def wrap_callable(
-        self, function: Callable[P, T], *, strict: bool = False, messages_arg: str = "messages"
-    ) -> Callable[P, T]:
+        self, function: Callable[P, R], *, strict: bool = False, messages_arg: str = "messages"
+    ) -> Callable[P, R]:
         return self._memory.wrap_callable(function, scope=self.scope, strict=strict, messages_arg=messages_arg)
