@@ -33,7 +33,7 @@ _TASKS_AT_ONCE: Final = 10_000
 _SUMMARISE: Final = "summarise"
 """The log's name for the work that it leaves when a summary had to go."""
 _WRITTEN_BY: Final = "compressor"
-_RECIPE: Final = re.compile(rf"{_SUMMARISE}:(.*):([a-z]+):([1-9]\d{{0,8}}):(\d{{1,9}}):([\dW-]*)", re.ASCII)
+_RECIPE: Final = re.compile(rf"{_SUMMARISE}:(.*):([a-z]+):([1-9]\d{{0,8}}):(\d{{1,9}})", re.ASCII)
 """An import may have brought anything."""
 _ASKED_ABOUT_AT_ONCE: Final = 500
 
@@ -52,19 +52,17 @@ class Recipe:
         level: ``session``, ``week``, ``topic`` or ``handover``.
         max_tokens: Longest summary.
         keep_last: Turns at the end of a session that are left out, because they are still shown as they were said.
-        week: Only this one, as ``2026-W14``; "" = any.
         by: The compressor's name.
     """
 
     level: str = "session"
     max_tokens: int = SUMMARY_TOKENS
     keep_last: int = 0
-    week: str = ""
     by: str = ""
 
     @property
     def written_by(self) -> str:
-        return f"{_WRITTEN_BY}:{self.by}:{self.level}:{self.max_tokens}:{self.keep_last}:{self.week}"
+        return f"{_WRITTEN_BY}:{self.by}:{self.level}:{self.max_tokens}:{self.keep_last}"
 
     @classmethod
     def of_task(cls, task: Task) -> Self:
@@ -72,8 +70,8 @@ class Recipe:
         kept = _RECIPE.fullmatch(task.job)
         if kept is None:
             return cls()
-        by, level, max_tokens, keep_last, week = kept.groups()
-        return cls(level, int(max_tokens), int(keep_last), week, by)
+        by, level, max_tokens, keep_last = kept.groups()
+        return cls(level, int(max_tokens), int(keep_last), by)
 
 
 Make = Callable[[Sequence[Memory]], Turn | None]
@@ -232,31 +230,33 @@ class Summarising:
             return [summary for summary in made if summary.metadata["week"] in weeks]
         return made
 
-    def turns_of(self, scope: Scope) -> list[Memory]:
-        """The trusted turns of exactly this scope and session, or of none, in the order stored."""
-        # A scope without an agent, or without a session, reads those of others too.
-        found = self._read(scope, "turn", session=scope.session)
-        return [turn for turn in found if turn.scope == scope and turn.trusted]
+    def turns_of(self, owner: Scope, session: str | None = None) -> Iterator[Memory]:
+        """The trusted turns of exactly this owner, of one session or of all, in the order stored."""
+        return (turn for turn in self._of_owner(owner, "turn", session) if turn.trusted)
+
+    def held(self, owner: Scope, session: str | None = None) -> set[str]:
+        """Ids of what the summaries of the session, or of all sessions, were made from."""
+        summaries = (each for each in self._of_owner(owner, "summary", session) if level_of(each) == "session")
+        return {id for summary in summaries for id in summary.derived_from}
 
     # --- the levels -------------------------------------------------------------------------------
 
     def _session(self, scope: Scope, recipe: Recipe) -> list[Memory]:
-        return _made(self._of_session(turns, recipe) for turns in by_session(self.turns_of(scope)))
+        owner = replace(scope, session=None)
+        turns = (turn for turn in self.turns_of(owner, scope.session) if turn.scope == scope)
+        return _made(self._of_session(session, recipe) for session in by_session(turns))
 
     def _of_session(self, turns: Sequence[Memory], recipe: Recipe) -> Memory | None:
         before = turns[: max(len(turns) - recipe.keep_last, 0)]
         return self._kept(turns[0].scope, recipe, before, lambda sources: self._compressed(sources, recipe))
 
     def _weeks(self, owner: Scope, recipe: Recipe) -> list[Memory]:
-        turns = [turn for turn in self._of_owner(owner, "turn") if turn.trusted]
+        turns = list(self.turns_of(owner))
         sessions = [each for each in self._of_owner(owner, "summary") if level_of(each) == "session"]
-        made: list[Memory | None] = []
-        for week, pieces in weeks_in(turns, sessions).items():
-            if recipe.week in ("", week):
-                made.append(self._of_week(owner, replace(recipe, week=week), pieces))
-        return _made(made)
+        # All of them: a line that a session's summary now has room for may be of another week.
+        return _made(self._of_week(owner, recipe, *week) for week in weeks_in(turns, sessions).items())
 
-    def _of_week(self, owner: Scope, recipe: Recipe, pieces: Sequence[Piece]) -> Memory | None:
+    def _of_week(self, owner: Scope, recipe: Recipe, week: str, pieces: Sequence[Piece]) -> Memory | None:
         def make(sources: Sequence[Memory]) -> Turn | None:
             there = {source.id for source in sources}
             left = {piece.memory.id: piece for piece in pieces if piece.source.id in there}
@@ -266,10 +266,10 @@ class Summarising:
             return summary_turn(whole, sources)
 
         sources = list({piece.source.id: piece.source for piece in pieces}.values())
-        return self._kept(owner, recipe, sources, make, about=recipe.week)
+        return self._kept(owner, recipe, sources, make, about=week)
 
     def _topics(self, owner: Scope, recipe: Recipe) -> list[Memory]:
-        found = topics_in([turn for turn in self._of_owner(owner, "turn") if turn.trusted])
+        found = topics_in(list(self.turns_of(owner)))
         gone = (each for each in self.summaries.standing(owner, "topic") if each.metadata.get("topic") not in found)
         self.summaries.remove(list(gone))
         return _made(
@@ -307,9 +307,10 @@ class Summarising:
         query = LogQuery(scope=scope, writable=True, kinds=frozenset({kind}), session=session)
         return matching(self._log, self._readable(query), None)
 
-    def _of_owner(self, owner: Scope, kind: str) -> Iterator[Memory]:
-        """Those of every session of the owner."""
-        return (each for each in self._read(owner, kind, session=None) if replace(each.scope, session=None) == owner)
+    def _of_owner(self, owner: Scope, kind: str, session: str | None = None) -> Iterator[Memory]:
+        """Those of exactly this owner: one without an agent reads those of every agent."""
+        found = self._read(owner, kind, session=session)
+        return (each for each in found if replace(each.scope, session=None) == owner)
 
 
 def _made(summaries: Iterable[Memory | None]) -> list[Memory]:

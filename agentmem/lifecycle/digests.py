@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
@@ -69,30 +69,38 @@ def _cited(summary: Memory) -> list[tuple[str, ...]]:
 def topics_in(turns: Sequence[Memory]) -> Mapping[str, Sequence[Memory]]:
     """The ten names that most turns hold, three at least, each with those turns.
 
-    A name is a run of capitalised words within a sentence: people, places, things that have one. The names of those
-    who speak are none, for they are in every other turn; nor are months and days of the week.
+    A name is a run of capitalised words, also where it begins a sentence, that is written so within sentences in more
+    turns than it is written small: people, places, things that have one. The names of those who speak are none, for
+    they are in every other turn; nor are months and days of the week.
     """
     speakers = {word.casefold() for turn in turns for word in (turn.speaker or "").split()}
+    within = Counter(name for turn in turns for name in set(_WITHIN.findall(turn.content)))
+    small = Counter(word for turn in turns for word in set(_SMALL.findall(turn.content)))
+    known = {name for name in within if within[name] > small[name.lower()] and not _is_common(name, speakers)}
     naming: dict[str, list[Memory]] = {}
-    spelled: dict[str, Counter[str]] = {}
     for turn in turns:
-        found = {name.casefold(): name for name in _names(turn.content)}
-        for key, name in found.items():
-            if key not in _CALENDAR and not speakers.intersection(key.split()):
-                naming.setdefault(key, []).append(turn)
-                spelled.setdefault(key, Counter())[name] += 1
-    often = sorted(
-        (key for key in naming if len(naming[key]) >= _FEWEST_TURNS), key=lambda key: (-len(naming[key]), key)
-    )
-    return {max(sorted(spelled[key]), key=spelled[key].__getitem__): naming[key] for key in often[:_MOST_TOPICS]}
+        for name in {_known(run, known) for run in _RUN.findall(turn.content)} & known:
+            naming.setdefault(name, []).append(turn)
+    often = (name for name, named in naming.items() if len(named) >= _FEWEST_TURNS)
+    topics = sorted(often, key=lambda name: (-len(naming[name]), name))[:_MOST_TOPICS]
+    return {name: naming[name] for name in topics}
 
 
-_NAME: Final = re.compile(r"(?<=[^\W\d_,;:] )[A-Z][\w’'-]*[\w](?: [A-Z][\w’'-]*[\w])*")
-_POSSESSIVE: Final = re.compile(r"['’]s$")
+_WORD: Final = r"[^\W\d_a-zß-öø-ÿ](?:[\w-]*\w)?"
+_RUN: Final = re.compile(rf"\b{_WORD}(?: {_WORD})*")
+_WITHIN: Final = re.compile(rf"(?:(?<=[^\W\d_] )|(?<=[,;:] )){_WORD}(?: {_WORD})*")
+_SMALL: Final = re.compile(r"\b[a-zß-öø-ÿ][\w-]*\b")
 _MONTHS: Final = "january february march april may june july august september october november december"
 _DAYS: Final = "monday tuesday wednesday thursday friday saturday sunday"
-_CALENDAR: Final = frozenset(f"{_MONTHS} {_DAYS}".split())
+_NO_NAMES: Final = frozenset(f"i {_MONTHS} {_DAYS}".split())
 
 
-def _names(text: str) -> list[str]:
-    return [_POSSESSIVE.sub("", name) for name in _NAME.findall(text)]
+def _known(run: str, known: Collection[str]) -> str:
+    """The run, or what is left of it without the word that began a sentence: "Then Max"."""
+    return run if run in known else run.partition(" ")[2]
+
+
+def _is_common(name: str, speakers: Collection[str]) -> bool:
+    """True for what names no topic: "I", a month, a speaker, also by a short name ("Mel" for Melanie)."""
+    words = name.casefold().split()
+    return _NO_NAMES.issuperset(words) or any(speaker.startswith(words[0]) for speaker in speakers)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -13,11 +13,12 @@ from agentmem.clock import Clock
 from agentmem.errors import AgentMemError, ConfigError
 from agentmem.interfaces import EpisodicLog, Head, IndexQuery, LogQuery
 from agentmem.lifecycle.compressing import LEVELS, SUMMARY_TOKENS, Level, Recipe, Summarising
-from agentmem.lifecycle.digests import week_of
 from agentmem.lifecycle.jobs import Pause, Stopped
 from agentmem.records import TRUSTED, Finding, Memory, Scope
 from agentmem.registry import did_you_mean
 
+_ROWS_PER_CURSOR: Final = 500
+"""A cursor that moved with every turn would cost as many commits again; these few are looked at again instead."""
 IDLE_PATTERN: Final = r"[1-9][0-9]{0,5} *[mhd]"
 _UNITS: Final = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 _CURSOR: Final = "compression:rolling"
@@ -83,10 +84,9 @@ def parse_idle(text: str) -> timedelta:
 
 @dataclass(slots=True)
 class _Waiting:
-    """What of a session no summary holds: tokens and weeks turn by turn, the first one's row, the last one's time."""
+    """What of a session no summary holds: tokens turn by turn, the first one's row, the last one's time."""
 
     tokens: list[int]
-    weeks: list[str]
     since: int
     last_at: datetime
 
@@ -116,6 +116,7 @@ class Rolling:
         self._clock = clock
         self._working = threading.Lock()
         self._seen: dict[int, int] = {}
+        self._cursors: dict[int, int] = {}
         self._waiting: dict[int, dict[str | None, _Waiting]] = {}
         self._made = 0
         self._trouble = ""
@@ -159,9 +160,10 @@ class Rolling:
 
     def _notice(self, head: Head) -> None:
         """Take note of the turns that were stored since the last look."""
-        after = self._seen.get(head.partition)
-        if after is None:
-            after = self._log.cursor(_CURSOR, _GENERATION, head.partition)
+        if head.partition not in self._seen:
+            self._cursors[head.partition] = self._log.cursor(_CURSOR, _GENERATION, head.partition)
+            self._seen[head.partition] = self._cursors[head.partition]
+        after = self._seen[head.partition]
         if after >= head.seq:
             return
         waiting = self._waiting[head.partition]
@@ -172,23 +174,23 @@ class Rolling:
         added = [(head.partition, row.row) for row in rows if row.session not in anew]
         for turn in self._log.read(LogQuery(_owner(head), rows=tuple(added))) if added else ():
             self._add(waiting[turn.scope.session], turn)
-        for session in anew:
-            waiting[session] = self._counted(replace(_owner(head), session=session))
+        waiting |= self._counted(_owner(head), anew)
         self._seen[head.partition] = batch.seq
 
-    def _counted(self, scope: Scope) -> _Waiting:
-        """What waits of the session, read from the log."""
-        held = {id for each in self._summarising.summaries.standing(scope, "session") for id in each.derived_from}
-        found = _Waiting([], [], 0, self._clock())
-        for turn in self._summarising.turns_of(scope):
-            if turn.id not in held:
-                self._add(found, turn)
+    def _counted(self, owner: Scope, sessions: Collection[str | None]) -> dict[str | None, _Waiting]:
+        """What waits of these sessions, read from the log."""
+        found = {session: _Waiting([], 0, self._clock()) for session in sessions}
+        # The log looks for a session through the whole partition, so for several it is read once.
+        only = next(iter(sessions)) if len(sessions) == 1 else None
+        held = self._summarising.held(owner, only) if sessions else set()
+        for turn in self._summarising.turns_of(owner, only) if sessions else ():
+            if turn.scope.session in found and turn.id not in held:
+                self._add(found[turn.scope.session], turn)
         return found
 
     def _add(self, waiting: _Waiting, turn: Memory) -> None:
         waiting.since = waiting.since if waiting.tokens else turn.position
         waiting.tokens.append(self._count(turn.content))
-        waiting.weeks.append(week_of(turn.occurred_at))
         waiting.last_at = turn.recorded_from
 
     # --- what is due
@@ -197,8 +199,8 @@ class Rolling:
         now = self._clock()
         waiting = self._waiting[head.partition]
         for session in [session for session, each in waiting.items() if self._is_due(each, now)]:
-            self._compress(replace(_owner(head), session=session), set(waiting[session].weeks))
-            waiting[session] = self._counted(replace(_owner(head), session=session))
+            self._compress(replace(_owner(head), session=session))
+            waiting |= self._counted(_owner(head), [session])
             self._made += 1
             if pause(0):
                 raise Stopped
@@ -212,27 +214,25 @@ class Rolling:
             or (rules.idle is not None and now - waiting.last_at >= rules.idle)
         )
 
-    def _compress(self, scope: Scope, weeks: set[str]) -> None:
-        rules, owner, make = self._rules, replace(scope, session=None), self._summarising.makers
-        recipe = Recipe(max_tokens=rules.max_tokens, keep_last=rules.keep_last)
-        make["session"](scope, recipe)
-        above = Recipe(max_tokens=rules.max_tokens)
-        for week in sorted(weeks) if "week" in rules.levels else ():
-            make["week"](owner, replace(above, level="week", week=week))
-        if "topic" in rules.levels:
-            make["topic"](owner, replace(above, level="topic"))
+    def _compress(self, scope: Scope) -> None:
+        recipe = Recipe(max_tokens=self._rules.max_tokens)
+        self._summarising.makers["session"](scope, replace(recipe, keep_last=self._rules.keep_last))
+        for level in ("week", "topic"):
+            if level in self._rules.levels:
+                self._summarising.makers[level](replace(scope, session=None), replace(recipe, level=level))
 
     def _move_on(self, head: Head) -> None:
         """Let the next process begin where something still waits; without ``idle`` nothing does but for new turns."""
         waiting = self._waiting[head.partition]
         for session in [session for session, each in waiting.items() if not each.tokens]:
             del waiting[session]
-        reached = self._seen.get(head.partition, head.seq)
+        reached = self._seen[head.partition]
         if self._rules.idle is not None:
             kept = self._rules.keep_last
             reached = min([reached, *(each.since - 1 for each in waiting.values() if len(each.tokens) > kept)])
-        if reached > self._log.cursor(_CURSOR, _GENERATION, head.partition):
+        if reached >= self._cursors[head.partition] + _ROWS_PER_CURSOR:
             self._log.move_cursor(_CURSOR, _GENERATION, head.partition, reached)
+            self._cursors[head.partition] = reached
 
 
 def _owner(head: Head) -> Scope:
