@@ -69,15 +69,17 @@ def _by_need(turns: Sequence[Memory], facts: Sequence[Memory], counter: TokenCou
     """Every line there could be, what is missed most first."""
     if not turns:
         return
-    said = [sentence for turn in turns for sentence in _sentences(turn)]
     promised, coming = _promised(turns, facts), _coming(turns, facts)
-    decided, asked = _decided(said), _asked(turns, said)
+    whole = [sentence for turn in turns for sentence in _sentences(turn)]
+    # What facts tell is not quoted once more.
+    said = [sentence for sentence in whole if not any(sentence.holds(fact) for fact in facts if is_news(fact))]
+    decided, asked = _decided(said), _asked(turns, whole)
     quoted = _quoted(turns, said, counter)
     yield from _topics(turns)
     yield from promised[:3]
     yield from asked[:1]
     yield from decided[:2]
-    yield from _last(said, {id for line in promised[:3] for id in line.derived_from})
+    yield from _last(turns, whole, said)
     yield from quoted[:2]
     yield from coming[:2]
     yield from _mood(turns)
@@ -102,12 +104,22 @@ def _within(lines: Iterable[HandOverLine], max_tokens: int, counter: TokenCounte
 
 
 class _Sentence(NamedTuple):
+    """A sentence of a turn, and where in it it begins."""
+
     turn: Memory
+    start: int
     text: str
 
     @property
     def is_question(self) -> bool:
         return self.text.endswith(("?", "？"))
+
+    def holds(self, memory: Memory) -> bool:
+        """Whether the fact was read from it."""
+        if memory.fact is None or memory.fact.span is None or self.turn.id not in memory.derived_from:
+            return False
+        start, end = memory.fact.span
+        return start < self.start + len(self.text) and self.start < end
 
 
 _MARKUP: Final = re.compile(r"^\s*(?:[-*+•#>|`~]|\d+[.)]\s|\[|https?:)")
@@ -117,7 +129,8 @@ _COURTESY: Final = re.compile(
     r"|awesome|cool|nice|sounds|sure|ok(?:ay)?|yes|yeah|yep|yup|no|that['’]?s|congrat\w*|can['’]t wait|have (?:a|fun)"
     r"|keep|will do|no problem|let me know|(?:just )?remember|hope|sorry|absolutely|definitely|of course|certainly|oh"
     r"|whoa|aw+|haha|you['’]\w+|believe|don['’]t let|never give up|stay|trust|go (?:get|for it)|hang in|look at"
-    r"|check (?:this|it|out)|here(?:['’]s| (?:ya|you|we) go| are| is)|what(?:['’]s (?:been )?(?:up|new|happening)| about you)"
+    r"|check (?:this|it|out)|here(?:['’]s| (?:ya|you|we) go| are| is)"
+    r"|what(?:['’]s (?:been )?(?:up|new|happening)| about you)"
     r"|how(?:['’]?(?:re| are) (?:you|things)|['’]s it going| about you))\b"
     r"|(?:I|we)(?:['’](?:m|re)| am| are)? (?:(?:really|so|always|just|also|totally|definitely) )*(?:here (?:for|to|if)"
     r"|hope|wish you|appreciate|agree|glad|sorry|happy (?:for|to (?:hear|see|help))|proud of you|believe in you|rooting"
@@ -133,11 +146,11 @@ def _sentences(turn: Memory) -> Iterator[_Sentence]:
     for start, end in split_sentences(content):
         text = content[start:end]
         if not _MARKUP.match(text) and len(text) > 1:
-            yield _Sentence(turn, text)
+            yield _Sentence(turn, start, text)
 
 
 _POINTING: Final = re.compile(
-    r"^\W*(?:(?:and|but|so|also|plus|then|just|even) )*(?:it|that|this|these|those|they|he|she|him|her|them|there|which"
+    r"^\W*(?:(?:and|but|so|also|plus|then|just|even) )*(?:it|that|this|these|those|they|he|she|him|her|them|there"
     r"|such|what a|how|you|your|let me|same|both|all of)\b",
     re.IGNORECASE,
 )
@@ -222,16 +235,16 @@ def _is_unanswered(asking: Memory, answer: Memory | None) -> bool:
     return asking.role == "user" and is_other and _DODGED.search(answer.content[:120]) is not None
 
 
-def _last(said: Sequence[_Sentence], promising: Collection[str]) -> Iterator[HandOverLine]:
-    """What was spoken of last, small talk aside: the user's words before the assistant's; no promise once more."""
-    by_user = [each for each in said if each.turn.role == "user"][-_AT_THE_END:]
-    for each in [each for each in by_user or said[-_AT_THE_END:] if _is_telling(each.text)][-1:]:
-        if each.turn.id not in promising:
+def _last(turns: Sequence[Memory], whole: Sequence[_Sentence], said: Sequence[_Sentence]) -> Iterator[HandOverLine]:
+    """What was spoken of last, small talk aside: by the user, or by the assistant where nobody else spoke."""
+    end = {turn.id for turn in [turn for turn in turns if turn.role == "user"][-_AT_THE_END:] or turns[-_AT_THE_END:]}
+    for each in [each for each in whole if each.turn.id in end and _is_telling(each.text)][-1:]:
+        if each in said:
             yield _line("open", f"Said last by {_quote(each)}", each.turn)
 
 
-_AT_THE_END: Final = 20
-"""Sentences."""
+_AT_THE_END: Final = 3
+"""Turns."""
 _QUOTED_FROM: Final = 30
 """Turns."""
 _QUOTED_TOKENS: Final = 90

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -85,6 +86,14 @@ def test_a_promise_is_told_with_its_day_and_cites_the_turn() -> None:
     assert told(turns, promise, about="promised") == [
         HandOverLine("promised", "The user has promised to send the draft (9 January 2026).", ("t0",))
     ]
+
+
+def test_what_a_promise_tells_is_not_quoted_once_more() -> None:
+    turns = turns_of("The boat is red. I promised my sister to paint the mast.")
+    fact = fact_of(turns[0], "commitment", "paint the mast", "The user has promised to paint the mast.")
+    span = Fact("user", "commitment", "paint the mast", span=(17, 51))
+    lines = told(turns, replace(fact, fact=span))
+    assert [line.text for line in lines if "mast" in line.text] == ["The user has promised to paint the mast."]
 
 
 def test_what_others_said_elsewhere_is_not_promised_here() -> None:
