@@ -368,6 +368,11 @@ def test_a_function_without_such_an_argument_is_refused_with_those_it_has(memory
         memory.wrap_callable(lambda_named("complete"), scope=ANA)
 
 
+def test_a_function_given_as_a_client_is_refused_with_the_verb_that_takes_it(memory: MemoryManager) -> None:
+    with pytest.raises(InvalidInput, match="for a function use wrap_callable"):
+        memory.wrap(Model().plain, scope=ANA)
+
+
 def lambda_named(name: str) -> Callable[[str, str], str]:
     def function(prompt: str, model: str) -> str:
         return prompt
