@@ -449,6 +449,7 @@ def _checked(reading: _Reading) -> Config:
         )
     if config is not None:
         located["context"] = _with_labels(config.context, reading)
+        located["wrap"] = _with_folder(config.wrap, reading)
     if config is None or reading.problems:
         raise _combined([said for _, said in sorted(reading.problems)], reading.place)
     return config.model_copy(update=located)
@@ -464,6 +465,13 @@ def _with_labels(rules: Any, reading: _Reading) -> Any:
     except ConfigError as error:
         reading.report(("context", "templates"), str(error).removeprefix("context.templates: "))
     return rules.model_copy(update={"templates": folder})
+
+
+def _with_folder(rules: Any, reading: _Reading) -> Any:
+    """The rules of wrapped clients with the folder of the spill files found."""
+    if rules.spill is None:
+        return rules
+    return rules.model_copy(update={"spill": str((reading.base or Path()) / Path(rules.spill).expanduser())})
 
 
 def _validated(data: dict[str, Any], reading: _Reading) -> Config | None:
@@ -774,8 +782,9 @@ compressor: extractive
 # context:
 @CONTEXT@
 
-# What a wrapped client may take of a call: tokens of its prompt, seconds of its time.
-# wrap: {{max_tokens: 1000, deadline_s: 0.3, write_deadline_s: 0.3}}
+# What a wrapped client may take of a call: tokens of its prompt, seconds of its time. `spill` is the folder for turns
+# that cannot be stored in time: beside SQLite there is one; a server needs one named, for this database alone.
+# wrap: {{max_tokens: 1000, deadline_s: 0.3, write_deadline_s: 0.3, spill: ./spill}}
 
 # How long memories are kept; the first rule that matches decides. Unset = until they are forgotten.
 # retention:

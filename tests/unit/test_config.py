@@ -421,3 +421,9 @@ def test_the_schema_knows_every_key_and_the_options_of_backends() -> None:
     assert set(schema["$defs"]["RetrievalRules"]["properties"]) == {
         f.name for f in dataclasses.fields(RetrievalOptions)
     }
+
+
+def test_the_folder_of_spill_files_starts_at_the_file(tmp_path: Path) -> None:
+    (tmp_path / "agentmem.yaml").write_text("wrap: {spill: late, write_deadline_s: 1}\n")
+    options = config.load(tmp_path / "agentmem.yaml").wrap_options()
+    assert (options.spill_folder, options.write_deadline_s) == (tmp_path / "late", 1)
