@@ -251,6 +251,15 @@ def words_for(shape: Shape) -> str:
 
 
 named = pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.name)
+ALIKE: Final = {
+    "create_from_models_and_iterators",
+    "create_with_other_options",
+    "create_with_middleware_of_the_callers",
+}
+"""Shapes that differ from ``create`` only in what is asked, not in what may go wrong."""
+unlike = pytest.mark.parametrize(
+    "shape", [each for each in SHAPES if each.name not in ALIKE], ids=lambda shape: shape.name
+)
 sided = pytest.mark.parametrize("side", ["sync", "async"])
 in_pieces = pytest.mark.parametrize("shape", [each for each in SHAPES if each.streams], ids=lambda shape: shape.name)
 
@@ -280,7 +289,7 @@ FAULTS: Final[dict[str, Answer]] = {
 }
 
 
-@named
+@unlike
 @sided
 @pytest.mark.parametrize("fault", FAULTS)
 def test_trouble_on_the_way(
@@ -290,7 +299,7 @@ def test_trouble_on_the_way(
     assert recorded(memory, scope).count(("user", ASKED)) == 1
 
 
-@named
+@unlike
 @sided
 def test_a_call_that_is_tried_again_is_recorded_once(
     shape: Shape, side: Side, both: Both, memory: MemoryManager, scope: Scope
@@ -301,11 +310,9 @@ def test_a_call_that_is_tried_again_is_recorded_once(
     assert [role for role, _ in recorded(memory, scope)] == ["user", "assistant", "user", "assistant"]
 
 
-@named
+@unlike
 @sided
 def test_a_model_that_hangs(shape: Shape, side: Side, both: Both, memory: MemoryManager, scope: Scope) -> None:
-    if "other_options" in shape.name:
-        pytest.skip("it sets a timeout of its own")
     _, error = both(shape, side, scope, Answer(hang_s=1), timeout=0.1)
     assert error[0] is anthropic.APITimeoutError
     assert recorded(memory, scope).count(("user", ASKED)) == 1
