@@ -48,7 +48,7 @@ from agentmem.records import (
 )
 
 if TYPE_CHECKING:
-    from agentmem.lifecycle.compressing import Level
+    from agentmem.lifecycle.compression_rules import Level
     from agentmem.portability import ImportReport
 
 P = ParamSpec("P")

@@ -42,9 +42,8 @@ from agentmem.clients import WrapOptions
 from agentmem.context.builder import ContextOptions
 from agentmem.context.labels import labels
 from agentmem.errors import ConfigError
-from agentmem.lifecycle.compressing import SUMMARY_TOKENS, Level
+from agentmem.lifecycle.compression_rules import IDLE_PATTERN, SUMMARY_TOKENS, CompressionRules, Level, parse_idle
 from agentmem.lifecycle.retention import DURATION_PATTERN, RetentionRule, parse_duration, unreachable
-from agentmem.lifecycle.rolling import IDLE_PATTERN, CompressionRules, parse_idle
 from agentmem.records import KINDS
 from agentmem.retrieval.options import RetrievalOptions
 

@@ -38,7 +38,8 @@ from agentmem.interfaces import (
 )
 from agentmem.ledger import CountedLLM, Ledger
 from agentmem.lifecycle.changes import difference
-from agentmem.lifecycle.compressing import LEVELS, SUMMARY_TOKENS, Level, Recipe, Resummarising, Summarising
+from agentmem.lifecycle.compressing import Recipe, Resummarising, Summarising
+from agentmem.lifecycle.compression_rules import LEVELS, SUMMARY_TOKENS, CompressionRules, Level
 from agentmem.lifecycle.drafting import embed_one, meant
 from agentmem.lifecycle.extraction import Extraction
 from agentmem.lifecycle.forgetting import Forgetter
@@ -47,7 +48,7 @@ from agentmem.lifecycle.indexing import Indexer
 from agentmem.lifecycle.jobs import Jobs, Worker
 from agentmem.lifecycle.retention import Retention, RetentionRule, Sweeper
 from agentmem.lifecycle.revising import checked_reason, revision_of
-from agentmem.lifecycle.rolling import CompressionRules, Rolling
+from agentmem.lifecycle.rolling import Rolling
 from agentmem.lifecycle.settling import Settling
 from agentmem.lifecycle.storing import Storing
 from agentmem.records import (

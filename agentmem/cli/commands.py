@@ -17,6 +17,7 @@ from agentmem.cli import arguments, output
 from agentmem.cli.options import Answer, Group, Setup, Store, Target, command
 from agentmem.clock import utc_now
 from agentmem.errors import InvalidInput
+from agentmem.lifecycle.compression_rules import Level
 from agentmem.records import UNSET, Diff, ForgetMode, as_json
 
 _MEMORIES: Final = "Memories"
@@ -517,16 +518,25 @@ def release(
 @command(app, "compress", panel=_MEMORIES)
 def compress(
     at: Target,
-    max_tokens: Annotated[int, typer.Option(help="Longest summary of a session.")] = 200,
+    max_tokens: Annotated[int, typer.Option(help="Longest summary.")] = 200,
+    level: Annotated[Level, typer.Option(help="What each summary is of.")] = "session",
+    keep_last: Annotated[int, typer.Option(help="Turns at a session's end that stay out of its summary.")] = 0,
 ) -> int:
-    """Summarise every session; each line cites its turns, and the turns stay."""
+    """Summarise every session, week or topic; each line cites its turns, and the turns stay."""
     with at.open() as memory:
-        summaries = memory.compress(scope=at.scope, max_tokens=max_tokens)
+        summaries = memory.compress(scope=at.scope, max_tokens=max_tokens, level=level, keep_last=keep_last)
     if at.json:
         output.print_json([summary.to_dict() for summary in summaries])
     elif summaries:
-        rows = [[summary.scope.session or "", len(summary.derived_from), summary.content] for summary in summaries]
-        output.show(output.table("session", "turns cited", "summary", rows=rows))
+        rows = [
+            [
+                summary.metadata.get(level) or summary.scope.session or "",
+                len({id for line in summary.metadata["lines"] for id in line}),
+                summary.content,
+            ]
+            for summary in summaries
+        ]
+        output.show(output.table(level, "turns cited", "summary", rows=rows))
     return 0 if summaries else 1
 
 

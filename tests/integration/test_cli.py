@@ -442,6 +442,11 @@ def test_upkeep_answers_programs(run: Run) -> None:
     ).items()
     summaries = answer(run("compress", "--json"))
     assert [len(summary["derived_from"]) for summary in summaries] == [1]
+    [week] = answer(run("compress", "--level", "week", "--json"))
+    assert week["derived_from"] == [summaries[0]["id"]]
+    assert week["metadata"]["week"] in run("compress", "--level", "week").stdout
+    assert run("compress", "--level", "topic").exit_code == 1, "nothing is named three times"
+    assert run("compress", "--keep-last", "1").exit_code == 1, "there is one turn"
 
 
 # --- as a process ---------------------------------------------------------------------------------

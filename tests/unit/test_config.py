@@ -12,8 +12,8 @@ import pytest
 from agentmem import config
 from agentmem.errors import ConfigError
 from agentmem.interfaces import TokenCounter
+from agentmem.lifecycle.compression_rules import CompressionRules
 from agentmem.lifecycle.retention import RetentionRule
-from agentmem.lifecycle.rolling import CompressionRules
 from agentmem.retrieval.options import RetrievalOptions
 
 
