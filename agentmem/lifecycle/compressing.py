@@ -12,21 +12,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Final, Literal, Protocol, Self, get_args
+from typing import Final, Protocol, Self
 
 from agentmem.errors import AgentMemError, MemoryNotFound, UnderHold
 from agentmem.interfaces import CompressedLine, CompressionRequest, Compressor, EpisodicLog, LogQuery, Task
+from agentmem.lifecycle.compression_rules import SUMMARY_TOKENS
 from agentmem.lifecycle.digests import Piece, topics_in, week_of, weeks_in
 from agentmem.lifecycle.jobs import Pause, Stopped
 from agentmem.records import Finding, Memory, Scope, Turn
 from agentmem.retrieval.listing import matching
 
-Level = Literal["session", "week", "topic"]
-"""What ``compress`` makes summaries of."""
-
-LEVELS: Final[tuple[Level, ...]] = get_args(Level)
-SUMMARY_TOKENS: Final = 200
-"""Longest summary where nobody says otherwise."""
 _MOST_SOURCES: Final = 10_000
 """As many memories as one may be derived from: of a longer session the last ones are summarised."""
 _TASKS_AT_ONCE: Final = 10_000

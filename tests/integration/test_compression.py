@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from agentmem import Memory, MemoryManager, Scope, Turn
 from agentmem.compressors.llm import LLMCompressor
 from agentmem.errors import BackendError, ConfigError, InvalidInput
-from agentmem.lifecycle.rolling import CompressionRules
+from agentmem.lifecycle.compression_rules import CompressionRules
 from agentmem.testing import FrozenClock, ScriptedLLM
 
 ANA = Scope(user="ana", agent="coach")
