@@ -18,7 +18,7 @@ from agentmem.cli.options import Answer, Group, Setup, Store, Target, command
 from agentmem.clock import utc_now
 from agentmem.errors import InvalidInput
 from agentmem.lifecycle.compression_rules import Level
-from agentmem.records import UNSET, Diff, ForgetMode, as_json
+from agentmem.records import UNSET, Diff, ForgetMode, IdentitySection, as_json
 
 _MEMORIES: Final = "Memories"
 _FILES: Final = "In and out"
@@ -310,6 +310,34 @@ def why(at: Target, id: Id) -> int:
     else:
         _aside("it was derived from nothing")
     return 0 if sources else 1
+
+
+@command(app, "identity", panel=_MEMORIES)
+def identity(
+    at: Target,
+    lines: Annotated[list[str] | None, typer.Argument(help="With --set: the lines; none removes them all.")] = None,
+    section: Annotated[
+        str | None, typer.Option("--set", metavar="<section>", help="Have exactly these lines written by hand there.")
+    ] = None,
+    as_of: AsOf = None,
+    known_at: KnownAt = None,
+    reason: Reason = None,
+) -> int:
+    """Show who is who: rules, persona, profile, relationship, preferences, commitments; or write a section of it."""
+    moments = arguments.moments(as_of, known_at)
+    if section is None and (lines or reason):
+        raise InvalidInput("identity takes lines only to write them.", hint="Say --set persona, or another section.")
+    with at.open(new=section is not None) as memory:
+        if section is not None:
+            memory.set_identity(cast(IdentitySection, section), lines or [], scope=at.scope, reason=reason)
+        found = memory.identity(scope=at.scope, **moments)
+    if at.json:
+        output.print_json(found.to_dict())
+    elif found.lines:
+        output.show(output.identity(found))
+    else:
+        _aside("nothing is known yet")
+    return 0 if found.lines or section is not None else 1
 
 
 @command(app, "diff", panel=_MEMORIES)

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from agentmem.errors import AgentMemError
-from agentmem.records import Diff, Hit, Memory, Receipt
+from agentmem.records import Diff, Hit, Identity, Memory, Receipt
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -92,6 +92,15 @@ def memories(found: Iterable[Memory]) -> Table:
         for memory in found
     ]
     return table("id", "", "kind", "when", "who", "content", rows=rows)
+
+
+def identity(found: Identity) -> Table:
+    """The lines of an identity by section; of commitments how they stand and when they are due."""
+    rows = [
+        [line.section, line.state or "", day(line.due) if line.due else "", line.id, line.content]
+        for line in found.lines
+    ]
+    return table("section", "state", "due", "id", "line", rows=rows)
 
 
 def hits(found: Iterable[Hit]) -> Table:

@@ -89,7 +89,7 @@ class Identities:
         now = as_of or known_at or self._clock()
         memories = self._survey.held(scope, _KINDS, as_of=as_of, known_at=known_at, ended_since=now - SHOWN_CLOSED)
         if as_of is not None:
-            ahead = self._survey.held(scope, {"fact"}, known_at=known_at)
+            ahead = self._survey.held(scope, {"fact"}, known_at=known_at, ended_since=as_of)
             memories = [*memories, *(each for each in ahead if each.valid_from > as_of >= each.occurred_at)]
         return identity_of(memories, scope=scope, now=now)
 

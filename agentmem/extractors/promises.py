@@ -47,12 +47,13 @@ _LET_ME: Final = re.compile(
 )
 _DEFERRED: Final = re.compile(
     r"(?:get back to you|report back|follow up(?: with you)?|check (?:back )?in (?:with you|on you)|remind you"
-    r" (?!that\b|of\b)|(?:send|e-?mail|message) you (?!to\b)|let you know (?:when|once|as soon as)|be in touch)"
+    r"|(?:send|e-?mail|message) you (?!to\b)|let you know (?:when|once|as soon as)|be in touch)"
 )
 _READIES: Final = re.compile(r"have [^.!?]{3,60}? ready\b")
 _CONDITION: Final = re.compile(
     r"\b(?:if|unless|whenever|in case|should you|would you like|let me know|please|feel free|as soon as you|(?:when"
-    r"|once|after|until) you|like you|as you (?:like|wish)|of course not)\b|:|\?"
+    r"|once|after|until) you|like you|as you (?:like|wish)|of course not"
+    r"|remind you (?:that|of))\b|:|\?"
 )
 _DONE_HERE: Final = v.words(
     "be help suggest provide recommend explain outline need assume try do share give list show break walk guide keep "

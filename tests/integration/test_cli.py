@@ -548,3 +548,18 @@ def test_the_bench_skips_what_is_not_there_and_says_so(run: Run) -> None:
     result = run("bench", "quality", "locomo.json", "--json")
     assert result.exit_code == 1
     assert "there is no file" in json.loads(result.stdout)[0]["skipped"]
+
+
+def test_who_is_who_is_shown_and_written(run: Run) -> None:
+    store(run, "Hello.")
+    assert run("identity").exit_code == 1, "nothing is known yet"
+    store(run, "My name is Ana.", "--at", "2026-05-03T09:00:00Z")
+    written = answer(run("identity", "--set", "persona", "You are Max.", "You joke.", "--json"))
+    assert [line["content"] for line in written["lines"]] == ["You are Max.", "You joke.", "The user is called Ana."]
+    assert "You are Max." in run("identity").stdout
+    then = answer(run("identity", "--as-of", "2026-05-04T00:00:00Z", "--json"))
+    assert [line["section"] for line in then["lines"]] == ["profile"]
+    assert run("identity", "--set", "persona").exit_code == 0
+    assert [line["section"] for line in answer(run("identity", "--json"))["lines"]] == ["profile"]
+    assert run("identity", "--set", "person", "x").exit_code == 2
+    assert run("identity", "a line").exit_code == 2

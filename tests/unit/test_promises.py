@@ -1,0 +1,219 @@
+"""What the assistant promises, what it is to remind of, and what words close."""
+
+from __future__ import annotations
+
+import itertools
+from datetime import timedelta
+
+import pytest
+
+from agentmem import Fact, Memory
+from agentmem.extractors.closings import closings
+from agentmem.extractors.rules import RuleExtractor
+from agentmem.interfaces import ExtractedFact, ExtractionRequest
+from agentmem.lifecycle.supersession import decide, may_close
+from agentmem.records import Role
+from agentmem.testing.fakes import A_MONDAY, memory
+
+
+def facts(text: str, role: Role = "assistant", speaker: str | None = None) -> list[ExtractedFact]:
+    return list(RuleExtractor().extract(ExtractionRequest([memory(text, role=role, speaker=speaker)])))
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "due"),
+    [
+        ("I'll send you the plan tomorrow.", "send the user the plan", "2026-01-06"),
+        ("Sure! I'll remind you on Friday to call Mum.", "remind the user to call Mum", "2026-01-09"),
+        ("Let me check and get back to you.", "check and get back to the user", None),
+        (
+            "Okay, let me ask the team and get back to you by Wednesday.",
+            "ask the team and get back to the user",
+            "2026-01-07",
+        ),
+        ("I will prepare your training plan by Friday.", "prepare the user's training plan", "2026-01-09"),
+        ("I’ll follow up with you next week.", "follow up with the user", "2026-01-18"),
+        ("I promise to send you the recipe tonight.", "send the user the recipe", "2026-01-05"),
+        ("Tomorrow I'll send you the invoice.", "send the user the invoice", "2026-01-06"),
+        ("I'll have the summary ready for you by tomorrow.", "have the summary ready for the user", "2026-01-06"),
+        ("I'll email you the documents.", "email the user the documents", None),
+    ],
+)
+def test_the_assistants_promises_are_its_commitments(text: str, value: str, due: str | None) -> None:
+    [fact] = facts(text)
+    assert (fact.subject, fact.attribute, fact.value, fact.polarity) == ("assistant", "commitment", value, "affirmed")
+    assert (fact.due and fact.due.date().isoformat()) == due
+    assert text[fact.start : fact.end].strip()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "I can send you the plan tomorrow.",
+        "I could remind you on Friday.",
+        "Would you like me to remind you on Friday?",
+        "If you like, I'll send you the plan tomorrow.",
+        "Once you send me the details, I'll send you a plan.",
+        "Please share your budget, and I'll send you a plan tomorrow.",
+        "I'll send you a list when you tell me more.",
+        "I'll explain: tomorrow is Friday.",
+        "I'll suggest three hotels for next week.",
+        "I'll help you with that today!",
+        "I'll be here tomorrow.",
+        "I'll keep that in mind.",
+        "I'll look into it.",
+        "I'll remind you that the museum is closed on Friday.",
+        "Here's a draft:\n\nDear Tom,\n\nI'll send you the report on Friday.\n\nBest regards",
+        'You could say "I\'ll send you the report on Friday."',
+        "- I'll send you the report on Friday.\n- I'll call you tomorrow.",
+        "Let's pretend I'm your coach. I'll send you the plan tomorrow.",
+        "Tom: Hi!\nAna: I'll send you the plan tomorrow.\nTom: Thanks.",
+    ],
+)
+def test_what_is_offered_conditional_drafted_or_done_at_once_is_no_promise(text: str) -> None:
+    assert facts(text) == []
+
+
+def test_of_an_assistant_nothing_else_is_read() -> None:
+    assert facts("My name is Max and I live in Porto. I love tea.") == []
+
+
+def test_a_named_person_in_the_assistants_role_still_promises_as_that_person() -> None:
+    [fact] = facts("I promised Tom to fix his bike.", speaker="Melanie")
+    assert fact.subject == "Melanie"
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "due"),
+    [
+        ("Remind me to call Mum on Friday.", "remind the user to call Mum", "2026-01-09"),
+        ("Please remind me tomorrow to water my plants.", "remind the user to water their plants", "2026-01-06"),
+        ("Could you remind me to buy milk?", "remind the user to buy milk", None),
+        ("remind me about the dentist on Thursday", "remind the user about the dentist", "2026-01-08"),
+    ],
+)
+def test_what_the_user_wants_to_be_reminded_of_the_assistant_owes(text: str, value: str, due: str | None) -> None:
+    [fact] = facts(text, "user")
+    assert (fact.subject, fact.attribute, fact.value) == ("assistant", "commitment", value)
+    assert (fact.due and fact.due.date().isoformat()) == due
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Do not remind me to call Mum.",
+        "Can you remind me what day it is?",
+        "Can you remind me of the steps to sell a house?",
+        "Your voice reminds me of my aunt.",
+        "Remind me about the rules.",
+        "I put a note on my fridge to remind me to call Mum.",
+    ],
+)
+def test_not_every_reminder_is_a_loop(text: str) -> None:
+    assert [fact for fact in facts(text, "user") if fact.subject == "assistant"] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("I sent it.", "send it"),
+        ("I've finally handed in my thesis!", "hand in my thesis"),
+        ("I called Mum yesterday.", "call Mum"),
+        ("The report is done.", "finish the report"),
+        ("My tax return has been filed.", "finish my tax return"),
+        ("I'm done with the tax return!", "finish the tax return"),
+        ("Forget about the dentist.", "attend to the dentist"),
+        ("Never mind the plan.", "attend to the plan"),
+    ],
+)
+def test_what_is_said_to_be_done_or_off_is_found(text: str, value: str) -> None:
+    assert value in [each.value for each in closings(memory(text)) if each.subject == "user"]
+    assert facts(text, "user") == [], "by itself it is no fact"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "I haven't sent the report.",
+        "Did I send the report?",
+        "Is the report done?",
+        "Once I sent the report, I'll relax.",
+        "I should have sent the report.",
+        "I thought I sent the report.",
+        "If the report is done, tell me.",
+        "Don't forget about the dentist.",
+        "I'll send the report.",
+    ],
+)
+def test_what_is_asked_denied_or_supposed_closes_nothing(text: str) -> None:
+    assert list(closings(memory(text))) == []
+
+
+def test_the_assistant_closes_its_own_and_the_user_what_they_were_to_be_reminded_of() -> None:
+    assert [(each.subject, each.value) for each in closings(memory("I've sent you the plan.", role="assistant"))] == [
+        ("assistant", "send the user the plan")
+    ]
+    assert ("assistant", "remind the user to call Mum") in [
+        (each.subject, each.value) for each in closings(memory("I called Mum."))
+    ]
+
+
+# --- which deed it is ----------------------------------------------------------------------------
+
+
+def deed(value: str, polarity: str = "affirmed", day: int = 0) -> Memory:
+    at = A_MONDAY + timedelta(days=day)
+    fact = Fact("user", "commitment", value, polarity)  # type: ignore[arg-type]  # one of the three
+    return memory(value, kind="fact", fact=fact, id=f"{day} {value}", occurred_at=at, valid_from=at)
+
+
+def closed(*memories: Memory) -> set[str]:
+    """The values of the deeds that are closed, in whatever order they come."""
+    found = {
+        frozenset(id for id, standing in decide(order).items() if standing.superseded_by)
+        for order in itertools.permutations(memories)
+    }
+    assert len(found) == 1, "the order in which they came makes a difference"
+    facts = [each.fact for each in memories if each.id in next(iter(found)) and each.fact]
+    return {fact.value for fact in facts if fact.polarity == "affirmed"}
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("send the report", {"send the report to Ann"}),
+        ("send it", {"send the report to Ann"}),
+        ("finish the report", {"send the report to Ann"}),
+        ("attend to mum", {"call Mum"}),
+        ("send the invoice", set()),
+        ("call Dad", set()),
+        ("write it", set()),
+        ("finish it", set()),
+    ],
+)
+def test_an_end_closes_the_deed_that_it_names(value: str, expected: set[str]) -> None:
+    assert closed(deed("send the report to Ann"), deed("call Mum"), deed(value, "ended", 1)) == expected
+
+
+def test_an_end_that_may_mean_two_deeds_closes_none() -> None:
+    deeds = deed("send the report"), deed("send the invoice")
+    assert closed(*deeds, deed("send it", "ended", 1)) == set()
+    assert closed(*deeds, deed("send the invoice", "ended", 1)) == {"send the invoice"}
+
+
+def test_an_end_closes_nothing_that_was_promised_after_it() -> None:
+    assert closed(deed("send the report", day=2), deed("send the report", "ended", 1)) == set()
+
+
+def test_a_promise_for_a_later_day_is_closed_by_what_is_done_before_that_day() -> None:
+    promise = deed("send the report")
+    later = memory(promise.content, kind="fact", fact=promise.fact, id="later", valid_from=A_MONDAY + timedelta(days=4))
+    assert closed(later, deed("send the report", "ended", 1)) == {"send the report"}
+
+
+def test_a_reminder_is_of_the_deed_that_it_reminds_of() -> None:
+    reminder = Fact("assistant", "commitment", "remind the user to call Mum")
+    assert may_close(Fact("assistant", "commitment", "attend to Mum", "ended"), reminder)
+    assert may_close(Fact("assistant", "commitment", "remind the user to call Mum", "ended"), reminder)
+    assert not may_close(Fact("assistant", "commitment", "remind the user to call Dad", "ended"), reminder)
+    assert not may_close(Fact("user", "commitment", "call Mum", "ended"), reminder)
