@@ -48,6 +48,7 @@ from agentmem.records import (
 )
 
 if TYPE_CHECKING:
+    from agentmem.clients.tools import AsyncMemoryTools
     from agentmem.lifecycle.compression_rules import Level
     from agentmem.portability import ImportReport
 
@@ -349,6 +350,12 @@ class AsyncMemoryManager:
         """As ``MemoryManager.wrap_callable``; what ``wrap`` says of the first time holds here too."""
         return self.sync.wrap_callable(function, scope=scope, strict=strict, messages_arg=messages_arg)
 
+    def tools(self, *, scope: Scope, **options: Any) -> AsyncMemoryTools:
+        """As ``MemoryManager.tools``; the calls are carried out in a worker thread."""
+        from agentmem.clients.tools import AsyncMemoryTools
+
+        return AsyncMemoryTools(self.sync.tools(scope=scope, **options), self._call)
+
     def bind(self, scope: Scope) -> AsyncBoundMemory:
         """The same verbs without ``scope=``."""
         self.sync.bind(scope)
@@ -496,9 +503,7 @@ class AsyncBoundMemory:
     async def compress(
         self, *, max_tokens: int = 200, level: Level = "session", keep_last: int = 0
     ) -> Sequence[Memory]:
-        return await self._memory.compress(
-            scope=self.scope, max_tokens=max_tokens, level=level, keep_last=keep_last
-        )
+        return await self._memory.compress(scope=self.scope, max_tokens=max_tokens, level=level, keep_last=keep_last)
 
     async def end_session(self) -> Memory | None:
         return await self._memory.end_session(scope=self.scope)
@@ -520,6 +525,9 @@ class AsyncBoundMemory:
 
     def wrap(self, client: Client, *, strict: bool = False) -> Client:
         return self._memory.wrap(client, scope=self.scope, strict=strict)
+
+    def tools(self, **options: Any) -> AsyncMemoryTools:
+        return self._memory.tools(scope=self.scope, **options)
 
     def wrap_callable(
         self, function: Callable[P, R], *, strict: bool = False, messages_arg: str = "messages"

@@ -26,6 +26,7 @@ from agentmem.records import (
 )
 
 if TYPE_CHECKING:
+    from agentmem.clients.tools import MemoryTools
     from agentmem.lifecycle.compression_rules import Level
     from agentmem.manager import MemoryManager
     from agentmem.portability import ImportReport
@@ -149,6 +150,10 @@ class BoundMemory:
     def wrap(self, client: Client, *, strict: bool = False) -> Client:
         """As ``MemoryManager.wrap``."""
         return self._memory.wrap(client, scope=self.scope, strict=strict)
+
+    def tools(self, **options: Any) -> MemoryTools:
+        """As ``MemoryManager.tools``."""
+        return self._memory.tools(scope=self.scope, **options)
 
     def wrap_callable(
         self, function: Callable[P, R], *, strict: bool = False, messages_arg: str = "messages"

@@ -93,6 +93,7 @@ from agentmem.vectors.exact import ExactVectors
 if TYPE_CHECKING:
     from agentmem.bound import BoundMemory
     from agentmem.clients import Bridge
+    from agentmem.clients.tools import MemoryTools
     from agentmem.config import Config
     from agentmem.portability import ImportReport
 
@@ -901,6 +902,36 @@ class MemoryManager:
         )
         self._bridges.add(bridge_of(wrapped))
         return wrapped
+
+    def tools(
+        self,
+        *,
+        scope: Scope,
+        integrity: Integrity = "assistant",
+        may_erase: bool = False,
+        include_untrusted: bool = False,
+        max_tokens: int = 1_000,
+    ) -> MemoryTools:
+        """Tools with which a model manages this scope's memory itself, as OpenAI and Anthropic take them.
+
+        Args:
+            integrity: Whose words the model's are; ``tool`` or ``web`` where it works on what those told it.
+            may_erase: Whether it may forget for good, and not only retire.
+            include_untrusted: Whether its searches show what tools, web pages and unknown authors said.
+            max_tokens: Most that a search may add to the prompt.
+        """
+        self._require(scope)
+        from agentmem.clients.tools import MemoryTools
+
+        return MemoryTools(
+            self,
+            scope,
+            integrity=integrity,
+            may_erase=may_erase,
+            include_untrusted=include_untrusted,
+            max_tokens=max_tokens,
+            counter=self._tokens,
+        )
 
     def bind(self, scope: Scope) -> BoundMemory:
         """The same verbs without ``scope=``."""

@@ -58,6 +58,7 @@ class RenderedLine:
         seen: How often it was said; ``since`` is the first day if more than once.
         outdated: Whether a fact in it no longer holds; ``holds`` is what does now, in words, where that is known.
         upcoming: The day from which it is true, if that is yet to come.
+        faded: Whether it is a lesson that turned out wrong.
         state: Of commitments; ``due`` is the day it is due.
     """
 
@@ -76,6 +77,7 @@ class RenderedLine:
     outdated: bool = False
     holds: tuple[str, ...] = ()
     upcoming: date | None = None
+    faded: bool = False
     state: str | None = None
     due: date | None = None
 
@@ -108,6 +110,7 @@ def render_hits(
     counter: TokenCounter | None = None,
     include_untrusted: bool = False,
     fence: str | None = None,
+    cited: dict[str, str] | None = None,
 ) -> Rendered:
     """The hits as prompt text: restatements folded into one line, oldest first, documents in their own block.
 
@@ -116,6 +119,7 @@ def render_hits(
         counter: Unset = ``agentmem.tokens.default_counter()``.
         include_untrusted: Also show what tools, web pages and unknown authors said, in a block apart.
         fence: 32 hex digits; unset = new random ones. Give it only where a prompt must stay byte for byte the same.
+        cited: Ids by their citations, of texts before this one; told those of this one, so that each stays one id's.
 
     Raises:
         InvalidInput: ``max_tokens`` cannot hold even an empty block, or ``fence`` is not 32 hex digits.
@@ -126,7 +130,7 @@ def render_hits(
         paper.require_room(max_tokens)
     shown = [hit for hit in hits if include_untrusted or hit.memory.trusted]
     withheld = tuple(hit.id for hit in hits if not include_untrusted and not hit.memory.trusted)
-    entries = sorted(folded(shown, {}), key=lambda entry: entry.score, reverse=True)
+    entries = sorted(folded(shown, {} if cited is None else cited), key=lambda entry: entry.score, reverse=True)
     kept = [entry for entry in entries if max_tokens is None or paper.take(entry, max_tokens)]
     text, kept = paper.text_within(lambda text: max_tokens is None or counter.count(text) <= max_tokens, kept)
     kept_ids = {memory.id for entry in kept for memory in entry.said}
@@ -302,6 +306,7 @@ def _line(hit: Hit, said: Sequence[Memory], corrections: Sequence[Memory], citat
         outdated="outdated" in hit.labels,
         holds=tuple(fact.content for fact in corrections),
         upcoming=memory.valid_from.date() if "upcoming" in hit.labels else None,
+        faded="faded" in hit.labels,
     )
 
 
@@ -334,6 +339,8 @@ def written(line: RenderedLine) -> str:
         parts.append("outdated" + (" now " if line.holds else "") + " and ".join(map(encode, line.holds)))
     if line.upcoming:
         parts.append(f"upcoming from {line.upcoming}")
+    if line.faded:
+        parts.append("faded")
     if line.state:
         parts.append(line.state)
     if line.due:
@@ -372,6 +379,10 @@ class Paper:
 
     Args:
         arrange: Puts the entries in the order they are to stand in within their blocks.
+
+    Attributes:
+        spent: Tokens of what was taken, its frame and its blocks' included; an upper bound as far as tokens add up.
+        frame: Tokens of the tags around it all.
     """
 
     def __init__(
@@ -383,6 +394,7 @@ class Paper:
         arrange: Callable[[Sequence[Entry]], Sequence[Entry]] = in_order,
     ) -> None:
         self.spent = 0
+        self.frame = counter.count(_text((), fence))
         self._fence = fence
         self._counter = counter
         self._labels = labels or own_labels()
@@ -408,7 +420,7 @@ class Paper:
         if (block, None) not in self._opened:
             cost += self._counter.count(f"<{block}>\n{self._labels[block]}\n</{block}>\n")
         if not self._opened:
-            cost += self._counter.count(_text((), self._fence))
+            cost += self.frame
         if self.spent + cost > max_tokens:
             return False
         self.spent += cost
@@ -488,6 +500,7 @@ _LINE: Final = re.compile(
     rf"(?: seen x(?P<seen>\d+) since (?P<since>{_DAY}))?"
     rf"(?P<outdated> outdated(?: now (?P<holds>{_STRING}(?: and {_STRING})*))?)?"
     rf"(?: upcoming from (?P<upcoming>{_DAY}))?"
+    r"(?P<faded> faded)?"
     rf"(?: (?P<state>{'|'.join(get_args(LoopState))}))?"
     rf"(?: due (?P<due>{_DAY}))?"
 )
@@ -559,6 +572,7 @@ def _read_line(block: str, day: date, row: str) -> RenderedLine | None:
             outdated=match["outdated"] is not None,
             holds=tuple(json.loads(fact) for fact in re.findall(_STRING, match["holds"] or "")),
             upcoming=_date(match["upcoming"]),
+            faded=match["faded"] is not None,
             state=match["state"],
             due=_date(match["due"]),
         )

@@ -82,7 +82,7 @@ def checked_reason(reason: str | None) -> str | None:
 
 
 def _reworded(old: Memory, revision: Revision, words: str) -> Revision:
-    fact = UNSET if old.fact is None else _restated(old.fact, words)
+    fact = UNSET if old.fact is None else restated(old.fact, words)
     metadata = old.metadata if isinstance(revision.metadata, Unset) else revision.metadata
     terms, length = index_terms(
         words,
@@ -171,7 +171,7 @@ def _judged(old: Memory, revision: Revision, words: str, *, affect_by_rule: bool
     return revision
 
 
-def _restated(fact: Fact, words: str) -> Fact:
+def restated(fact: Fact, words: str) -> Fact:
     """The fact that the new sentence states.
 
     Raises:
