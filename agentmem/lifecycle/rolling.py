@@ -16,13 +16,7 @@ from agentmem.lifecycle.compression_rules import CompressionRules
 from agentmem.lifecycle.jobs import Pause, Stopped
 from agentmem.records import TRUSTED, Finding, Memory, Scope
 
-_ROWS_PER_CURSOR: Final = 500
-"""A cursor that moved with every turn would cost as many commits again; these few are looked at again instead."""
-_CURSOR: Final = 500
-"""A cursor that moved with every turn would cost as many commits again; these few are looked at again instead."""
-IDLE_PATTERN: Final = r"[1-9][0-9]{0,5} *[mhd]"
-_UNITS: Final = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
-_CURSOR: Final = "compression:rolling"
+_ROWS_PER_CURSOR: Final = "compression:rolling"
 _GENERATION: Final = 0
 """Compression has no generations: its cursor stands under this number."""
 
