@@ -160,7 +160,7 @@ def test_the_first_call_of_a_process_has_its_memories_however_long_loading_takes
 def test_memories_stand_in_front_of_the_users_words_and_nothing_else_changes(
     memory: MemoryManager, server: OpenAIServer, client: Any
 ) -> None:
-    memory.store("My cat eats at noon.", scope=Scope(user="ana", agent="coach", session="saturday"))
+    memory.store("My cat eats at noon.", scope=Scope(user="ana", agent="coach"))  # no session to hand over
     memory.store("My name is Ana.", scope=SUNDAY)
     memory.flush()
     sent = [{"role": "system", "content": "Be brief."}, user("Hi."), assistant("Hello."), user("When does my cat eat?")]
