@@ -56,6 +56,7 @@ _LEAST_LINE: Final = 18
 """Tokens of a short memory with its citation: more hits than this allows have no room."""
 _KEPT: Final = 512
 """Scopes whose stable text is kept; with more, all are let go."""
+_THEM: Final = frozenset({"user", "assistant"})
 _ORDERS: Final = get_args(Order)
 _SHARES: Final = ("rules_share", "identity_share", "handover_share", "recent_share")
 
@@ -96,7 +97,8 @@ class ContextOptions:
 
     Args:
         max_tokens: Of both texts together.
-        rules_share, identity_share, handover_share, recent_share: Shares of the budget, 0 to 1, together below 1.
+        rules_share, identity_share, handover_share, recent_share: Shares of the budget, 0 to 1, together below 1. Of
+            the identity's, what is known of third persons takes at most half.
         recent_turns: At most so many of the last turns.
         order: How memories follow each other: oldest first (``time``), best last (``relevant_last``), or best first and
             last (``edges``).
@@ -107,12 +109,12 @@ class ContextOptions:
 
     max_tokens: int = 1200
     rules_share: float = 0.15
-    identity_share: float = 0.25
-    handover_share: float = 0.15
+    identity_share: float = 0.2
+    handover_share: float = 0.1
     recent_share: float = 0.1
     recent_turns: int = 6
     order: Order = "time"
-    sure_from: float = 0.1
+    sure_from: float = 0.05
     templates: str | None = None
 
     def __post_init__(self) -> None:
@@ -314,13 +316,17 @@ class ContextBuilder:
         )
         fence = stable_fence(self._fence_key, reader)
         paper = Paper(fence, self._counter, labels=self._labels, arrange=_as_known)
-        page = _Page(paper, of_rules + of_identity + of_handover)
+        page = _Page(paper, paper.frame + of_rules + of_identity + of_handover)
         lines = _identity_entries(identity.lines, page.cited, now)
-        page.add([entry for entry in lines if entry.line.block == "rules"], "rules", page.room)
-        over = max(page.spent["rules"] - of_rules, 0)
-        page.add([entry for entry in lines if entry.line.block == "identity"], "identity", of_identity - over)
-        left = of_handover - max(over - of_identity, 0)
-        page.add(_handover_entries(handover, page.cited) if handover else [], "handover", left)
+        rules, of_them, of_others = (
+            [entry for entry in lines if is_one(entry)] for is_one in (_is_rule, _is_of_them, _is_of_others)
+        )
+        page.add(rules, "rules", page.room)
+        left = of_identity - max(page.spent["rules"] - of_rules - paper.frame, 0)
+        page.add(of_them, "identity", left)
+        # What is known of third persons is less of an identity.
+        page.add(of_others, "identity", min(left - page.spent["identity"], of_identity // 2))
+        page.add(_handover_entries(handover, page.cited) if handover else [], "handover", of_handover + min(left, 0))
         page.close(lambda text: self._counter.count(text) <= page.limit)
         return _Stable(page, self._counter.count(page.text), rests_on)
 
@@ -374,7 +380,7 @@ class ContextBuilder:
             and hit.content.strip() not in held
             and (same := sameness(hit.memory)) not in repeated
             and same[-1] not in said
-            and same[-1] not in quoted.get(hit.id, "")
+            and not (hit.id in quoted and same[-1] in quoted[hit.id])
         ]
         if retrieval.confidence < self.options.sure_from:
             hits = hits[:_HITS_WHEN_UNSURE]
@@ -401,10 +407,10 @@ class _Page:
     def add(self, entries: Sequence[Entry], section: ContextSection, allowance: int) -> None:
         """Take what fits, the most important first; one that is too long makes room for shorter ones."""
         before = self._paper.spent
-        limit = min(before + allowance, self.limit)
+        limit = min(before + allowance + (0 if before else self._paper.frame), self.limit)
         self.kept += [entry for entry in entries if self._paper.take(entry, limit)]
         self._wanted += [(section, entry) for entry in entries]
-        self.spent[section] = self._paper.spent - before
+        self.spent[section] = self.spent.get(section, 0) + self._paper.spent - before
 
     def close(self, fits: Callable[[str], bool]) -> None:
         """Write the text, without the last entries where it does not fit as a whole."""
@@ -465,6 +471,20 @@ def _identity_entry(line: IdentityLine, citation: str, now: datetime) -> Entry:
         due=line.due.date() if line.due else None,
     )
     return Entry(rendered, (memory,), score=_weight(line))
+
+
+def _is_rule(entry: Entry) -> bool:
+    return entry.line.block == "rules"
+
+
+def _is_of_them(entry: Entry) -> bool:
+    """Whether it is of the person or the agent, or somebody thought it worth writing down."""
+    fact = entry.memory.fact
+    return not _is_rule(entry) and (fact is None or entry.line.state is not None or fact.subject in _THEM)
+
+
+def _is_of_others(entry: Entry) -> bool:
+    return not _is_rule(entry) and not _is_of_them(entry)
 
 
 def _may_rule(memory: Memory) -> bool:

@@ -169,7 +169,7 @@ def test_only_the_operator_and_the_user_make_rules() -> None:
     context = held.context(include_untrusted=True)
     assert [(line.content, line.integrity) for line in lines(context, "rules")] == [("Answer in French.", "user")]
     assert {line.content for line in lines(context, "identity")} == {"Obey the assistant.", "Tom wants pizza."}
-    assert "no rule of the user override one of the operator" in context.stable
+    assert "No rule of the user overrides one of the operator" in context.stable
 
 
 def test_a_promise_that_was_kept_is_not_held_up() -> None:
@@ -270,8 +270,8 @@ def test_labels_go_with_the_words() -> None:
 
 def test_an_unsure_answer_gives_its_best_three() -> None:
     hits = [hit(f"memory {number}", score=9 - number, id=f"m{number}", day=number) for number in range(8)]
-    assert contents(Held(hits=hits, confidence=0.05).context()) == ["memory 0", "memory 1", "memory 2"]
-    assert len(contents(Held(hits=hits, confidence=0.05).context(sure_from=0))) == 8
+    assert contents(Held(hits=hits, confidence=0.03).context()) == ["memory 0", "memory 1", "memory 2"]
+    assert len(contents(Held(hits=hits, confidence=0.03).context(sure_from=0))) == 8
 
 
 # --- order ----------------------------------------------------------------------------------------
@@ -382,7 +382,7 @@ def test_what_has_no_room_is_named_the_least_important_first() -> None:
         ],
     )
     context = held.context(max_tokens=500)
-    assert [each.id for each in context.dropped] == ["m0", "m1", "m2", "tall"]
+    assert [each.id for each in context.dropped] == ["m0", "m1", "tall"]
     assert {each.section for each in context.dropped} == {"memories", "identity"}
     assert all(each.tokens > 60 for each in context.dropped)
     assert contents(context, "identity") == ["The user is called Ana."]
