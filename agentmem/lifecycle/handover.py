@@ -119,6 +119,9 @@ class HandOvers:
             found = self._fitting(scope, sitting, standing, at)
             if found is None and may_write:
                 found = self._made(scope, sitting, standing)
+            elif found is not None and may_write:
+                # Two processes may have made one at once; both keep the first.
+                self._summaries.remove([each for each in standing if each.id != found.id])
         with self._lock:
             self._kept[key] = (seen, found)
             while len(self._kept) > _KEPT:

@@ -271,6 +271,24 @@ def test_another_process_finds_what_the_first_one_made(folder: Path, clock: Cloc
         assert other.log.heads(ANA) == head
 
 
+def test_of_two_that_were_made_at_once_the_first_stays(memory: MemoryManager, clock: Clock) -> None:
+    say(memory, clock, in_session("monday"), PIANO)
+    first = memory.end_session(scope=in_session("monday"))
+    assert first is not None
+    twin = Turn(
+        first.content,
+        kind="summary",
+        role="assistant",
+        metadata=first.metadata,
+        occurred_at=first.occurred_at,
+        derived_from=first.derived_from,
+    )
+    memory._storing.store_turn(twin, scope=in_session("monday"), written_by=first.written_by)
+    assert len(standing(memory)) == 2
+    assert latest(memory, clock, in_session("tuesday")) == first
+    assert standing(memory) == [first]
+
+
 # --- what is forgotten ----------------------------------------------------------------------------
 
 
