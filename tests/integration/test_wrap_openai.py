@@ -160,10 +160,9 @@ def test_the_first_call_of_a_process_has_its_memories_however_long_loading_takes
 def test_memories_stand_in_front_of_the_users_words_and_nothing_else_changes(
     memory: MemoryManager, server: OpenAIServer, client: Any
 ) -> None:
-    memory.store("My cat eats at noon.", scope=Scope(user="ana", agent="coach"))  # no session to hand over
-    memory.store("My name is Ana.", scope=SUNDAY)
+    memory.store_many([Turn("My name is Ana."), Turn("Good night.")], scope=SUNDAY)
     memory.flush()
-    sent = [{"role": "system", "content": "Be brief."}, user("Hi."), assistant("Hello."), user("When does my cat eat?")]
+    sent = [{"role": "system", "content": "Be brief."}, user("Hi."), assistant("Hello."), user("What is my name?")]
     given = copy.deepcopy(sent)
     ask(memory.wrap(client, scope=ANA), *sent, temperature=0.5, seed=7)
     assert sent == given
@@ -173,7 +172,7 @@ def test_memories_stand_in_front_of_the_users_words_and_nothing_else_changes(
     system, first, answer, last = (message["content"] for message in request["messages"])
     assert (system, answer) == ("Be brief.", "Hello.")
     assert '"The user is called Ana."' in first
-    assert '"My cat eats at noon."' in last
+    assert '"My name is Ana."' in last
 
 
 def test_parts_of_a_multimodal_message_are_kept(memory: MemoryManager, server: OpenAIServer, client: Any) -> None:
