@@ -26,13 +26,15 @@ _GATE: Final = re.compile(
     r"\b(?:I['’]ll|I will|I promise|let me|I['’]m going to|I am going to)\b[^.!?\n]{0,160}?\b(?:tomorrow|tonight|today"
     r"|this (?:week|evening|afternoon|morning|weekend)|next (?:week|month|time)|(?:mon|tues|wednes|thurs|fri|satur|sun)"
     r"day|in (?:an?|a few|[0-9]+|two|three) (?:hour|minute|day|week)s?|remind you|back (?:to you|in with you)"
-    r"|follow up|check in|send you|email you|message you|report back|let you know (?:when|once|as soon|by)|be in touch"
-    rf"|(?:{'|'.join(v.MONTHS)}) [0-9]|[0-9](?:st|nd|rd|th)? (?:of )?(?:{'|'.join(v.MONTHS)}))\b",
+    r"|look into|find out|check with|ask|follow up|check in|send you|email you|message you|report back|be in touch"
+    rf"|let you know (?:when|once|as soon|by)|(?:{'|'.join(v.MONTHS)}) [0-9]"
+    rf"|[0-9](?:st|nd|rd|th)? (?:of )?(?:{'|'.join(v.MONTHS)}))\b",
     re.IGNORECASE,
 )
 _LEAD: Final = (
     r"(?:(?:sure|of course|great|okay|ok|alright|all right|got it|absolutely|no problem|no worries|thanks|thank you"
-    r"|perfect|certainly|understood|noted|yes|will do|sounds good|good idea|done|deal|and|then|also|so|well|in the"
+    r"|perfect|certainly|understood|noted|yes|will do|sounds good|good (?:idea|question)|done|deal"
+    r"|i'm not sure|i don't know(?: yet)?|and|then|also|so|well|in the"
     r" meantime|meanwhile|tomorrow(?: morning| evening)?|tonight|(?:on )?(?:mon|tues|wednes|thurs|fri|satur|sun)day"
     r"|next week|[a-z]+(?= *,))[ ,:;–—-]+){0,3}"
 )
@@ -47,7 +49,8 @@ _LET_ME: Final = re.compile(
 )
 _DEFERRED: Final = re.compile(
     r"(?:get back to you|report back|follow up(?: with you)?|check (?:back )?in (?:with you|on you)|remind you"
-    r"|(?:send|e-?mail|message) you (?!to\b)|let you know (?:when|once|as soon as)|be in touch)"
+    r"|look into|find out|check with|ask (?!you\b)|(?:send|e-?mail|message) you (?!to\b)|be in touch"
+    r"|let you know (?:when|once|as soon as))"
 )
 _READIES: Final = re.compile(r"have [^.!?]{3,60}? ready\b")
 _CONDITION: Final = re.compile(

@@ -36,6 +36,7 @@ def facts(text: str, role: Role = "assistant", speaker: str | None = None) -> li
         ("I promise to send you the recipe tonight.", "send the user the recipe", "2026-01-05"),
         ("Tomorrow I'll send you the invoice.", "send the user the invoice", "2026-01-06"),
         ("I'll have the summary ready for you by tomorrow.", "have the summary ready for the user", "2026-01-06"),
+        ("I'm not sure, I'll look into rentals in Porto.", "look into rentals in Porto", None),
         ("I'll email you the documents.", "email the user the documents", None),
     ],
 )
