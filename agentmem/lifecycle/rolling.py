@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from agentmem.clock import Clock
@@ -16,9 +16,11 @@ from agentmem.lifecycle.compression_rules import CompressionRules
 from agentmem.lifecycle.jobs import Pause, Stopped
 from agentmem.records import TRUSTED, Finding, Memory, Scope
 
-_ROWS_PER_CURSOR: Final = "compression:rolling"
+_CURSOR: Final = "compression:rolling"
 _GENERATION: Final = 0
 """Compression has no generations: its cursor stands under this number."""
+_ROWS_PER_CURSOR: Final = 500
+"""A cursor that moved with every turn would cost as many commits again; these few are looked at again instead."""
 
 
 @dataclass(slots=True)
