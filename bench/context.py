@@ -166,7 +166,7 @@ def latency(memories: int = 20_000, facts: int = 60) -> dict[str, Any]:
     """Medians of calls that take turns, in one scope."""
     with memory_in_folder(extractor=None) as memory:
         memory.store_many(turns(memories), scope=ANA)
-        known = [Fact("user", "owns", f"{choice} number {number}") for number, choice in enumerate(_things(facts))]
+        known = [Fact("user", "likes", f"{choice} number {number}") for number, choice in enumerate(_things(facts))]
         memory.store_many([Turn.of_fact(fact) for fact in known], scope=ANA)
         memory.store("Never give legal advice.", kind="rule", role="system", scope=ANA)
         memory.flush()
