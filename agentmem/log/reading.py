@@ -255,22 +255,29 @@ def partitions_of_subject(connection: Connection, scope: Scope) -> list[int]:
 
 def rows_by_key(connection: Connection, partition_id: int, keys: Sequence[str]) -> dict[str, Row]:
     """Key to the current (or last) row of the memory it made, with the first version's content hash."""
-    first = version.alias()
     found: dict[str, Row] = {}
     for part in in_parts(keys):
-        statement = (
-            select(version, first.c.content_hash.label("first_hash"))
-            .join(first, and_(first.c.partition_id == version.c.partition_id, first.c.id == version.c.id))
-            .where(
-                first.c.partition_id == partition_id,
-                first.c.version == 1,
-                first.c.idempotency_key.in_(part),
-            )
-            .order_by(version.c.version)
-        )
-        for row in connection.execute(statement).mappings():
-            found[row["idempotency_key"]] = _plain(row)
+        at = {"at": partition_id, "keys": part}
+        # Nearly every key is new, and to see that takes a tenth of the time.
+        if connection.execute(_MADE_BY_KEY, at).first() is not None:
+            for row in connection.execute(_ROWS_BY_KEY, at).mappings():
+                found[row["idempotency_key"]] = _plain(row)
     return found
+
+
+_FIRST: Final = version.alias()
+_WITH_KEY: Final = and_(
+    _FIRST.c.partition_id == bindparam("at"),
+    _FIRST.c.version == 1,
+    _FIRST.c.idempotency_key.in_(bindparam("keys", expanding=True)),
+)
+_MADE_BY_KEY: Final = select(_FIRST.c.seq).where(_WITH_KEY).limit(1)
+_ROWS_BY_KEY: Final = (
+    select(version, _FIRST.c.content_hash.label("first_hash"))
+    .join(_FIRST, and_(_FIRST.c.partition_id == version.c.partition_id, _FIRST.c.id == version.c.id))
+    .where(_WITH_KEY)
+    .order_by(version.c.version)
+)
 
 
 def existing_ids(connection: Connection, scope: Scope, ids: Sequence[str]) -> set[str]:
