@@ -11,19 +11,19 @@ import os
 import threading
 import weakref
 from collections import OrderedDict
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Final
+from functools import partial
+from typing import Final, NamedTuple
 
 from agentmem.clock import Clock
 from agentmem.errors import StoreBusy, StoreFull
 from agentmem.interfaces import CompressedLine, EpisodicLog, LogQuery, TokenCounter
 from agentmem.lifecycle.compressing import Recipe, Summaries, is_made_of, level_of, summary_turn
-from agentmem.lifecycle.telling import MAX_TOKENS, READ_TURNS, handover_of, is_news
+from agentmem.lifecycle.telling import MAX_TOKENS, handover_of, is_news
 from agentmem.records import Memory, Scope, Turn
-from agentmem.retrieval.sittings import PAUSE, Rows, Sitting, Sittings
+from agentmem.retrieval.sittings import MOST_TURNS, PAUSE, Rows, Sitting, Sittings
 
 LEVEL: Final = "handover"
 _LOOKED_AT: Final = 3
@@ -65,8 +65,7 @@ class HandOvers:
 
         None if there are no turns, or none that tell anything.
         """
-        sitting = self._sittings.last(scope)
-        return None if sitting is None else self._of(scope, sitting)
+        return self._of(scope, lambda: self._sittings.last(scope))
 
     def again(self, scope: Scope, recipe: Recipe) -> list[Memory]:
         """What ``end`` gives, for a hand-over that went with what it was made from: a maker of ``Resummarising``."""
@@ -87,10 +86,8 @@ class HandOvers:
         """
         may_write = self._clock() - at < PAUSE
         for back in range(_LOOKED_AT):
-            sittings = self._sittings.before(scope, at=at, current=scope.session, limit=back + 1)
-            if len(sittings) <= back:
-                return None
-            if (told := self._of(scope, sittings[back], at=at, may_write=may_write)) is not None:
+            before = partial(self._before, scope, at, back)
+            if (told := self._of(scope, before, at=at, may_write=may_write)) is not None:
                 return told
         return None
 
@@ -102,36 +99,66 @@ class HandOvers:
 
     # --- one session ------------------------------------------------------------------------------
 
+    def _before(self, scope: Scope, at: datetime, back: int) -> Sitting | None:
+        """The last sitting before the one that is going on, or one so many before that."""
+        sittings = self._sittings.before(scope, at=at, current=scope.session, limit=back + 1)
+        return sittings[back] if len(sittings) > back else None
+
     def _of(
-        self, scope: Scope, sitting: Sitting, *, at: datetime | None = None, may_write: bool = True
+        self,
+        scope: Scope,
+        find: Callable[[], Sitting | None],
+        *,
+        at: datetime | None = None,
+        may_write: bool = True,
     ) -> Memory | None:
-        scope = replace(scope, session=sitting.session)
-        key = (scope, sitting.turns[-1])
-        # What is said later in the same sitting makes no other hand-over of what was said before.
-        seen = replace(sitting, later=())
-        with self._lock:
-            kept = self._kept.get(key)
-            if kept is not None and kept[0] == seen:
-                self._kept.move_to_end(key)
-                return kept[1]
+        """The hand-over of the sitting that is found, made if it has to be."""
+        sitting = find()
+        if sitting is None:
+            return None
+        if not may_write:
+            return self._fitting(replace(scope, session=sitting.session), sitting, at)
+        if (known := self._known(scope, sitting)) is not None:
+            return known.handover
         with self._making:
-            standing = [each for each in self._read(scope, sitting.summaries) if level_of(each) == LEVEL]
-            found = self._fitting(scope, sitting, standing, at)
-            if found is None and may_write:
-                found = self._made(scope, sitting, standing)
-            elif found is not None and may_write:
-                # Two processes may have made one at once; both keep the first.
-                self._summaries.remove([each for each in standing if each.id != found.id])
+            sitting = find()  # another thread may have made it meanwhile
+            if sitting is None:
+                return None
+            try:
+                found = self._stood_or_made(replace(scope, session=sitting.session), sitting, at)
+            except (StoreBusy, StoreFull):
+                return None  # a prompt does without, and the next one tries again
         with self._lock:
-            self._kept[key] = (seen, found)
+            self._kept[_key(scope, sitting)] = _Known(replace(sitting, later=()), found)
             while len(self._kept) > _KEPT:
                 self._kept.popitem(last=False)
         return found
 
-    def _fitting(
-        self, scope: Scope, sitting: Sitting, standing: Sequence[Memory], at: datetime | None
-    ) -> Memory | None:
+    def _known(self, scope: Scope, sitting: Sitting) -> _Known | None:
+        """What is kept of the sitting, if nothing has changed but what was said in it later."""
+        with self._lock:
+            known = self._kept.get(_key(scope, sitting))
+            if known is None or known.sitting != replace(sitting, later=()):
+                return None
+            self._kept.move_to_end(_key(scope, sitting))
+            return known
+
+    def _stood_or_made(self, scope: Scope, sitting: Sitting, at: datetime | None) -> Memory | None:
+        found = self._fitting(scope, sitting, at)
+        standing = self._standing(scope, sitting)
+        if found is not None:
+            # Two processes may have made one at once; both keep the first.
+            self._summaries.remove([each for each in standing if each.id != found.id])
+            return found
+        sources = _sources(self._read(scope, sitting.turns), self._news(scope, sitting))
+        made = self._summaries.kept(scope, self._recipe, sources, self._turn_of, before=standing)
+        if made is None:
+            self._summaries.remove(standing)
+        return made
+
+    def _fitting(self, scope: Scope, sitting: Sitting, at: datetime | None) -> Memory | None:
         """The hand-over that was made of these turns, or of later ones too, and of the facts that hold."""
+        standing = self._standing(scope, sitting)
         if not standing:
             return None
         turns = self._read(scope, sitting.turns + sitting.later)
@@ -145,20 +172,8 @@ class HandOvers:
                 return summary
         return None
 
-    def _made(self, scope: Scope, sitting: Sitting, standing: Sequence[Memory]) -> Memory | None:
-        sources = _sources(self._read(scope, sitting.turns), self._news(scope, sitting))
-        if not sources:
-            return None
-        made_of_it = LogQuery(scope, writable=True, kinds=frozenset({"summary"}), derived_from=(sources[0].id,))
-        # What another one has made since the cache was looked at is there too.
-        since = [each for each in self._log.read(made_of_it) if each.scope == scope and level_of(each) == LEVEL]
-        before = list({each.id: each for each in (*standing, *since)}.values())
-        with suppress(StoreBusy, StoreFull):  # a prompt does without, and the next one tries again
-            made = self._summaries.kept(scope, self._recipe, sources, self._turn_of, before=before)
-            if made is None:
-                self._summaries.remove(before)
-            return made
-        return None
+    def _standing(self, scope: Scope, sitting: Sitting) -> list[Memory]:
+        return [each for each in self._read(scope, sitting.summaries) if level_of(each) == LEVEL]
 
     def _turn_of(self, sources: Sequence[Memory]) -> Turn | None:
         turns = [source for source in sources if source.kind == "turn"]
@@ -181,12 +196,26 @@ class HandOvers:
     def _start_clean(self) -> None:
         self._lock = threading.Lock()
         self._making = threading.Lock()
-        self._kept: OrderedDict[tuple[Scope, tuple[int, int]], tuple[Sitting, Memory | None]] = OrderedDict()
+        self._kept: OrderedDict[_Key, _Known] = OrderedDict()
+
+
+_Key = tuple[Scope, tuple[int, int]]
+
+
+class _Known(NamedTuple):
+    """A sitting, whatever was said in it later, and its hand-over if it has one."""
+
+    sitting: Sitting
+    handover: Memory | None
+
+
+def _key(scope: Scope, sitting: Sitting) -> _Key:
+    return replace(scope, session=sitting.session), sitting.turns[-1]
 
 
 def _sources(turns: Sequence[Memory], facts: Sequence[Memory]) -> list[Memory]:
     """What a hand-over of these turns is made of: them, the last so many, and the facts that were read from them."""
-    told = list(turns[-READ_TURNS:])
+    told = list(turns[-MOST_TURNS:])
     here = {turn.id for turn in told}
     return told + [fact for fact in facts if not here.isdisjoint(fact.derived_from)]
 

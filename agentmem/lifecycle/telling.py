@@ -22,14 +22,13 @@ from agentmem.extractors import vocabulary
 from agentmem.interfaces import CompressionRequest, TokenCounter
 from agentmem.records import Memory
 from agentmem.retrieval.lexical import split_sentences
+from agentmem.retrieval.sittings import MOST_TURNS
 
 About = Literal["talked", "decided", "promised", "open", "mood"]
 
 MAX_TOKENS: Final = 120
 _MOST_LINES: Final = 8
 """In a prompt every line costs its citation too."""
-READ_TURNS: Final = 300
-"""Of a longer session only so many of the last turns are told of."""
 _READ_CHARACTERS: Final = 1_500
 _QUOTED_CHARACTERS: Final = 160
 
@@ -53,7 +52,7 @@ def handover_of(
         facts: That hold, and were read from these turns; of others nothing is told.
         max_tokens: Never exceeded.
     """
-    told = [turn for turn in turns if turn.trusted and turn.kind == "turn"][-READ_TURNS:]
+    told = [turn for turn in turns if turn.trusted and turn.kind == "turn"][-MOST_TURNS:]
     return _within(_by_need(told, list(facts), counter), max_tokens, counter)
 
 

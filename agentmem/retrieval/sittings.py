@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 PAUSE: Final = timedelta(hours=4)
 """Who says nothing for so long has left."""
+MOST_TURNS: Final = 300
+"""Of a longer sitting only the last so many turns are looked at."""
 _KINDS: Final = frozenset({"turn", "summary"})
 _TURN, _FACT, _SUMMARY = (KINDS.index(kind) for kind in ("turn", "fact", "summary"))
 
@@ -152,7 +154,7 @@ class _Own(NamedTuple):
         facts = in_session[kinds == _FACT]
         return Sitting(
             session=self.partition.session_name(int(code)),
-            turns=self._rows(sitting),
+            turns=self._rows(sitting[-MOST_TURNS:]),
             later=self._rows(self._since(sitting, in_session[shown & (kinds == _TURN)])),
             facts=self._rows(facts[self._holds(facts)]),
             summaries=self._rows(in_session[shown & (kinds == _SUMMARY)]),
@@ -169,7 +171,8 @@ class _Own(NamedTuple):
         turns = turns[np.lexsort((self.partition["position"][turns], self.said_at(turns)))]
         later = turns[int(np.flatnonzero(turns == sitting[-1])[0]) + 1 :]
         gaps = np.diff(self.said_at(later), prepend=self.said_at(sitting[-1:])) > PAUSE // timedelta(microseconds=1)
-        return later[: int(np.flatnonzero(gaps)[0])] if gaps.any() else later
+        together = later[: int(np.flatnonzero(gaps)[0])] if gaps.any() else later
+        return together[:MOST_TURNS]
 
     def _rows(self, slots: Slots) -> Rows:
         return tuple((self.partition.number, row) for row in self.partition["row"][slots].tolist())

@@ -15,8 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agentmem import AsyncMemoryManager, Memory, MemoryManager, Scope, Turn
+from agentmem.errors import StoreBusy
 from agentmem.lifecycle.retention import RetentionRule
-from agentmem.retrieval.sittings import PAUSE
+from agentmem.retrieval.sittings import MOST_TURNS, PAUSE
 from agentmem.testing.fakes import A_MONDAY
 
 ANA = Scope(user="ana", agent="coach")
@@ -251,6 +252,45 @@ def test_a_look_back_writes_nothing(memory: MemoryManager, clock: Clock) -> None
     assert told is not None
     assert memory._handovers.latest(in_session("now"), then) is None
     assert standing(memory) == [told]
+
+
+def test_a_look_back_hides_nothing_from_the_present(memory: MemoryManager, clock: Clock) -> None:
+    say(memory, clock, in_session("monday"), PIANO)
+    then = clock.now + MINUTE
+    clock.now += timedelta(days=9)
+    assert memory._handovers.latest(in_session("now"), then) is None
+    told = latest(memory, clock, in_session("now"))
+    assert told is not None
+    assert memory._handovers.latest(in_session("now"), then) == told
+
+
+def test_while_the_log_is_busy_a_prompt_does_without_and_the_next_one_has_it(
+    memory: MemoryManager, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    say(memory, clock, in_session("monday"), PIANO)
+    assert memory.flush(30)
+
+    def busy(*_: object, **__: object) -> Memory:
+        raise StoreBusy("Somebody else is writing.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(memory._summarising.summaries, "_store", busy)
+        assert latest(memory, clock, in_session("tuesday")) is None
+    assert latest(memory, clock, in_session("tuesday")) is not None
+
+
+def test_of_a_very_long_session_the_end_is_told(memory: MemoryManager, clock: Clock) -> None:
+    turns = [
+        Turn(f"My kite number {number} flew over the harbour.", occurred_at=A_MONDAY + timedelta(seconds=number))
+        for number in range(700)
+    ]
+    memory.store_many(turns, scope=in_session("monday"))
+    clock.now += timedelta(hours=1)
+    told = memory.end_session(scope=in_session("monday"))
+    assert told is not None
+    assert len(told.derived_from) == MOST_TURNS
+    assert "number 699" in told.content
+    assert latest(memory, clock, in_session("tuesday")) == told
 
 
 def test_threads_that_ask_at_once_are_told_the_same(memory: MemoryManager, clock: Clock) -> None:
