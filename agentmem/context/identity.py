@@ -7,12 +7,14 @@ forgotten with them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from typing import Final, NamedTuple, Protocol
 
 from agentmem.clock import Clock
 from agentmem.errors import InvalidInput
+from agentmem.extractors.attributes import DUE
 from agentmem.extractors.vocabulary import words
 from agentmem.records import (
     IDENTITY_SECTIONS,
@@ -47,9 +49,6 @@ SHOWN_CLOSED: Final = timedelta(days=7)
 """How long a commitment that was closed is still shown, as closed."""
 LET_GO: Final = timedelta(days=90)
 """How long after it was due, or undated after it was made, what nobody closed is still shown."""
-DUE: Final = "due"
-"""Key in the metadata of a ``commitment`` fact: when it is due, ISO 8601."""
-
 _OWED: Final = words(
     "send call email text write message reply pay return finish submit hand book renew sign deliver bring ask tell"
 )
@@ -225,14 +224,16 @@ def _loop(memory: Memory, fact: Fact, now: datetime) -> IdentityLine | None:
     return IdentityLine("commitments", memory.content, memory, state=state, due=due)
 
 
-def due_of(commitment: Memory) -> datetime | None:
+def due_of(deed: Memory) -> datetime | None:
     """When a commitment is due, or a plan is for: what its metadata says, else when it begins if that lay ahead."""
-    said = commitment.metadata.get(DUE)
+    said = deed.metadata.get(DUE)
     if isinstance(said, str):
-        try:
+        with suppress(ValueError):
             due = datetime.fromisoformat(said)
-        except ValueError:
-            due = None
-        if due is not None and due.tzinfo is not None:
-            return due
-    return commitment.valid_from if commitment.valid_from > commitment.occurred_at else None
+            if due.tzinfo is not None:
+                return due
+    begins = deed.valid_from
+    if begins <= deed.occurred_at:
+        return None
+    is_a_day = begins.time() == time.min
+    return begins + timedelta(days=1, seconds=-1) if is_a_day else begins

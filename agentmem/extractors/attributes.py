@@ -17,6 +17,9 @@ from typing import Final
 
 from agentmem.errors import InvalidInput
 
+DUE: Final = "due"
+"""Key in the metadata of a ``plan`` or ``commitment`` fact: when it is due, ISO 8601 with offset."""
+
 
 @dataclass(frozen=True, slots=True)
 class Attribute:

@@ -19,6 +19,7 @@ from functools import partial
 from typing import Final
 
 from agentmem.errors import AgentMemError, CorruptRecord, InvalidInput, MemoryNotFound, ScopeError, VersionConflict
+from agentmem.extractors.attributes import DUE
 from agentmem.extractors.sentences import sentence
 from agentmem.interfaces import (
     EpisodicLog,
@@ -48,8 +49,6 @@ _PREFIX: Final = "fact:"
 """What the ids of extracted facts begin with."""
 _CLOSINGS: Final = "closings"
 """Who is said to have read that something promised is done or off."""
-DUE: Final = "due"
-"""Key in the metadata of a plan or commitment: when it is due, ISO 8601."""
 _UNSAID: Final = "its turn no longer says so"
 """The reason on a fact that was retired because its words are gone, not because somebody wished it."""
 

@@ -138,6 +138,12 @@ def test_a_plan_given_up_before_its_day_is_closed_at_once() -> None:
     assert [line.state for line in identity(plan).lines] == ["closed"]
 
 
+def test_a_plan_for_a_day_has_all_of_that_day() -> None:
+    midnight = datetime(2026, 1, 9, tzinfo=UTC)
+    [line] = identity(fact("plan", "fly to Rome", valid_from=midnight), now=midnight + DAY / 2).lines
+    assert (line.state, line.due) == ("open", midnight + DAY - timedelta(seconds=1))
+
+
 @pytest.mark.parametrize("due", ["soon", "2026-01-09", 7, None])
 def test_a_due_day_that_cannot_be_read_is_none(due: Any) -> None:
     [line] = identity(fact("commitment", "call Mum", metadata={"due": due})).lines
