@@ -568,6 +568,20 @@ def compress(
     return 0 if summaries else 1
 
 
+@command(app, "end-session", panel=_MEMORIES)
+def end_session(at: Target) -> int:
+    """Write what a session (--session) hands over to the next, and show it; each line cites its turns."""
+    with at.open() as memory:
+        handover = memory.end_session(scope=at.scope)
+    if at.json:
+        output.print_json(handover.to_dict() if handover else None)
+    elif handover:
+        lines = handover.content.split("\n")
+        rows = [[about, line] for about, line in zip(handover.metadata["about"], lines, strict=True)]
+        output.show(output.table("about", "hand-over", rows=rows))
+    return 0 if handover else 1
+
+
 # --- in and out -----------------------------------------------------------------------------------
 
 
