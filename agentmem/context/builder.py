@@ -52,7 +52,7 @@ from agentmem.retrieval.question import Question, checked_conversation
 RECENTLY: Final = timedelta(hours=1)
 """Without a session, turns that were said within this are the conversation that goes on."""
 _HITS_WHEN_UNSURE: Final = 3
-_LEAST_LINE: Final = 18
+_LEAST_LINE: Final = 22
 """Tokens of a short memory with its citation: more hits than this allows have no room."""
 _KEPT: Final = 512
 """Scopes whose stable text is kept; with more, all are let go."""

@@ -31,8 +31,12 @@ _stands: Final = version.c.partition_id.not_in(select(partition.c.id).where(~STA
 # --- vectors and cursors --------------------------------------------------------------------------
 
 
+_NEWEST: Final = select(generation).order_by(generation.c.number.desc()).limit(1)
+"""Made once: every question asks it."""
+
+
 def current_generation(connection: Connection) -> Generation | None:
-    row = connection.execute(select(generation).order_by(generation.c.number.desc()).limit(1)).first()
+    row = connection.execute(_NEWEST).first()
     return Generation(row.number, row.fingerprint, row.dimensions, row.embedder) if row else None
 
 

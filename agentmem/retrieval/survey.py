@@ -13,6 +13,7 @@ from collections import OrderedDict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import repeat
 from typing import Final
 
 import numpy as np
@@ -170,7 +171,12 @@ def _owner(scope: Scope) -> tuple[str, str | None, str | None]:
 
 
 def _rows(readable: Readable, slots: np.ndarray[tuple[int], np.dtype[np.intp]]) -> _Rows:
-    return tuple(readable.view.row_at(slot) for slot in slots.tolist())
+    view = readable.view
+    rows: list[tuple[int, int]] = []
+    for partition, offset, size in zip(view.partitions, view.offsets, view.sizes, strict=True):
+        own = slots[(slots >= offset) & (slots < offset + size)] - offset
+        rows += zip(repeat(partition.number), partition["row"][own].tolist())
+    return tuple(rows)
 
 
 def _shares(reader: Scope, scope: Scope) -> bool:
