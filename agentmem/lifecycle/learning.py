@@ -35,6 +35,8 @@ _KEPT: Final = 0.7
 _UNLIKE, _ALIKE = 0.6, 0.9
 """Cosines of the words: up to the first, two situations or actions have nothing to do with each other; from the second
 on they are the same. To take two situations for one does more harm than the reverse: the lessons of both would fade."""
+_FELT: Final = 1.5
+"""What feedback counts beside other lessons: to have misled twice, of late, is enough to fade."""
 _LIFT: Final = 0.3
 _COMPARED: Final = 100
 """What is new is compared with so many of the newest situations that share a word with it, by word."""
@@ -97,7 +99,7 @@ def standing(lesson: Told, *, outcome: float = 0.0, others: Iterable[Witness] = 
         weighed += weight
         if each is not itself:
             borne_out += weight * (1 - abs(lesson.result - each.lesson.result))
-    return min(1.0, max(0.0, UNTRIED + (borne_out / weighed + outcome) / 2))
+    return min(1.0, max(0.0, UNTRIED + (borne_out / weighed + _FELT * outcome) / 2))
 
 
 def moved(standing: Floats) -> Floats:

@@ -65,7 +65,7 @@ def test_what_was_learned_later_counts_as_newer_in_whatever_order_it_is_kept() -
 
 def test_a_warning_that_helped_rises_and_one_that_misled_sinks_as_any_lesson_does() -> None:
     for result in (-1.0, 1.0):
-        standing = [stand([lesson(result)], outcomes=[outcome])[0] for outcome in (-0.7, -0.33, 0.0, 0.33, 1.0)]
+        standing = [stand([lesson(result)], outcomes=[outcome])[0] for outcome in (-0.55, -0.33, 0.0, 0.33, 0.6)]
         assert all(low < high for low, high in pairwise(standing))
         assert standing[0] < FADED < standing[1]
 
