@@ -10,7 +10,7 @@ from typing import Final
 from agentmem.extractors import vocabulary as v
 
 SENTENCES_READ: Final = 40
-_LONGEST_SENTENCE: Final = 400
+LONGEST_SENTENCE: Final = 400
 _MOST_WORDS: Final = 80
 
 _END: Final = re.compile(r"(?:[.!?…]+[\"')\]”]*(?=\s|$)|[!?]+|\n+|\x00+|[\U0001f300-\U0001faff]+)")
@@ -154,7 +154,7 @@ def sentences(text: str, low: str) -> Iterator[tuple[int, int]]:
 
 def read_sentence(text: str, low: str, start: int, end: int, *, plain: bool) -> Sentence | None:
     """The sentence in words; None if it is too long to be one."""
-    if end - start > _LONGEST_SENTENCE:
+    if end - start > LONGEST_SENTENCE:
         return None
     words: list[str] = []
     starts: list[int] = []

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from agentmem.extractors import vocabulary as v
-from agentmem.extractors.clauses import sentences
+from agentmem.extractors.clauses import LONGEST_SENTENCE, sentences
 from agentmem.extractors.gates import HIDDEN, READ_CHARACTERS, assistants_words, is_the_assistants, readable
 from agentmem.extractors.promises import of_mine, of_yours
 from agentmem.records import Memory
@@ -47,9 +47,11 @@ def closings(turn: Memory) -> Iterator[Closing]:
         return
     text, low = words
     for start, end in sentences(text, low):
-        if low[start:end].rstrip().endswith("?"):
+        if end - start > LONGEST_SENTENCE or low[start:end].rstrip().endswith("?"):
             continue
         for deed, at, until, is_off in _closed(text, low, start, end):
+            if " " not in deed.strip():
+                continue
             if is_assistants:
                 yield Closing("assistant", of_yours(deed), at, until)
             elif deed.startswith("remind me "):
@@ -84,14 +86,16 @@ def _closed(text: str, low: str, start: int, end: int) -> Iterator[tuple[str, in
 
 def _is_whole(thing: Sequence[str]) -> bool:
     """False for what only leads to what it was: "a lot of", "from the", "working" on something."""
+    if not thing:
+        return False
     leads = thing[0] in v.STOPS - _POINTING or thing[-1] in v.DETERMINERS - _POINTING
     return not leads and not thing[-1].endswith("ing")
 
 
 def _thing(text: str, match: re.Match[str]) -> str:
-    words = text[match.start("what") : match.end("what")].strip(" \"'“”*_").split()
-    first = words[0].lower()
-    return " ".join([first if first in v.DETERMINERS else words[0], *words[1:]])
+    """What a pattern calls ``what``, as it stands, but for the capital of "The report"."""
+    first, _, rest = " ".join(text[match.start("what") : match.end("what")].split()).strip("\"'“”*_ ").partition(" ")
+    return f"{first.lower() if first.lower() in v.DETERMINERS else first} {rest}".strip()
 
 
 # --- patterns -------------------------------------------------------------------------------------

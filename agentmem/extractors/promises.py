@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from agentmem.extractors import vocabulary as v
-from agentmem.extractors.clauses import Sentence, sentences
+from agentmem.extractors.clauses import LONGEST_SENTENCE, Sentence, sentences
 from agentmem.extractors.findings import as_date_words, due_within
 from agentmem.extractors.gates import HIDDEN, READ_CHARACTERS, assistants_words
 from agentmem.interfaces import ExtractedFact
@@ -147,6 +147,8 @@ _NO_REMINDERS: Final = v.words("always never not how what")
 
 
 def _promise(text: str, low: str, start: int, end: int, said_at: datetime) -> Promise | None:
+    if end - start > LONGEST_SENTENCE:
+        return None
     match = _LET_ME.match(low, start, end) or _PROMISE.match(low, start, end)
     if match is None or _CONDITION.search(low, start, end):
         return None

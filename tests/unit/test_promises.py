@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import random
 from datetime import timedelta
+from typing import get_args
 
 import pytest
 
@@ -157,6 +159,79 @@ def test_the_assistant_closes_its_own_and_the_user_what_they_were_to_be_reminded
     assert ("assistant", "remind the user to call Mum") in [
         (each.subject, each.value) for each in closings(memory("I called Mum."))
     ]
+
+
+_SCRAPS = [
+    "I",
+    "I'll",
+    "I've",
+    "sent",
+    "it",
+    "the",
+    "report",
+    "is",
+    "done",
+    "forget",
+    "about",
+    "with",
+    "remind",
+    "me",
+    "to",
+    "you",
+    "tomorrow",
+    "on",
+    "Friday",
+    "by",
+    ",",
+    ".",
+    "!",
+    "?",
+    '"',
+    "“",
+    "”",
+    "*",
+    "_",
+    ":",
+    ";",
+    "and",
+    "send",
+    "get",
+    "back",
+    "let",
+    "here's",
+    "your",
+    "no",
+    "need",
+    "paid",
+    "a",
+    "my",
+    "“”",
+    "''",
+    "İ",
+    "12",
+    "in",
+    "June",
+    "call",
+    "her",
+    "working",
+    "of",
+    "’",
+    "I’ve",
+    "I’ll",
+    "\t",
+    "–",
+]
+
+
+def test_scraps_of_sentences_break_nothing_and_what_is_found_in_them_is_whole() -> None:
+    pick = random.Random(5)
+    for _ in range(1_500):
+        text = " ".join(pick.choices(_SCRAPS, k=pick.randint(1, 30))) + "."
+        for role in get_args(Role)[:2]:
+            for closing in closings(memory(text, role=role)):
+                assert text[closing.start : closing.end].strip()
+                assert len(closing.value.split()) > 1
+            assert all(fact.value.strip() and text[fact.start : fact.end].strip() for fact in facts(text, role))
 
 
 # --- which deed it is ----------------------------------------------------------------------------
