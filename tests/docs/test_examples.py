@@ -22,6 +22,7 @@ SAYS = {
     "07_write_a_backend.py": "I moved to Lisbon in May.",
     "08_a_year.py": "31 Dec: The user lives in Vienna. The user works at Spotify.",
     "09_register_a_client.py": "The user is allergic to nuts.",
+    "10_memory_tools.py": '"Ana is training for the Porto marathon."',
     "11_chat.py": "coach: Hi Ana! When is it?",
 }
 
