@@ -87,16 +87,19 @@ def _by_need(turns: Sequence[Memory], facts: Sequence[Memory], counter: TokenCou
 
 def _within(lines: Iterable[HandOverLine], max_tokens: int, counter: TokenCounter) -> list[HandOverLine]:
     kept: list[HandOverLine] = []
-    seen: set[str] = set()
     left = max_tokens
     for line in lines:
         cost = counter.count(line.text) + 1
-        quote = line.text.rpartition(": ")[2]
-        if len(kept) < _MOST_LINES and cost <= left and not any(quote in other or other in quote for other in seen):
+        if len(kept) < _MOST_LINES and cost <= left and not any(_repeats(line, other) for other in kept):
             kept.append(line)
-            seen.add(quote)
             left -= cost
     return kept
+
+
+def _repeats(line: HandOverLine, other: HandOverLine) -> bool:
+    """Whether one quotes what the other quotes."""
+    words, others = line.text.rpartition(": ")[2], other.text.rpartition(": ")[2]
+    return line.derived_from == other.derived_from and (words in others or others in words)
 
 
 # --- sentences ------------------------------------------------------------------------------------
@@ -261,8 +264,9 @@ def _quoted(turns: Sequence[Memory], said: Sequence[_Sentence], counter: TokenCo
     cleaned = [replace(by_role[place], content="\n".join(telling[by_role[place].id])) for place in sorted(matter)]
     lines = ExtractiveCompressor(tokens=counter).compress(CompressionRequest(cleaned, _QUOTED_TOKENS))
     by_id = {turn.id: turn for turn in turns}
-    told = [(by_id[line.derived_from[0]], line.text.partition(": ")[2]) for line in lines]
-    return [*_opening(said, role), *(_line("talked", f"{_who(turn)}: {text}", turn) for turn, text in told)]
+    told = [(by_id[line.derived_from[0]], line.text) for line in lines]
+    quoted = [(turn, text.removeprefix(f"{turn.speaker or turn.role}: ")) for turn, text in told]
+    return [*_opening(said, role), *(_line("talked", f"{_who(turn)}: {text}", turn) for turn, text in quoted)]
 
 
 def _opening(said: Sequence[_Sentence], role: str) -> Iterator[HandOverLine]:

@@ -14,7 +14,7 @@ from agentmem import MemoryManager, Scope
 from agentmem.clients import WrapOptions
 from agentmem.context.builder import ContextOptions
 
-MEMORY_TOKENS = 600
+MEMORY_TOKENS = 590
 # In so small a prompt who is who comes before what was said.
 SMALL = ContextOptions(rules_share=0.2, identity_share=0.35, handover_share=0.25, recent_share=0.0)
 PATIENT = WrapOptions(max_tokens=MEMORY_TOKENS, deadline_s=30, write_deadline_s=30)

@@ -61,7 +61,7 @@ def test_the_eleventh_session_knows_who_it_talks_to_and_what_is_open(
     assert _open(identity) == {"send my running diary", "buy new running shoes"}
     assert "knee" in handover
     assert "lighthouse" in handover
-    assert default_counter().count(memory) <= MEMORY_TOKENS
+    assert default_counter().count(memory.strip()) <= MEMORY_TOKENS < 600
 
 
 def _remembered(request: dict[str, Any]) -> str:
