@@ -92,8 +92,8 @@ class TellsLastTurns(Protocol):
 class ContextOptions:
     """What a context is made of.
 
-    What a section leaves of its share goes to the memories, which have the rest of the budget. Rules that need more
-    than their share take from identity and hand-over.
+    What rules leave of their share goes to identity, what that leaves to the hand-over, and the rest to the memories.
+    Rules that need more than their share take from identity and hand-over.
 
     Args:
         max_tokens: Of both texts together.
@@ -110,7 +110,7 @@ class ContextOptions:
     max_tokens: int = 1200
     rules_share: float = 0.15
     identity_share: float = 0.2
-    handover_share: float = 0.1
+    handover_share: float = 0.12
     recent_share: float = 0.1
     recent_turns: int = 6
     order: Order = "time"
@@ -322,11 +322,11 @@ class ContextBuilder:
             [entry for entry in lines if is_one(entry)] for is_one in (_is_rule, _is_of_them, _is_of_others)
         )
         page.add(rules, "rules", page.room)
-        left = of_identity - max(page.spent["rules"] - of_rules - paper.frame, 0)
+        left = of_rules + of_identity - page.spent["rules"] + (paper.frame if page.spent["rules"] else 0)
         page.add(of_them, "identity", left)
         # What is known of third persons is less of an identity.
         page.add(of_others, "identity", min(left - page.spent["identity"], of_identity // 2))
-        page.add(_handover_entries(handover, page.cited) if handover else [], "handover", of_handover + min(left, 0))
+        page.add(_handover_entries(handover, page.cited) if handover else [], "handover", page.room)
         page.close(lambda text: self._counter.count(text) <= page.limit)
         return _Stable(page, self._counter.count(page.text), rests_on)
 
@@ -494,10 +494,12 @@ def _may_rule(memory: Memory) -> bool:
 
 
 def _weight(line: IdentityLine) -> float:
-    """How important it is that a line is there: what was written by hand, then open promises, then by importance."""
+    """How important it is that a line is there: written by hand, a name, an open promise; then by importance."""
     memory = line.memory
     weight = 0.5 if memory.importance is None else memory.importance
-    return weight + (2 if memory.kind != "fact" else 1 if line.state else 0)
+    if memory.fact is None:
+        return 3 + weight
+    return weight + (2 if memory.fact.attribute == "name" else 1 if line.state else 0)
 
 
 def _is_upcoming(line: IdentityLine, now: datetime) -> bool:

@@ -85,7 +85,9 @@ def hit(content: str, *, score: float = 1.0, **fields: Any) -> Hit:
 
 
 def known(content: str, section: Any = "profile", *, state: Any = None, due: Any = None, **fields: Any) -> IdentityLine:
-    return IdentityLine(section, content, said(content, **{"kind": "fact"} | fields), state=state, due=due)
+    if "kind" not in fields:
+        fields = {"kind": "fact", "fact": Fact("user", "likes", content or "x")} | fields
+    return IdentityLine(section, content, said(content, **fields), state=state, due=due)
 
 
 def left(*lines: tuple[str, str, str]) -> Memory:
@@ -377,7 +379,7 @@ def test_what_has_no_room_is_named_the_least_important_first() -> None:
     held = Held(
         hits=[hit(f"memory {score} " + "x " * 60, score=score, id=f"m{score}", day=score) for score in range(6)],
         lines=[
-            known("The user is " + "very " * 60 + "tall.", id="tall", importance=0.2),
+            known("The user is " + "very " * 200 + "tall.", id="tall", importance=0.2),
             known("The user is called Ana.", id="name", importance=0.9),
         ],
     )
@@ -393,9 +395,24 @@ def test_what_a_section_does_not_need_goes_to_the_memories() -> None:
     facts = [known(f"The user owns thing {number}.", id=f"f{number:03}") for number in range(60)]
     alone, beside = Held(hits=hits).context(), Held(hits=hits, lines=facts).context()
     assert len(lines(alone, "memories")) > len(lines(beside, "memories"))
-    assert beside.spent["identity"] <= 0.25 * 1200
+    assert beside.spent["identity"] <= 0.35 * 1200 + 60
     assert alone.tokens > 1100
     assert beside.tokens > 1100
+
+
+def test_what_is_known_of_others_takes_half_of_an_identity_at_most() -> None:
+    others = [
+        known(f"Tom likes thing {number}.", id=f"o{number:03}", fact=Fact("Tom", "likes", "x")) for number in range(60)
+    ]
+    own = [known(f"The user owns thing {number}.", id=f"f{number:03}") for number in range(60)]
+    assert Held(lines=others).context().spent["identity"] <= 0.1 * 1200 + 60
+    assert contents(Held(lines=[*others, *own]).context(), "identity")[0].startswith("The user")
+
+
+def test_a_name_is_kept_before_other_facts() -> None:
+    facts = [known(f"The user owns thing {number}.", id=f"f{number:03}", importance=0.9) for number in range(60)]
+    name = known("The user is called Ana.", id="name", fact=Fact("user", "name", "Ana"), importance=0.5)
+    assert "The user is called Ana." in contents(Held(lines=[name, *facts]).context(max_tokens=400), "identity")
 
 
 def test_rules_may_take_the_room_of_identity_and_handover() -> None:
