@@ -350,11 +350,26 @@ class AsyncMemoryManager:
         """As ``MemoryManager.wrap_callable``; what ``wrap`` says of the first time holds here too."""
         return self.sync.wrap_callable(function, scope=scope, strict=strict, messages_arg=messages_arg)
 
-    def tools(self, *, scope: Scope, **options: Any) -> AsyncMemoryTools:
+    def tools(
+        self,
+        *,
+        scope: Scope,
+        integrity: Integrity = "assistant",
+        may_erase: bool = False,
+        include_untrusted: bool = False,
+        max_tokens: int = 1_000,
+    ) -> AsyncMemoryTools:
         """As ``MemoryManager.tools``; the calls are carried out in a worker thread."""
         from agentmem.clients.tools import AsyncMemoryTools
 
-        return AsyncMemoryTools(self.sync.tools(scope=scope, **options), self._call)
+        tools = self.sync.tools(
+            scope=scope,
+            integrity=integrity,
+            may_erase=may_erase,
+            include_untrusted=include_untrusted,
+            max_tokens=max_tokens,
+        )
+        return AsyncMemoryTools(tools, self._call)
 
     def bind(self, scope: Scope) -> AsyncBoundMemory:
         """The same verbs without ``scope=``."""

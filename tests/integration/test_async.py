@@ -67,7 +67,7 @@ def test_every_verb_is_there_with_the_same_arguments() -> None:
     for name, member in sync.items():
         assert _parameters(asynchronous[name]) == _parameters(member), name
         function = getattr(asynchronous[name], "__func__", asynchronous[name])
-        assert inspect.iscoroutinefunction(function) is (name not in {"bind", "wrap", "wrap_callable"}), name
+        assert inspect.iscoroutinefunction(function) is (name not in {"bind", "tools", "wrap", "wrap_callable"}), name
 
 
 def test_bound_memories_have_every_verb_that_takes_a_scope() -> None:
