@@ -691,8 +691,8 @@ class MemoryManager:
     ) -> None:
         """Say how it went with memories that were used: -1 (they misled) to 1 (they helped).
 
-        Moves each one's ``outcome`` a third of the way there, and with it, within a tenth, its rank. A lesson's rank moves
-        by more, until it fades.
+        Moves each one's ``outcome`` a third of the way there, and with it, within a tenth, its rank; that of a lesson
+        moves by more, until it fades.
 
         Args:
             target: Ids, memories or hits, one or many; a whole Retrieval means its hits.
