@@ -6,11 +6,11 @@ first into the log. Which one it closes, if any, is for ``supersession`` to say,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
-from agentmem.clock import from_micros, to_micros
+from agentmem.clock import from_micros
 from agentmem.interfaces import EpisodicLog, ExtractedFact, IndexQuery, LogQuery
 from agentmem.lifecycle.supersession import DEEDS, may_close
 from agentmem.records import TRUSTED, Draft, Fact, Memory, Scope
@@ -28,13 +28,18 @@ class _Deed(NamedTuple):
     said_at: datetime
 
 
+_Deeds = dict[tuple[str, str, str], list[_Deed]]
+"""Deeds by the key of their facts."""
+
+
 class Closings:
-    """Finds the closings of one partition while its turns are read, in whatever order they were stored.
+    """Finds the closings of one partition while its new turns are read, in whatever order they were stored.
 
     Args:
         scope: The partition's own.
+        rows: The rows of the new turns, by id. cursor: The last row that was read before them.
+        latest: When the latest of the turns read before was said; EVER if nobody knows.
         read: The turns of (partition, row) pairs, without those that cannot be read.
-        latest: When the latest of the turns read so far was said; EVER if nobody knows.
     """
 
     def __init__(
@@ -43,52 +48,72 @@ class Closings:
         scope: Scope,
         partition: int,
         *,
-        read: Callable[[Sequence[tuple[int, int]]], Sequence[Memory]],
+        rows: Mapping[str, int],
+        cursor: int,
         latest: datetime,
+        read: Callable[[Sequence[tuple[int, int]]], Sequence[Memory]],
     ) -> None:
         self._log = log
         self._scope = scope
         self._partition = partition
+        self._rows = rows
+        self._cursor = cursor
+        self._latest_before = latest
+        self._latest = NEVER
         self._read = read
-        self._known: list[_Deed] | None = None
-        self.latest = latest
+        self._known: _Deeds | None = None
+        self._closing: list[tuple[datetime, int]] = []
+        self._before: list[tuple[datetime, int]] | None = None
+
+    @property
+    def latest(self) -> datetime:
+        """When the latest of the turns read so far was said."""
+        return max(self._latest_before, self._latest)
 
     def among(self, turns: Sequence[Memory], drafts: Iterable[Draft]) -> list[tuple[Memory, ExtractedFact]]:
-        """The closings in these turns, and those said later than what is promised in these but stored before; each
-        with its turn.
+        """The closings in these turns, and those said later than what is promised in these but read before; each with
+        its turn.
 
         Args:
             drafts: The facts that these turns state, which are not stored yet.
         """
-        new = list(_deeds((draft.fact, draft.occurred_at) for draft in drafts))
-        found = [(turn, fact) for turn in turns for fact in self._closing(turn, new)]
-        if self._known is not None:
-            self._known += new
-        if overtaken := [deed for deed in new if deed.said_at < self.latest]:
-            seen = {turn.id for turn in turns}
-            others = (turn for turn in self._said_since(min(deed.said_at for deed in overtaken)) if turn.id not in seen)
-            found += [(turn, fact) for turn in others for fact in _closing(turn, overtaken)]
-        self.latest = max([self.latest, *(turn.occurred_at for turn in turns)])
-        return found
-
-    def _closing(self, turn: Memory, new: Sequence[_Deed]) -> Iterator[ExtractedFact]:
         from agentmem.extractors.closings import may_close_something
 
-        if not may_close_something(turn):
-            return iter(())
-        if self._known is None:
+        deeds = list(_deeds((draft.fact, draft.occurred_at) for draft in drafts))
+        closing = [turn for turn in turns if may_close_something(turn)]
+        if closing and self._known is None:
             facts = self._log.read(LogQuery(self._scope, kinds=frozenset({"fact"})))
-            self._known = list(_deeds((fact.fact, fact.occurred_at) for fact in facts))
-        return _closing(turn, [*self._known, *new])
+            self._known = _by_key(_deeds((fact.fact, fact.occurred_at) for fact in facts), {})
+        if self._known is not None:
+            _by_key(deeds, self._known)
+        found = [(turn, fact) for turn in closing for fact in _closing(turn, self._known or {})]
+        if deeds:
+            new = _by_key(deeds, {})
+            overtaking = self._said_after(min(deed.said_at for deed in deeds))
+            found += [(turn, fact) for turn in overtaking for fact in _closing(turn, new)]
+        self._closing += [(turn.occurred_at, self._rows[turn.id]) for turn in closing]
+        self._latest = max([self._latest, *(turn.occurred_at for turn in turns)])
+        return found
 
-    def _said_since(self, moment: datetime) -> Iterator[Memory]:
-        """The turns of the partition that were said after a moment; and from now on the latest is known."""
-        batch = self._log.index_rows(IndexQuery(self._scope, self._partition, vectors=False))
-        turns = [row for row in batch.rows if row.kind == "turn" and row.integrity in TRUSTED]
-        self.latest = from_micros(max((row.occurred_at for row in turns), default=to_micros(moment)))
-        later = [(self._partition, row.row) for row in turns if row.occurred_at > to_micros(moment)]
+    def _said_after(self, moment: datetime) -> Iterator[Memory]:
+        """Turns read before that were said after a moment, if they may close something."""
+        later = [row for at, row in self._closing if at > moment]
+        if moment < self._latest_before:
+            later += [row for at, row in self._turns_before() if at > moment]
         for start in range(0, len(later), _READ_AT_ONCE):
-            yield from self._read(later[start : start + _READ_AT_ONCE])
+            yield from self._read([(self._partition, row) for row in later[start : start + _READ_AT_ONCE]])
+
+    def _turns_before(self) -> Sequence[tuple[datetime, int]]:
+        """When each turn up to the cursor was said, and its row; from then on the latest of them is known."""
+        if self._before is None:
+            batch = self._log.index_rows(IndexQuery(self._scope, self._partition, vectors=False))
+            self._before = [
+                (from_micros(row.occurred_at), row.row)
+                for row in batch.rows
+                if row.row <= self._cursor and row.kind == "turn" and row.integrity in TRUSTED
+            ]
+            self._latest_before = max((at for at, _ in self._before), default=NEVER)
+        return self._before
 
 
 def _deeds(stated: Iterable[tuple[Fact | None, datetime]]) -> Iterator[_Deed]:
@@ -97,11 +122,18 @@ def _deeds(stated: Iterable[tuple[Fact | None, datetime]]) -> Iterator[_Deed]:
             yield _Deed(fact, said_at)
 
 
-def _closing(turn: Memory, deeds: Sequence[_Deed]) -> Iterator[ExtractedFact]:
+def _by_key(deeds: Iterable[_Deed], known: _Deeds) -> _Deeds:
+    """What is known with the deeds added."""
+    for deed in deeds:
+        known.setdefault(deed.fact.key, []).append(deed)
+    return known
+
+
+def _closing(turn: Memory, deeds: _Deeds) -> Iterator[ExtractedFact]:
     """Those of the closings in a turn that may close a deed which stood when it was said."""
-    before = [deed.fact for deed in deeds if deed.said_at <= turn.occurred_at]
-    for found in _said_done(turn) if before else ():
+    for found in _said_done(turn) if deeds else ():
         end = Fact(found.subject, found.attribute, found.value, "ended")
+        before = (deed.fact for deed in deeds.get(end.key, ()) if deed.said_at <= turn.occurred_at)
         if any(may_close(end, deed) for deed in before):
             yield found
 

@@ -149,8 +149,10 @@ class Extraction:
             self._log,
             scope,
             head.partition,
-            read=partial(self._readable, scope),
+            rows={row.id: row.row for row in batch.rows},
+            cursor=cursor,
             latest=self._latest.get(head.partition, EVER if cursor else NEVER),
+            read=partial(self._readable, scope),
         )
         for start in range(0, len(rows), _TURNS_AT_ONCE):
             chunk = rows[start : start + _TURNS_AT_ONCE]

@@ -46,8 +46,8 @@ def decide(facts: Sequence[Memory]) -> Mapping[str, Standing]:
 
 
 def may_close(end: Fact, deed: Fact) -> bool:
-    """True if a fact that ends a deed may mean this one, which was affirmed before."""
-    return end.key == deed.key and _Value.of(end).likeness(_Value.of(deed)) > 0
+    """True if a fact that ends a deed may mean this one of its key, which was affirmed before."""
+    return _deed_value(end).likeness(_deed_value(deed)) > 0
 
 
 def _when(memory: Memory) -> tuple[Any, ...]:
@@ -241,6 +241,11 @@ def _verb_and_object(deed: tuple[Word, ...]) -> tuple[Word, frozenset[Word]]:
     if deed[:3] == _REMINDS:
         deed = deed[3:]
     return (deed[0], frozenset(deed[1:]) - _NOTHING_NAMED) if deed else ("", frozenset())
+
+
+@lru_cache(4096)
+def _deed_value(fact: Fact) -> _Value:
+    return _Value.of(fact)
 
 
 def _is_generic(words: tuple[Word, ...], fact: Fact, attribute: str) -> bool:

@@ -239,4 +239,4 @@ def test_a_reminder_is_of_the_deed_that_it_reminds_of() -> None:
     assert may_close(Fact("assistant", "commitment", "attend to Mum", "ended"), reminder)
     assert may_close(Fact("assistant", "commitment", "remind the user to call Mum", "ended"), reminder)
     assert not may_close(Fact("assistant", "commitment", "remind the user to call Dad", "ended"), reminder)
-    assert not may_close(Fact("user", "commitment", "call Mum", "ended"), reminder)
+    assert not may_close(Fact("assistant", "commitment", "call Mum by", "denied"), Fact("assistant", "commitment", "text Mum"))
