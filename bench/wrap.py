@@ -98,7 +98,9 @@ def _piece_ms(memory: MemoryManager) -> float:
             model="m", messages=[{"role": "user", "content": "Go on."}], stream=True
         )
         next(stream)
-        return milliseconds(lambda: [None for _, piece in zip(range(PIECES - 10), stream, strict=False) if piece])
+        took = milliseconds(lambda: [None for _, piece in zip(range(PIECES - 10), stream, strict=False) if piece])
+        stream.close()
+        return took
 
     pairs = [(drained(bare), drained(wrapped)) for _ in range(5)]
     return max((p50([each for _, each in pairs]) - p50([each for each, _ in pairs])) / PIECES, 0.0)

@@ -76,11 +76,13 @@ class Sittings:
             if len(going_on):
                 first = int(np.flatnonzero(spoken == going_on[0])[0])
                 spoken = spoken[:first]
-            while len(spoken) and len(found) < limit:
+            while len(spoken):
                 session = own.partition["session"][spoken[-1]]
                 together = spoken[own.partition["session"][spoken] == session]
                 sitting = own.tail(together, own.said_at(spoken[-1:])[0])
                 found.append(own.described(sitting))
+                if len(found) >= limit:
+                    break  # before the slots are looked through for no one
                 spoken = spoken[~np.isin(spoken, sitting)]
         return found
 
