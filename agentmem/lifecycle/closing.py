@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Final, NamedTuple
+from typing import Final
 
 from agentmem.clock import from_micros
 from agentmem.interfaces import EpisodicLog, ExtractedFact, IndexQuery, LogQuery
-from agentmem.lifecycle.supersession import DEEDS, may_close
+from agentmem.lifecycle.supersession import DEEDS, Deed
 from agentmem.records import TRUSTED, Draft, Fact, Memory, Scope
 
 NEVER: Final = datetime.min.replace(tzinfo=UTC)
@@ -21,15 +21,9 @@ EVER: Final = datetime.max.replace(tzinfo=UTC)
 _READ_AT_ONCE: Final = 1_000
 
 
-class _Deed(NamedTuple):
-    """Something that somebody promised or plans to do, and when they said so."""
-
-    fact: Fact
-    said_at: datetime
-
-
-_Deeds = dict[tuple[str, str, str], list[_Deed]]
-"""Deeds by the key of their facts."""
+_Key = tuple[str, str, str]
+_Said = tuple[datetime, Deed]
+"""Something that somebody promised or plans to do, and when they said so."""
 
 
 class Closings:
@@ -61,7 +55,7 @@ class Closings:
         self._latest_before = latest
         self._latest = NEVER
         self._read = read
-        self._known: _Deeds | None = None
+        self._known: dict[_Key, list[_Said]] | None = None
         self._closing: list[tuple[datetime, int]] = []
         self._before: list[tuple[datetime, int]] | None = None
 
@@ -79,17 +73,17 @@ class Closings:
         """
         from agentmem.extractors.closings import may_close_something
 
-        deeds = list(_deeds((draft.fact, draft.occurred_at) for draft in drafts))
+        new = _deeds((draft.fact, draft.occurred_at) for draft in drafts)
         closing = [turn for turn in turns if may_close_something(turn)]
         if closing and self._known is None:
             facts = self._log.read(LogQuery(self._scope, kinds=frozenset({"fact"})))
-            self._known = _by_key(_deeds((fact.fact, fact.occurred_at) for fact in facts), {})
+            self._known = _deeds((fact.fact, fact.occurred_at) for fact in facts)
         if self._known is not None:
-            _by_key(deeds, self._known)
+            for key, deeds in new.items():
+                self._known.setdefault(key, []).extend(deeds)
         found = [(turn, fact) for turn in closing for fact in _closing(turn, self._known or {})]
-        if deeds:
-            new = _by_key(deeds, {})
-            overtaking = self._said_after(min(deed.said_at for deed in deeds))
+        if new:
+            overtaking = self._said_after(min(said_at for deeds in new.values() for said_at, _ in deeds))
             found += [(turn, fact) for turn in overtaking for fact in _closing(turn, new)]
         self._closing += [(turn.occurred_at, self._rows[turn.id]) for turn in closing]
         self._latest = max([self._latest, *(turn.occurred_at for turn in turns)])
@@ -116,25 +110,21 @@ class Closings:
         return self._before
 
 
-def _deeds(stated: Iterable[tuple[Fact | None, datetime]]) -> Iterator[_Deed]:
+def _deeds(stated: Iterable[tuple[Fact | None, datetime]]) -> dict[_Key, list[_Said]]:
+    """Those of the facts that promise or plan something, by their key."""
+    deeds: dict[_Key, list[_Said]] = {}
     for fact, said_at in stated:
         if fact is not None and fact.attribute.casefold() in DEEDS and fact.polarity == "affirmed":
-            yield _Deed(fact, said_at)
+            deeds.setdefault(fact.key, []).append((said_at, Deed(fact)))
+    return deeds
 
 
-def _by_key(deeds: Iterable[_Deed], known: _Deeds) -> _Deeds:
-    """What is known with the deeds added."""
-    for deed in deeds:
-        known.setdefault(deed.fact.key, []).append(deed)
-    return known
-
-
-def _closing(turn: Memory, deeds: _Deeds) -> Iterator[ExtractedFact]:
+def _closing(turn: Memory, deeds: Mapping[_Key, Sequence[_Said]]) -> Iterator[ExtractedFact]:
     """Those of the closings in a turn that may close a deed which stood when it was said."""
     for found in _said_done(turn) if deeds else ():
         end = Fact(found.subject, found.attribute, found.value, "ended")
-        before = (deed.fact for deed in deeds.get(end.key, ()) if deed.said_at <= turn.occurred_at)
-        if any(may_close(end, deed) for deed in before):
+        done = Deed(end)
+        if any(said_at <= turn.occurred_at and done.may_be(deed) for said_at, deed in deeds.get(end.key, ())):
             yield found
 
 

@@ -45,9 +45,17 @@ def decide(facts: Sequence[Memory]) -> Mapping[str, Standing]:
     return {memory.id: standing for run in runs for memory, standing in run.standings()}
 
 
-def may_close(end: Fact, deed: Fact) -> bool:
-    """True if a fact that ends a deed may mean this one of its key, which was affirmed before."""
-    return _deed_value(end).likeness(_deed_value(deed)) > 0
+class Deed:
+    """What a fact says was promised, planned, or done, ready to be compared with others of its key."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, fact: Fact) -> None:
+        self._value = _Value.of(fact)
+
+    def may_be(self, promised: Deed) -> bool:
+        """True if this, done, may be what was promised before."""
+        return self._value.likeness(promised._value) > 0
 
 
 def _when(memory: Memory) -> tuple[Any, ...]:
@@ -241,11 +249,6 @@ def _verb_and_object(deed: tuple[Word, ...]) -> tuple[Word, frozenset[Word]]:
     if deed[:3] == _REMINDS:
         deed = deed[3:]
     return (deed[0], frozenset(deed[1:]) - _NOTHING_NAMED) if deed else ("", frozenset())
-
-
-@lru_cache(4096)
-def _deed_value(fact: Fact) -> _Value:
-    return _Value.of(fact)
 
 
 def _is_generic(words: tuple[Word, ...], fact: Fact, attribute: str) -> bool:
