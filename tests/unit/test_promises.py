@@ -164,8 +164,8 @@ def test_the_assistant_closes_its_own_and_the_user_what_they_were_to_be_reminded
 
 _SCRAPS = sorted(
     words(
-        "I I'll I've sent it the report is done forget about with remind me to you tomorrow on Friday by , . ! ? * _ : ;"
-        " and send get back let here's your no need paid a my \" “ ” “” '' İ 12 in June call her working of"
+        "I I'll I've sent it the report is done forget about with remind me to you tomorrow on Friday by , . ! ? * _ :"
+        " ; and send get back let here's your no need paid a my \" “ ” “” '' İ 12 in June call her working of"
         " ’ I’ve I’ll –"
     )
 )
