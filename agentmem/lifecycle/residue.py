@@ -20,7 +20,7 @@ import numpy as np
 
 from agentmem.interfaces import EpisodicLog, Head, IndexQuery, LogQuery
 from agentmem.records import Memory, Scope
-from agentmem.retrieval.lexical import decode_bag, query_terms
+from agentmem.retrieval.lexical import decode_bag, kept_terms
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -336,7 +336,7 @@ def _strings(value: object) -> Iterator[str]:
 
 def similar(log: EpisodicLog, scope: Scope, evidence: Evidence) -> tuple[str, ...]:
     """Ids of memories which the scope may change and that share most words with an erased one, nearest first."""
-    asked = [terms for text in evidence.texts if len(terms := set(query_terms(text))) >= _FEWEST_TERMS]
+    asked = [terms for text in evidence.texts if len(terms := set(kept_terms(text))) >= _FEWEST_TERMS]
     erased = [np.frombuffer(vector, np.float16).astype(np.float32) for vector in evidence.vectors.values()]
     scores: dict[str, float] = {}
     for head in _heads(log, scope):

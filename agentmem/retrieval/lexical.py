@@ -2,7 +2,8 @@
 
 A memory's key is its content, its speaker and the words of its date ("23 november 2026 monday"), because questions
 name people and days. The key is kept as a bag: every term's 32-bit hash with its count, 6 bytes a term. Hashes are
-the same in every process and on every machine.
+the same in every process and on every machine. A term is the stem of a word in the language of its text; the bag of
+another language than English carries the mark of it, and a question asks such memories for the stems of that language.
 """
 
 from __future__ import annotations
@@ -18,12 +19,22 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from functools import lru_cache
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
 from agentmem.growing import GrowingArray
 from agentmem.interfaces import LexicalChange, LexicalHits, LexicalIndex, LexicalQuery
+from agentmem.retrieval.languages import (
+    ENGLISH,
+    FUNCTION_WORDS,
+    GLUING,
+    function_words,
+    language_of,
+    parts,
+    stem,
+)
 from agentmem.retrieval.timewords import TIME_WORDS, date_words, written_days
 
 if TYPE_CHECKING:
@@ -32,6 +43,8 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float32]
     Slots = NDArray[np.int32]
 
+Forms = Mapping[int, tuple[int, ...]]
+"""What else the word of a term is kept as, in memories of other languages."""
 K1: Final = 1.2
 B: Final = 0.75
 QUESTION: Final = zlib.crc32(b"\x00question")
@@ -40,7 +53,9 @@ TIMED: Final = zlib.crc32(b"\x00timed")
 """A mark in the bag, not a word: the content itself speaks of a time ("last week", "in May", "at 5 pm")."""
 OF_USER: Final = zlib.crc32(b"\x00user")
 """A mark in the bag, not a word: it states a fact about the user, who asks for it as "I"."""
-MARKS: Final = frozenset({QUESTION, TIMED, OF_USER})
+MARK_OF_LANGUAGE: Final = {language: zlib.crc32(f"\0{language}".encode()) for language in FUNCTION_WORDS}
+"""A mark in the bag, not a word: the content is in this language."""
+MARKS: Final = frozenset({QUESTION, TIMED, OF_USER, *MARK_OF_LANGUAGE.values()})
 
 
 # --- from text to terms ---------------------------------------------------------------------------
@@ -48,7 +63,42 @@ MARKS: Final = frozenset({QUESTION, TIMED, OF_USER})
 
 def query_terms(text: str) -> list[int]:
     """The terms that a question asks for, each once, in the order said; empty if it has only stopwords."""
-    return list(dict.fromkeys(_terms(f"{text} {written_days(text)}")))
+    return list(asked_words(text).forms)
+
+
+class AskedWords(NamedTuple):
+    """What a question asks for, in the order said.
+
+    Args:
+        forms: Its terms, and what else memories in other languages keep each word as.
+        parts: Of each term what a longer word begins or ends with, or it does itself.
+    """
+
+    language: str
+    forms: Forms
+    parts: Sequence[tuple[int, ...]]
+
+
+def asked_words(text: str, languages: Sequence[str] = ()) -> AskedWords:
+    """The words of a question to memories in English and these languages; none if it has only stopwords."""
+    words = _words(f"{text} {written_days(text)}")
+    language = language_of(words)
+    forms: dict[int, tuple[int, ...]] = {}
+    parts: dict[int, tuple[int, ...]] = {}
+    others = dict.fromkeys((language, *languages))
+    gluing = [other for other in others if other in GLUING]
+    for word in words:
+        if own := _term(word, language):
+            term = _term(word, ENGLISH) or own
+            forms.setdefault(term, tuple({_term(word, other) for other in others} - {term, 0}))
+            parts.setdefault(term, tuple(part for other in gluing for part in _parts_asked(word, other)))
+    return AskedWords(language, forms, list(parts.values()))
+
+
+def kept_terms(text: str) -> list[int]:
+    """The terms that a memory of this content is kept by, as often and in the order said."""
+    words = _words(text)
+    return _terms(words, language_of(words))
 
 
 def memory_terms(
@@ -60,16 +110,23 @@ def memory_terms(
         beside: Words that it is found by too, and that make it no longer.
         of_user: Mark it as a fact about the user.
     """
-    terms = _terms(content)
+    words = _words(content)
+    language = language_of(words)
+    terms = _terms(words, language)
     marks = [OF_USER] if of_user else []
-    if "?" in content and content.rstrip().endswith(("?", "？")):
+    if language != ENGLISH:
+        marks.append(MARK_OF_LANGUAGE[language])
+    if content.rstrip().endswith(("?", "？", "؟")):
         marks.append(QUESTION)
     if not _time_terms().isdisjoint(terms):
         marks.append(TIMED)
     if speaker:
-        terms += _terms(speaker)
+        terms += _terms(_words(speaker))
     terms += _date_terms(occurred_at.astimezone(UTC).toordinal())
-    return encode_bag(Counter(terms + _terms(beside) + marks)), len(terms)
+    terms_beside = _terms(_words(beside))
+    if language in GLUING:
+        terms_beside += [part for word in words for part in _parts_kept(word, language)]
+    return encode_bag(Counter(terms + terms_beside + marks)), len(terms)
 
 
 def encode_bag(bag: Mapping[int, int]) -> bytes:
@@ -156,8 +213,16 @@ class Postings:
         self._unpurged += len(index)
         self.alive[index] = False
 
-    def find(self, terms: Sequence[int]) -> list[tuple[Slots, Floats]]:
-        """For each term the slots that hold it and its counts there."""
+    def find(self, terms: Sequence[int], forms: Forms = MappingProxyType({})) -> list[tuple[Slots, Floats]]:
+        """For each term the slots that hold it, or another of its forms, and its counts there."""
+        others = [(place, other) for place, term in enumerate(terms) for other in forms.get(term, ())]
+        found = self._find([*terms, *(other for _, other in others)])
+        for (place, _), (slots, counts) in zip(others, found[len(terms) :], strict=True):
+            if len(slots):
+                found[place] = _summed(*found[place], slots, counts)
+        return found[: len(terms)]
+
+    def _find(self, terms: Sequence[int]) -> list[tuple[Slots, Floats]]:
         self._settle()
         wanted = np.asarray(terms, np.uint32)
         starts = np.searchsorted(self._sorted.terms, wanted, "left")
@@ -188,6 +253,12 @@ class Postings:
                 merged = merged.where(self.alive[merged.slots])
             order = np.argsort(merged.terms.astype(np.uint64) << 32 | merged.slots.astype(np.uint64), kind="stable")
             self._sorted, self._tail, self._unpurged = merged.where(order), _Entries.none(), 0
+
+
+def _summed(slots: Slots, counts: Floats, other_slots: Slots, other_counts: Floats) -> tuple[Slots, Floats]:
+    """Two of ``find``'s answers as one, each slot once."""
+    both, place = np.unique(np.concatenate([slots, other_slots]), return_inverse=True)
+    return both, np.bincount(place, np.concatenate([counts, other_counts])).astype(np.float32)
 
 
 class _Entries(NamedTuple):
@@ -284,81 +355,91 @@ class _Numbered(NamedTuple):
 # --- word tables ----------------------------------------------------------------------------------
 
 _ENTRY: Final = np.dtype([("term", "<u4"), ("count", "<u2")])
-_WORD: Final = r"\d{1,3}(?:,\d{3})+(?![\d,])|\d+\.\d+(?![\d.])|[a-z0-9]+(?:'(?:s|t|m|d|re|ve|ll)\b)?"
-_ASCII_WORDS: Final = re.compile(_WORD)
+_NUMBER: Final = r"\d{1,3}(?:,\d{3})+(?![\d,])|\d+\.\d+(?![\d.])"
+_CONTRACTED: Final = r"(?:'(?:s|t|m|d|re|ve|ll)\b)?"
+_ASCII_WORDS: Final = re.compile(rf"{_NUMBER}|[a-z0-9]+{_CONTRACTED}")
 # Python's \w leaves out combining marks, which would cut Hindi or Thai words at every vowel sign.
-_MARKED: Final = "\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed\u0900-\u0963\u0966-\u0dff\u0f71-\u0fbc"
+_MARKED: Final = "\u0300-\u036f\u0900-\u0963\u0966-\u0dff\u0f71-\u0fbc"
+_PICTURES: Final = "\u2600-\u27bf\U0001f300-\U0001f3fa\U0001f400-\U0001faff"
 _HAN: Final = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _UNSPACED: Final = (
     f"{_HAN}々〆\u3041-\u309f\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff"  # Chinese, Japanese
     "\uac00-\ud7a3"  # Korean has spaces, but glues particles to its words
     "\u0e01-\u0e3a\u0e40-\u0e4e\u0e81-\u0edf\u1000-\u1049\u1780-\u17d3"  # Thai, Lao, Burmese, Khmer
 )
-_ANY_WORDS: Final = re.compile(rf"[{_UNSPACED}]+|{_WORD}|(?:(?![{_UNSPACED}])(?:[^\W_]|[{_MARKED}]))+")
+_ANY_WORDS: Final = re.compile(
+    rf"[{_UNSPACED}]+|{_NUMBER}|(?:(?![{_UNSPACED}])(?:[^\W_]|[{_MARKED}]))+{_CONTRACTED}|[{_PICTURES}]"
+)
 _IS_UNSPACED: Final = re.compile(f"[{_UNSPACED}]")
 _IS_HAN: Final = re.compile(f"[{_HAN}]")
-# Soft hyphen, zero-width characters, bidi controls, word joiner, BOM: invisible, so never part of a word.
-_INVISIBLE: Final = re.compile("[\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]")
-_ACCENTS: Final = re.compile("[\u0300-\u036f]")
-_SENTENCE_END: Final = re.compile(r"(?<=[.!?…])[\"')\]”’]*\s+|(?<=[。！？｡])[」』”’]*|\n+")
-_STOPWORDS: Final = (
-    "a about above after again all am an and any are aren't as at be because been before being below between both "
-    "but by can can't cannot could couldn't did didn't do does doesn't doing don't down during each few for from "
-    "further had hadn't has hasn't have haven't having he her here hers herself him himself his how i if in into is "
-    "isn't it its itself just let's me more most mustn't my myself no nor not of off on once only or other ought our "
-    "ours ourselves out over own same shan't she should shouldn't so some such than that the their theirs them "
-    "themselves then there these they this those through to too under until up very was wasn't we were weren't what "
-    "when where which while who whom why will with won't would wouldn't you your yours yourself yourselves "
-    "also s t don didn doesn"
+# Soft hyphen, zero-width characters, bidi controls, word joiner, BOM, vowel points: no part of a word's letters.
+_UNWRITTEN: Final = re.compile(
+    "[\u00ad\u034f\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061c\u0640\u064b-\u065f\u0670\u06d6-\u06ed"
+    "\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]"
 )
+_DIGIT: Final = re.compile(r"[^\W\D0-9]")
+_THOUSANDS: Final = re.compile(r"\d{1,3}\.\d{3}")
+_SENTENCE_END: Final = re.compile(r"(?<=[.!?…؟۔।])[\"')\]”’]*\s+|(?<=[。！？｡])[」』”’]*|\n+")
 _MAX_REMEMBERED: Final = 200_000
 _MAX_TAIL: Final = 16_384
-_remembered: dict[str, int] = {}
-_local = threading.local()
+_remembered: dict[str, dict[str, int]] = {language: {} for language in (ENGLISH, *FUNCTION_WORDS)}
 
 
-def _terms(text: str) -> list[int]:
-    """The term of every word of the text, in order, without stopwords."""
-    if text.isascii():
-        words = _ASCII_WORDS.findall(text.lower())
-    else:
-        words = _foreign_words(text)
-    remembered = _remembered
+def _terms(words: Sequence[str], language: str = ENGLISH) -> list[int]:
+    """The term of every word, in order, without stopwords."""
+    remembered = _remembered[language]
     try:
         found = [remembered[word] for word in words]
     except KeyError:
-        found = [remembered[word] if word in remembered else _term(word) for word in words]
+        found = [_term(word, language) for word in words]
     return [term for term in found if term]
 
 
-def _term(word: str) -> int:
+def _term(word: str, language: str) -> int:
     """The hash of the word's stem, 0 for a stopword; remembered, because most words come again."""
-    bare = word.partition("'")[0]
-    if not _stopwords().isdisjoint((word, bare)):
-        term = 0
-    else:
-        stem = _stemmer().stemWord(bare) if bare.isascii() else bare
-        term = zlib.crc32(stem.replace(",", "").encode()) or 1
-    if len(_remembered) >= _MAX_REMEMBERED:
-        _remembered.clear()
-    _remembered[word] = term
+    remembered = _remembered[language]
+    term = remembered.get(word)
+    if term is None:
+        bare = word.partition("'")[0]
+        if not function_words(language).isdisjoint((word, bare)):
+            term = 0
+        else:
+            if language != ENGLISH and _THOUSANDS.fullmatch(bare):
+                bare = bare.replace(".", "")
+            term = zlib.crc32(stem(bare, language).replace(",", "").encode()) or 1
+        if len(remembered) >= _MAX_REMEMBERED:
+            remembered.clear()
+        remembered[word] = term
     return term
 
 
-def _stemmer() -> Any:
-    # A Stemmer keeps state between its calls: two threads in one give wrong stems.
-    if not hasattr(_local, "stemmer"):
-        import Stemmer
+@lru_cache(65_536)
+def _parts_kept(word: str, language: str) -> tuple[int, ...]:
+    """What a long word is kept by beside itself: everything it may begin or end with."""
+    if not _term(word, language):
+        return ()
+    pairs = parts(stem(word, language))
+    return tuple(_part(part) for first, last in pairs for part in (f"^{first}", f"{last}$"))
 
-        _local.stemmer = Stemmer.Stemmer("english", 0)
-    return _local.stemmer
+
+def _parts_asked(word: str, language: str) -> tuple[int, ...]:
+    """What finds the longer words that begin or end with this one, and the words it is put together from."""
+    whole = stem(word, language)
+    pairs = parts(whole)
+    own = {_term(part, language) for pair in pairs for part in pair}
+    return (_part(f"^{whole}"), _part(f"{whole}$"), *(own - {0}))
 
 
-def _foreign_words(text: str) -> list[str]:
-    """Words of any script, without accents; scripts without spaces give pairs of characters, and each Han one."""
-    bare = _ACCENTS.sub("", unicodedata.normalize("NFKD", _INVISIBLE.sub("", text).casefold()))
-    whole = unicodedata.normalize("NFC", bare).casefold().replace("’", "'")
-    words = _ANY_WORDS.findall(whole)
+def _part(part: str) -> int:
+    return zlib.crc32(part.encode())
+
+
+def _words(text: str) -> list[str]:
+    """The words of a text of any script; scripts without spaces give pairs of characters, and each Han one."""
+    if text.isascii():
+        return _ASCII_WORDS.findall(text.lower())
+    whole = unicodedata.normalize("NFKC", _UNWRITTEN.sub("", text).casefold()).casefold().replace("’", "'")
+    words: list[str] = _ANY_WORDS.findall(_DIGIT.sub(lambda found: str(unicodedata.digit(found[0])), whole))
     if not _IS_UNSPACED.search(whole):
         return words
     pieces: list[str] = []
@@ -373,18 +454,13 @@ def _foreign_words(text: str) -> list[str]:
 
 
 @lru_cache(1)
-def _stopwords() -> frozenset[str]:
-    return frozenset(_STOPWORDS.split())
-
-
-@lru_cache(1)
 def _time_terms() -> frozenset[int]:
-    return frozenset(_terms(TIME_WORDS))
+    return frozenset(_terms(_words(TIME_WORDS)))
 
 
 @lru_cache(4096)
 def _date_terms(ordinal: int) -> list[int]:
-    return _terms(date_words(date.fromordinal(ordinal)))
+    return _terms(_words(date_words(date.fromordinal(ordinal))))
 
 
 @lru_cache(1024)

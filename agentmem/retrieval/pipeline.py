@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
@@ -39,14 +40,26 @@ from agentmem.interfaces import (
 )
 from agentmem.lifecycle.learning import FADED, moved
 from agentmem.records import KINDS, Hit, Label, Memory, Retrieval, Scope
+from agentmem.rerankers import as_scores
 from agentmem.retrieval import confidence, fusion
 from agentmem.retrieval.cache import CachedPartition, Judged, Key, PartitionCache, Rows, Taught
 from agentmem.retrieval.explain import signals_of
-from agentmem.retrieval.lexical import K1, OF_USER, QUESTION, TIMED, idf, query_terms
+from agentmem.retrieval.languages import ENGLISH
+from agentmem.retrieval.lexical import (
+    K1,
+    MARK_OF_LANGUAGE,
+    OF_USER,
+    QUESTION,
+    TIMED,
+    AskedWords,
+    Forms,
+    asked_words,
+    idf,
+)
 from agentmem.retrieval.options import RetrievalOptions
 from agentmem.retrieval.prior import share
 from agentmem.retrieval.question import Question
-from agentmem.retrieval.related import relatives
+from agentmem.retrieval.related import Relative, relatives
 from agentmem.retrieval.standing import says_the_same, together
 from agentmem.retrieval.timewords import asks_when
 from agentmem.retrieval.uses import Uses
@@ -68,6 +81,11 @@ _JUDGED: Final = 10
 _BACKGROUND: Final = 100
 """Memories without the question's words, thought beside those there are: a handful cannot tell which word is common,
 and what one of them holds is no less telling than what none does."""
+_FEW_EXACT: Final = 10
+_WHOLE: Final = 0.999
+"""Of the question's words by weight: all of them, but for the last bits."""
+_OF_A_PART: Final = 0.7
+"""What "Zahnarzt" is worth in "Zahnarzttermin", of what the same word is."""
 _MESSAGES_BEFORE: Final = 2
 _UNTOLD: Final = 5_000
 """At most so many of the newest rows are searched in the log while a vector store has not caught up with them."""
@@ -230,14 +248,19 @@ class Retriever:
             at_once.generation = self._generations.compared()
         return at_once.generation
 
-    def _terms(self, question: Question) -> dict[int, float]:
-        """The question's terms and what each counts. One that only points back borrows the words it points at."""
-        terms = dict.fromkeys(query_terms(question.text), 1.0)
+    def _asked(self, question: Question, languages: Sequence[str]) -> tuple[AskedWords, dict[int, float]]:
+        """The question's words in memories of these languages, and what each counts.
+
+        A question that only points back borrows the words it points at.
+        """
+        asked = asked_words(question.text, languages)
+        terms = dict.fromkeys(asked.forms, 1.0)
         points_back = len(terms) <= _FEW_TERMS and _POINTS_BACK.search(question.text)
         if question.conversation and (not terms or points_back):
             before = " ".join(message.content for message in question.conversation[-_MESSAGES_BEFORE:])
-            return dict.fromkeys(query_terms(before), self._options.conversation) | terms
-        return terms
+            borrowed = asked_words(f"{before}\n{question.text}", languages)
+            return borrowed, dict.fromkeys(borrowed.forms, self._options.conversation) | terms
+        return asked, terms
 
     # --- rank -------------------------------------------------------------------------------------
 
@@ -284,8 +307,8 @@ class Retriever:
         weights = self._options
         reach = self._reach(question, view)
         candidates = int(np.count_nonzero(reach.shown))
-        terms = self._terms(question)
-        words = _Words.of(view, terms, weights)
+        asked, terms = self._asked(question, view.languages)
+        words = _Words.of(view, asked, terms, weights)
         cosines = self._cosines(question, meaning, view, words.scores)
         smoothed = words.scores + words.lent
         if not terms and meaning.vector is None:
@@ -395,7 +418,7 @@ class Retriever:
 
     def _reranked(self, question: Question, ranking: _Ranking) -> tuple[_Ranking, str | None]:
         """The ranking with the reranker's opinion of its best added, and what went wrong."""
-        if self._reranker is None:
+        if self._reranker is None or not self._options.rerank:
             return ranking, None
         pool = ranking.best(self._options.rerank_pool)
         memories = self._memories(question, ranking.view, pool)
@@ -403,11 +426,12 @@ class Retriever:
         if not slots:
             return ranking, None
         try:
-            opinions = self._reranker.rerank(RerankRequest(question.text, [memories[slot].content for slot in slots]))
+            texts = [memories[slot].content for slot in slots]
+            opinions = as_scores(self._reranker.rerank(RerankRequest(question.text, texts)), len(texts), "configured")
         except BackendError as error:
             return ranking, f"Not reranked: the reranker failed. {error}"
         share = np.zeros(ranking.view.size, np.float32)
-        share[slots] = self._options.rerank * ranking.scores[slots].max() * np.asarray(opinions, np.float32)
+        share[slots] = self._options.rerank * ranking.scores[slots].max() * _pinned(opinions, ranking.evidence, slots)
         return replace(ranking, scores=ranking.scores + share, shares={**ranking.shares, "rerank": share}), None
 
     # --- answer -----------------------------------------------------------------------------------
@@ -417,11 +441,12 @@ class Retriever:
         hits: list[Hit] = []
         slots: list[int] = []
         spent = 0
+        longest = question.max_each or question.max_tokens
         for slot, hit in self._hits(question, ranking):
             cost = self._tokens.count(hit.content)
+            if longest is not None and cost > longest:
+                continue  # no answer has room for it
             if question.max_tokens is not None and spent + cost > question.max_tokens:
-                if cost > question.max_tokens:
-                    continue  # no answer has room for it
                 break
             spent += cost
             hits.append(hit)
@@ -510,6 +535,7 @@ def _standings(partitions: Sequence[CachedPartition]) -> Mapping[tuple[int, int]
     return taught.standings.of
 
 
+_NO_FORMS: Final[Forms] = {}
 _NO_VECTORS: Final[Mapping[str, Any]] = {"generation": None, "dimensions": 0}
 
 
@@ -580,6 +606,15 @@ class _View:
     def column(self, name: str) -> NDArray[Any]:
         """A column of ``CachedPartition``."""
         return self.joined(lambda partition: partition[name]) if self.size else np.zeros(0, np.int8)
+
+    @property
+    def languages(self) -> list[str]:
+        """What other languages than English some of the memories are in."""
+        marks = list(MARK_OF_LANGUAGE.values())
+        held = [part.postings.find(marks) for part in self.partitions]
+        return [
+            language for place, language in enumerate(MARK_OF_LANGUAGE) if any(len(found[place][0]) for found in held)
+        ]
 
     def marked(self, mark: int) -> Bools:
         """Which memories carry a mark of ``lexical`` in their bag."""
@@ -720,15 +755,15 @@ class _Words(NamedTuple):
     highest: float
 
     @classmethod
-    def of(cls, view: _View, terms: Mapping[int, float], options: RetrievalOptions) -> _Words:
+    def of(cls, view: _View, asked: AskedWords, terms: Mapping[int, float], options: RetrievalOptions) -> _Words:
         parts = view.partitions
         lengths = [part.postings.lengths for part in parts]
         count = sum(part.postings.count for part in parts)
         mean = sum(part.postings.tokens for part in parts) / max(count, 1)
-        found, rarities = _found(parts, list(terms), count)
+        found, rarities = _found(parts, list(terms), count, asked.forms)
         weights = [rarity * own for rarity, own in zip(rarities, terms.values(), strict=True)]
 
-        akin = relatives(list(terms))
+        akin = _akin(asked)
         akin_found, rarities = _found(parts, [each.term for each in akin], count)
         # A rare relative is no more telling than the word that was asked for.
         akin_weights = [each.nearness * min(r, weights[each.place]) for each, r in zip(akin, rarities, strict=True)]
@@ -775,11 +810,18 @@ class _Words(NamedTuple):
         )
 
 
+def _akin(asked: AskedWords) -> list[Relative]:
+    """Of each word what means the same, in English, and what of a word put together is the same."""
+    meant = relatives(list(asked.forms)) if asked.language == ENGLISH else []
+    shared = [Relative(place, part, _OF_A_PART) for place, own in enumerate(asked.parts) for part in own]
+    return sorted([*meant, *shared], key=attrgetter("place")) if shared else meant
+
+
 def _found(
-    parts: Sequence[CachedPartition], terms: Sequence[int], count: int
+    parts: Sequence[CachedPartition], terms: Sequence[int], count: int, forms: Forms = _NO_FORMS
 ) -> tuple[list[fusion.Found], list[float]]:
     """Where the terms stand in each partition, and how telling each is among ``count`` memories and the background."""
-    found: list[fusion.Found] = [part.postings.find(terms) for part in parts]
+    found: list[fusion.Found] = [part.postings.find(terms, forms) for part in parts]
     return found, [idf(n, count + _BACKGROUND) for n in _held(found, len(terms))]
 
 
@@ -917,6 +959,17 @@ def _marked(partition: CachedPartition, mark: int) -> Bools:
 
 def _table_cosines(partition: CachedPartition, vector: Vectors) -> Floats:
     return partition.vectors.cosines(vector) if partition.vectors is not None else np.zeros(len(partition), np.float32)
+
+
+def _pinned(opinions: Floats, evidence: confidence.Evidence, slots: Sequence[int]) -> Floats:
+    """The opinions, of exact hits no worse than of any other: what stood below one cannot pass it.
+
+    Exact is what holds every word of the question, where few do; where many do, words do not tell which one is meant.
+    """
+    is_exact = evidence.coverage >= _WHOLE
+    if np.count_nonzero(is_exact) > _FEW_EXACT:
+        return opinions
+    return np.where(is_exact[slots], opinions.max(), opinions)
 
 
 def _is_of_whom(question: Question, view: _View, terms: Mapping[int, float]) -> Bools:

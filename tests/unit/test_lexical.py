@@ -15,16 +15,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agentmem.interfaces import LexicalChange, LexicalQuery
+from agentmem.retrieval.languages import language_of
 from agentmem.retrieval.lexical import (
+    MARK_OF_LANGUAGE,
     MARKS,
     OF_USER,
     QUESTION,
     TIMED,
     InvertedIndex,
     Postings,
+    asked_words,
     decode_bag,
     encode_bag,
     idf,
+    kept_terms,
     memory_terms,
     query_terms,
     saturated,
@@ -65,7 +69,7 @@ def test_spellings_of_one_word_are_one_term(one: str, other: str) -> None:
     assert same(one, other)
 
 
-@pytest.mark.parametrize(("one", "other"), [("3.5", "35"), ("2023", "2024"), ("dog", "cat"), ("हिन्दी", "हिन्द")])
+@pytest.mark.parametrize(("one", "other"), [("3.5", "35"), ("2023", "2024"), ("dog", "cat"), ("दिन", "दान")])
 def test_different_words_stay_different(one: str, other: str) -> None:
     assert query_terms(one) != query_terms(other)
 
@@ -77,6 +81,89 @@ def test_stopwords_and_contractions_are_no_terms() -> None:
 def test_a_letter_that_is_a_word_is_kept_where_a_contraction_is_not() -> None:
     assert query_terms("vitamin D") == [*query_terms("vitamin"), *query_terms("d")]
     assert query_terms("he'd painted") == query_terms("painted")
+
+
+GERMAN = ("german",)
+
+
+def finds(memory: str, query: str, *languages: str) -> bool:
+    """Whether the memory is kept by every word that the question asks for, in one of its forms."""
+    bag = bag_of(memory).keys()
+    forms = asked_words(query, languages).forms
+    return bool(forms) and all(not bag.isdisjoint((term, *others)) for term, others in forms.items())
+
+
+@pytest.mark.parametrize(
+    ("memory", "query"),
+    [
+        ("Wir haben die Häuser in Köln verkauft.", "Welches Haus ist es?"),
+        ("Ich habe gestern zwei Fahrräder gekauft.", "Warum kaufst du das Fahrrad?"),
+        ("Nos chevaux étaient fatigués.", "Où est le cheval fatigué ?"),
+        ("J'ai réservé l'hôtel.", "Quelle est la réservation des hôtels ?"),
+        ("Las canciones de mi hermana", "¿Cuál es la canción?"),
+        ("Cambiaremos los cajones", "quien cambiara el cajon"),
+        ("Die Miete ist 1.250 Euro und nicht mehr", "Ist das die Miete von 1250 Euro?"),
+        ("وجدت مدرسة قرب الإسكندرية", "المدرسة والاسكندريه"),
+        ("أَكَلْتُ التُّفّاحَ", "تفاح"),
+        ("الطابق ٥", "طابق 5"),
+        ("купил красивую ёлку", "красивая елка"),
+        ("किताबें", "किताब"),
+        ("Happy birthday 🎂!", "🎂"),
+    ],
+)
+def test_other_forms_of_a_word_are_found_in_its_language(memory: str, query: str) -> None:
+    assert finds(memory, query)
+
+
+def test_a_word_alone_is_asked_for_in_every_language_of_the_memories() -> None:
+    memory = "Unser Haus ist auf dem Berg."
+    assert not finds(memory, "Häuser")
+    assert finds(memory, "Häuser", "german")
+    assert finds("I fed the cats.", "cat", "german")
+
+
+def test_a_question_in_english_finds_a_foreign_word() -> None:
+    assert finds("Das Fahrrad steht bei den Fahrrädern.", "Fahrrad", "german", "french")
+
+
+def test_the_small_words_of_its_language_are_no_terms() -> None:
+    assert query_terms("Wo ist denn mein und dein?") == query_terms("Où est-ce que tu étais ?") == []
+    assert MARK_OF_LANGUAGE["german"] in bag_of("Wo ist denn mein Hut?")
+
+
+def test_german_words_put_together_are_found_by_their_parts() -> None:
+    def shares(memory: str, query: str) -> bool:
+        return any(not bag_of(memory).keys().isdisjoint(parts) for parts in asked_words(query, GERMAN).parts)
+
+    appointment = "Der Zahnarzttermin ist verschoben."
+    assert shares(appointment, "Wann muss ich zum Zahnarzt?")
+    assert shares(appointment, "Termine")
+    assert shares("Ich spiele Klavier mit ihr.", "Wie ist der Klavierunterricht?")
+    assert not shares(appointment, "Wo ist der Kirschbaum?")
+    assert memory_terms(appointment, speaker=None, occurred_at=NOON)[1] == len(kept_terms(appointment)) + 4
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("", "english"),
+        ("Did he die in the war?", "english"),
+        ("I met a man from Los Angeles, la la la, at MIT", "english"),
+        ("Der Hund ist mit mir in den Garten gegangen", "german"),
+        ("wo ist mein Hut", "german"),
+        ("J'ai mangé une pomme hier", "french"),
+        ("¿Dónde está la llave?", "spanish"),
+        ("donde esta mi llave", "spanish"),
+        ("昨日 東京 に行きました", "english"),
+    ],
+)
+def test_small_words_tell_the_language(text: str, language: str) -> None:
+    assert language_of(text.casefold().replace("?", "").replace("¿", "").replace("'", " ").split()) == language
+
+
+@pytest.mark.parametrize("end", ["?", "？", "؟", "? \n"])
+def test_every_question_mark_ends_a_question(end: str) -> None:
+    assert QUESTION in bag_of(f"نعم{end}")
 
 
 @pytest.mark.parametrize(
@@ -225,6 +312,14 @@ def test_a_long_tail_is_sorted_in_without_changing_what_is_found() -> None:
     assert slots.tolist() == [234]
     assert counts.tolist() == [2.0]
     assert postings.find([3])[0][0].tolist() == [n for n in range(3_000) if n % 7 == 3]
+
+
+def test_a_term_is_found_in_all_its_forms_and_each_slot_once() -> None:
+    postings = Postings()
+    postings.append([encode_bag({1: 2}), encode_bag({2: 1, 1: 1}), encode_bag({3: 1})], [2, 2, 1])
+    (slots, counts), (other, _) = postings.find([1, 3], {1: (2, 9)})
+    assert dict(zip(slots.tolist(), counts.tolist(), strict=True)) == {0: 2.0, 1: 2.0}
+    assert other.tolist() == [2]
 
 
 def test_removed_slots_are_found_no_more_and_counted_no_more() -> None:
