@@ -52,7 +52,7 @@ SCHEMA_NAME: Final = "agentmem.schema.json"
 ENVIRONMENT_VARIABLE: Final = "AGENTMEM_CONFIG"
 DEFAULT_URL: Final = "sqlite:///memory/agentmem.db"
 _DEFAULT_LOG: Final = {"type": "sql", "url": DEFAULT_URL}
-BACKENDS: Final = ("log", "vectors", "embedder", "extractor", "compressor", "llm", "tokens")
+BACKENDS: Final = ("log", "vectors", "embedder", "reranker", "extractor", "compressor", "llm", "tokens")
 """The top-level keys that name a backend; each is the role of the same name in the registry."""
 
 _SQLITE_FILE: Final = re.compile(r"(sqlite(?:\+\w+)?:///)(?!:memory:)([^?]+)(.*)")
@@ -225,6 +225,8 @@ class Config(_Strict):
     embedder: Backend | None = Backend(type="static")
     """What turns text into vectors; null searches by words alone."""
     retrieval: RetrievalRules = Field(default_factory=RetrievalRules)  # type: ignore[valid-type]  # made by create_model
+    reranker: Backend | None = None
+    """A model's second look at the best hits, weighed by `retrieval: {rerank}`; unset = none."""
     extractor: Backend | None = Backend(type="rules")
     """What takes facts from turns; null takes none."""
     compressor: Backend = Backend(type="extractive")
@@ -759,7 +761,12 @@ vectors: exact
 # What turns text into vectors. After a change run `agentmem reembed`.
 embedder: static                                # in process: no key, no network
 # embedder: {{type: openai, model: text-embedding-3-small, api_key: "${{OPENAI_API_KEY}}"}}
+# embedder: {{type: onnx, model: ./all-MiniLM-L6-v2}}   # pip install 'pyagentmem[onnx]'; model.onnx and tokenizer.json
 # embedder: {{type: "my_app.vectors:MyEmbedder"}}
+
+# A model that reads the question with each of the best memories; it moves them, but never an exact match down.
+# reranker: {{type: onnx, model: ./ms-marco-MiniLM-L6-v2}}
+# reranker: {{type: http, base_url: "https://api.cohere.com/v2", model: rerank-v3.5, api_key: "${{COHERE_API_KEY}}"}}
 
 # What takes facts from turns, behind the log: by rules, without a model; null takes none.
 extractor: rules

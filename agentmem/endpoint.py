@@ -1,4 +1,4 @@
-"""A connection to an OpenAI-compatible endpoint, for the embedder and the LLM that speak to one."""
+"""A connection to an OpenAI-compatible endpoint, for the embedder, the reranker and the LLM that speak to one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Endpoint:
     """Where a model answers, and its client, opened at the first call and anew in a forked child.
 
     Args:
-        role: What the model is here, for messages: ``embedder`` or ``LLM``.
+        role: What the model is here, for messages: ``embedder``, ``reranker`` or ``LLM``.
         model: As the endpoint names it.
         base_url: With its ``/v1``; unset = ``OPENAI_BASE_URL``, else OpenAI itself.
         api_key: Unset = ``OPENAI_API_KEY``. A ``base_url`` of one's own needs none.

@@ -751,6 +751,10 @@ class Reranker(ABC):
     def rerank(self, request: RerankRequest) -> Scores:
         """(n,) float32, 0 to 1, higher is nearer, in the order of the texts."""
 
+    def close(self) -> None:
+        """Release what was opened; the default has nothing to release."""
+        return
+
 
 # --- derived memories -----------------------------------------------------------------------------
 

@@ -46,6 +46,7 @@ _EXTRAS: Final = {
     "google": "google",
     "psycopg": "postgres",
     "sentence_transformers": "sentence-transformers",
+    "onnxruntime": "onnx",
 }
 _registered: dict[tuple[str, str], type] = {}
 

@@ -40,6 +40,7 @@ from agentmem.interfaces import (
 )
 from agentmem.lifecycle.learning import FADED, moved
 from agentmem.records import KINDS, Hit, Label, Memory, Retrieval, Scope
+from agentmem.rerankers import as_scores
 from agentmem.retrieval import confidence, fusion
 from agentmem.retrieval.cache import CachedPartition, Judged, Key, PartitionCache, Rows, Taught
 from agentmem.retrieval.explain import signals_of
@@ -80,6 +81,9 @@ _JUDGED: Final = 10
 _BACKGROUND: Final = 100
 """Memories without the question's words, thought beside those there are: a handful cannot tell which word is common,
 and what one of them holds is no less telling than what none does."""
+_FEW_EXACT: Final = 10
+_WHOLE: Final = 0.999
+"""Of the question's words by weight: all of them, but for the last bits."""
 _OF_A_PART: Final = 0.7
 """What "Zahnarzt" is worth in "Zahnarzttermin", of what the same word is."""
 _MESSAGES_BEFORE: Final = 2
@@ -414,7 +418,7 @@ class Retriever:
 
     def _reranked(self, question: Question, ranking: _Ranking) -> tuple[_Ranking, str | None]:
         """The ranking with the reranker's opinion of its best added, and what went wrong."""
-        if self._reranker is None:
+        if self._reranker is None or not self._options.rerank:
             return ranking, None
         pool = ranking.best(self._options.rerank_pool)
         memories = self._memories(question, ranking.view, pool)
@@ -422,11 +426,12 @@ class Retriever:
         if not slots:
             return ranking, None
         try:
-            opinions = self._reranker.rerank(RerankRequest(question.text, [memories[slot].content for slot in slots]))
+            texts = [memories[slot].content for slot in slots]
+            opinions = as_scores(self._reranker.rerank(RerankRequest(question.text, texts)), len(texts), "configured")
         except BackendError as error:
             return ranking, f"Not reranked: the reranker failed. {error}"
         share = np.zeros(ranking.view.size, np.float32)
-        share[slots] = self._options.rerank * ranking.scores[slots].max() * np.asarray(opinions, np.float32)
+        share[slots] = self._options.rerank * ranking.scores[slots].max() * _pinned(opinions, ranking.evidence, slots)
         return replace(ranking, scores=ranking.scores + share, shares={**ranking.shares, "rerank": share}), None
 
     # --- answer -----------------------------------------------------------------------------------
@@ -436,11 +441,12 @@ class Retriever:
         hits: list[Hit] = []
         slots: list[int] = []
         spent = 0
+        longest = question.max_each or question.max_tokens
         for slot, hit in self._hits(question, ranking):
             cost = self._tokens.count(hit.content)
+            if longest is not None and cost > longest:
+                continue  # no answer has room for it
             if question.max_tokens is not None and spent + cost > question.max_tokens:
-                if cost > question.max_tokens:
-                    continue  # no answer has room for it
                 break
             spent += cost
             hits.append(hit)
@@ -953,6 +959,17 @@ def _marked(partition: CachedPartition, mark: int) -> Bools:
 
 def _table_cosines(partition: CachedPartition, vector: Vectors) -> Floats:
     return partition.vectors.cosines(vector) if partition.vectors is not None else np.zeros(len(partition), np.float32)
+
+
+def _pinned(opinions: Floats, evidence: confidence.Evidence, slots: Sequence[int]) -> Floats:
+    """The opinions, of exact hits no worse than of any other: what stood below one cannot pass it.
+
+    Exact is what holds every word of the question, where few do; where many do, words do not tell which one is meant.
+    """
+    is_exact = evidence.coverage >= _WHOLE
+    if np.count_nonzero(is_exact) > _FEW_EXACT:
+        return opinions
+    return np.where(is_exact[slots], opinions.max(), opinions)
 
 
 def _is_of_whom(question: Question, view: _View, terms: Mapping[int, float]) -> Bools:

@@ -25,6 +25,7 @@ class Question:
         query: The question, or any text to find memories for.
         k: At most so many hits. Unset together with ``max_tokens`` = 10.
         max_tokens: The best hits whose contents together cost at most so many tokens.
+        max_each: Only hits whose contents cost at most so many tokens each; unset = ``max_tokens``.
         min_confidence: Only hits of at least this confidence, 0 to 1.
         kinds: Only these; unset = what callers stored themselves (turn, document, rule, lesson).
         where: Applied before the best are chosen, see ``agentmem.where``.
@@ -43,6 +44,7 @@ class Question:
     scope: Scope
     k: int | None = None
     max_tokens: int | None = None
+    max_each: int | None = None
     min_confidence: float | None = None
     kinds: frozenset[str] | None = None
     where: Mapping[str, Any] | None = None
@@ -60,7 +62,7 @@ class Question:
             )
         if not require_text(self.query, "query").strip():
             raise InvalidInput("query is empty.", hint="To read memories without a question use list().")
-        for name in ("k", "max_tokens"):
+        for name in ("k", "max_tokens", "max_each"):
             _require_count(getattr(self, name), name)
         if self.min_confidence is not None:
             require_number(self.min_confidence, "min_confidence", 0.0, 1.0)
