@@ -568,7 +568,7 @@ class Context:
         citations: The id that each ``[m:…]`` stands for, by its short form.
         dropped: What had no room, least important first.
         min_integrity: The least trusted author of anything in it; None if it is empty. Gate tools by it.
-        spent: Tokens by section.
+        spent: Tokens by section; the first of a part has its tags too.
         told: Version of everything it rests on, by id: once one is gone or another, the text is out of date.
         stable_tokens, stable_told: The same of the stable part alone.
         confidence: That any of the memories is relevant, 0 to 1.

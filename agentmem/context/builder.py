@@ -52,6 +52,10 @@ from agentmem.retrieval.question import Question, checked_conversation
 RECENTLY: Final = timedelta(hours=1)
 """Without a session, turns that were said within this are the conversation that goes on."""
 _HITS_WHEN_UNSURE: Final = 3
+_ROOMS: Final = 2
+"""So many times what there is room for is asked for, to choose from."""
+_BREVITY: Final = 0.1
+"""A memory twice as long must be so much better to be kept first, as a power of two: it takes the room of others."""
 _LEAST_LINE: Final = 22
 """Tokens of a short memory with its citation: more hits than this allows have no room."""
 _KEPT: Final = 512
@@ -92,8 +96,8 @@ class TellsLastTurns(Protocol):
 class ContextOptions:
     """What a context is made of.
 
-    What rules leave of their share goes to identity, what that leaves to the hand-over, and the rest to the memories.
-    Rules that need more than their share take from identity and hand-over.
+    The memories have the rest of the budget, and what the other sections leave of their shares. Rules that need more
+    than theirs take from identity and hand-over.
 
     Args:
         max_tokens: Of both texts together.
@@ -235,7 +239,7 @@ class ContextBuilder:
             stable = self._stable(query, budget)
             page = _Page(paper, budget - stable.tokens, stable.page.cited)
             self._add_recent(page, query, round(self.options.recent_share * budget))
-            retrieval = self._found(query, page.room)
+            retrieval = self._found(query, page.room_in("memories"))
         facts = self._add_memories(page, query, stable, retrieval) if retrieval else []
 
         tokens = 0
@@ -322,11 +326,13 @@ class ContextBuilder:
             [entry for entry in lines if is_one(entry)] for is_one in (_is_rule, _is_of_them, _is_of_others)
         )
         page.add(rules, "rules", page.room)
-        left = of_rules + of_identity - page.spent["rules"] + (paper.frame if page.spent["rules"] else 0)
+        left = max(of_identity - max(page.spent["rules"] - of_rules - paper.frame, 0), 0)
         page.add(of_them, "identity", left)
         # What is known of third persons is less of an identity.
         page.add(of_others, "identity", min(left - page.spent["identity"], of_identity // 2))
-        page.add(_handover_entries(handover, page.cited) if handover else [], "handover", page.room)
+        told = [plain(entry.line.content).rstrip(".") for entry in page.kept]
+        left_by_session = _handover_entries(handover, page.cited) if handover else []
+        page.add([entry for entry in left_by_session if not _repeats(entry, told)], "handover", of_handover)
         page.close(lambda text: self._counter.count(text) <= page.limit)
         return _Stable(page, self._counter.count(page.text), rests_on)
 
@@ -356,7 +362,8 @@ class ContextBuilder:
             query=query.query,
             scope=query.scope,
             k=room // _LEAST_LINE + 1,
-            max_tokens=room,
+            max_tokens=room * _ROOMS,
+            max_each=room,
             as_of=query.as_of,
             known_at=query.known_at,
             conversation=tuple(query.conversation),
@@ -384,7 +391,7 @@ class ContextBuilder:
         ]
         if retrieval.confidence < self.options.sure_from:
             hits = hits[:_HITS_WHEN_UNSURE]
-        page.add(_best_first(entries_of(hits, page.cited)), "memories", page.room)
+        page.add(page.worthiest_first(entries_of(hits, page.cited)), "memories", page.room)
         return [fact for _, hit in hits for fact in hit.facts]
 
 
@@ -404,10 +411,20 @@ class _Page:
     def room(self) -> int:
         return max(self.limit - self._paper.spent, 0)
 
+    def room_in(self, block: str) -> int:
+        """Tokens that are left for the lines of a block."""
+        return max(self.room - self._paper.opening(block), 0)
+
+    def worthiest_first(self, entries: Iterable[Entry]) -> list[Entry]:
+        """The entries by their scores for the room that they take."""
+        return sorted(
+            entries, key=lambda entry: entry.score / max(self._paper.cost(entry), 1) ** _BREVITY, reverse=True
+        )
+
     def add(self, entries: Sequence[Entry], section: ContextSection, allowance: int) -> None:
         """Take what fits, the most important first; one that is too long makes room for shorter ones."""
         before = self._paper.spent
-        limit = min(before + allowance + (0 if before else self._paper.frame), self.limit)
+        limit = min(before + allowance, self.limit)
         self.kept += [entry for entry in entries if self._paper.take(entry, limit)]
         self._wanted += [(section, entry) for entry in entries]
         self.spent[section] = self.spent.get(section, 0) + self._paper.spent - before
@@ -524,6 +541,12 @@ def _handover_entries(handover: Memory, cited: dict[str, str]) -> list[Entry]:
         for content, stands_on, topic in zip(contents, ids, about, strict=True)
         if content.strip()
     ]
+
+
+def _repeats(entry: Entry, told: Sequence[str]) -> bool:
+    """Whether a line says what another told, with the day of a promise behind it at most."""
+    words = plain(entry.line.content).rstrip(".")
+    return any(words == said or words.startswith(f"{said} (") for said in told if said)
 
 
 def _listed(memory: Memory, name: str, length: int) -> Sequence[Any]:

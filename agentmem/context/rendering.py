@@ -414,18 +414,21 @@ class Paper:
     def take(self, entry: Entry, max_tokens: int) -> bool:
         """Whether there was room for the entry within so many tokens of the whole text; from now on it is counted."""
         block, day = entry.line.block, entry.line.day
-        cost = self.cost(entry)
+        cost = self.cost(entry) + self.opening(block)
         if (block, day) not in self._opened:
             cost += self._counter.count(f"{day}\n")
-        if (block, None) not in self._opened:
-            cost += self._counter.count(f"<{block}>\n{self._labels[block]}\n</{block}>\n")
-        if not self._opened:
-            cost += self.frame
         if self.spent + cost > max_tokens:
             return False
         self.spent += cost
         self._opened |= {(block, None), (block, day)}
         return True
+
+    def opening(self, block: str) -> int:
+        """What the first line of a block costs beside itself; 0 once the block is there."""
+        if (block, None) in self._opened:
+            return 0
+        own = self._counter.count(f"<{block}>\n{self._labels[block]}\n</{block}>\n")
+        return own if self._opened else own + self.frame
 
     def cost(self, entry: Entry) -> int:
         """Tokens of the entry's line alone."""

@@ -230,6 +230,11 @@ def test_what_was_said_again_is_counted() -> None:
     assert (line.seen, line.since) == (2, (A_MONDAY - timedelta(days=30)).date())
 
 
+def test_a_promise_of_an_identity_is_not_handed_over_as_well() -> None:
+    told = left(("promised", "The user will call Tom (5 January 2026).", "t"), ("talked", "About Tom.", "u"))
+    assert contents(replace(EVERYTHING, left=told).context(), "handover") == ["About Tom."]
+
+
 def test_a_line_of_an_identity_stands_once() -> None:
     held = Held(lines=[known("The user is vegan.", id="a"), known("The user is VEGAN.", id="b", day=4)])
     assert contents(held.context()) == ["The user is vegan."]
@@ -412,7 +417,7 @@ def test_what_is_known_of_others_takes_half_of_an_identity_at_most() -> None:
 def test_a_name_is_kept_before_other_facts() -> None:
     facts = [known(f"The user owns thing {number}.", id=f"f{number:03}", importance=0.9) for number in range(60)]
     name = known("The user is called Ana.", id="name", fact=Fact("user", "name", "Ana"), importance=0.5)
-    assert "The user is called Ana." in contents(Held(lines=[name, *facts]).context(max_tokens=400), "identity")
+    assert "The user is called Ana." in contents(Held(lines=[name, *facts]).context(max_tokens=600), "identity")
 
 
 def test_rules_may_take_the_room_of_identity_and_handover() -> None:
@@ -427,7 +432,7 @@ def test_open_promises_and_lines_written_by_hand_are_kept_before_facts() -> None
     facts = [known(f"The user owns thing {number}.", id=f"f{number:03}", day=9) for number in range(60)]
     promise = known("The user will call Tom.", "commitments", state="overdue", id="promise")
     persona = known("The assistant is called Max.", "persona", kind="identity", integrity="operator", id="persona")
-    shown = contents(Held(lines=[*facts, promise, persona]).context(max_tokens=600), "identity")
+    shown = contents(Held(lines=[*facts, promise, persona]).context(max_tokens=800), "identity")
     assert 2 < len(shown) < 20
     assert {"The user will call Tom.", "The assistant is called Max."} < set(shown)
 

@@ -207,7 +207,7 @@ def batched(strings: Iterable[str]) -> Iterator[Sequence[str]]:
     """The strings a context at a time, each with other words than the rest: what is said twice stands once."""
     remaining = iter(strings)
     while batch := list(islice(remaining, A_CONTEXT)):
-        yield list({plain(text): text for text in batch}.values())
+        yield list({plain(text).rstrip("."): text for text in batch}.values())
 
 
 def _code(choose: random.Random) -> int:
