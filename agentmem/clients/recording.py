@@ -139,6 +139,8 @@ class _Batch:
         self._recording = recording
         self._kept: Kept | None = None
         self._lock = threading.Lock()
+        spill = recording._spill
+        self._place = 0 if spill is None else spill.begin(session.scope, self._ended)
 
     def write(self, before: _Batch | None) -> None:
         """Store the turns, behind what was said before them."""
@@ -166,7 +168,7 @@ class _Batch:
             if self._ended.done():
                 return self._ended.exception()
             error = StoreBusy("A turn is still being stored.")
-            self._kept = spill.keep(self.turns, self.session.scope, is_written=True) if spill is not None else None
+            self._kept = None if spill is None else self._keep(spill, is_written=True)
             is_kept = self._kept is not None
         if is_kept:
             self._recording._spilled(self, error)
@@ -183,7 +185,7 @@ class _Batch:
             if self._kept is not None and spill is not None:
                 spill.left(self._kept)
             elif spill is not None and not isinstance(error, NEVER_STORED):
-                self._kept = spill.keep(self.turns, self.session.scope)
+                self._kept = self._keep(spill)
             is_kept = self._kept is not None
             self._ended.set_exception(error)
         if not is_kept:
@@ -191,6 +193,9 @@ class _Batch:
         elif not was_kept:
             self._recording._spilled(self, error)
         self._end()
+
+    def _keep(self, spill: Spill, *, is_written: bool = False) -> Kept | None:
+        return spill.keep(self.turns, self.session.scope, self._place, is_written=is_written)
 
     def _stored(self) -> None:
         spill = self._recording._spill

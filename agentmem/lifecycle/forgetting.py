@@ -26,6 +26,7 @@ from agentmem.log.rows import new_id
 from agentmem.records import ForgetMode, Receipt, Scope
 
 _LATER: Final = "the vector store's files: flush() or close() empties them"
+_UNREADABLE: Final = "%s cannot be read, and may hold words of theirs: look at it and remove it"
 _FOUND: Final = (
     "text that was erased is still in %s: look for what else holds it (names, sessions, reasons of holds or of other"
     " receipts, other programs) and remove it there; flush() or close() then ends this receipt, not verified"
@@ -33,7 +34,7 @@ _FOUND: Final = (
 
 
 class Waiting(Protocol):
-    """What was said and waits to be stored; the spill files are."""
+    """What was said and is on its way into the log; the spill files are."""
 
     def clear(self, scope: Scope, *, drops: bool = False) -> None: ...
 
@@ -41,11 +42,13 @@ class Waiting(Protocol):
 
     def files(self) -> Sequence[Path]: ...
 
+    def unreadable(self, scope: Scope | None = None) -> Sequence[Path]: ...
+
 
 class Forgetter:
     """Carries out ``forget`` over a log and its vector store. Thread-safe.
 
-    What waits to be stored is stored before anything is erased, so that nothing comes back behind it.
+    What is on its way into the log is stored before anything is erased, so that nothing comes back behind it.
 
     As a job it carries out what a crash cut short and what an earlier ``forget`` had to leave.
     """
@@ -165,7 +168,15 @@ class Forgetter:
         receipt = replace(self._receipt(request, mode, erasure), status="pending", remaining=left)
         if looked_for is not None:
             receipt = self._verified(receipt, scope, *looked_for)
-        return self._kept(receipt)
+        return self._kept(self._with_unreadable(receipt, scope) if mode == "erase" else receipt)
+
+    def _with_unreadable(self, receipt: Receipt, scope: Scope) -> Receipt:
+        """The receipt, not to be closed while there are files of which nobody can tell what they hold."""
+        unreadable = tuple(_UNREADABLE % path for path in self._spill.unreadable(scope))
+        if not unreadable:
+            return receipt
+        verified = None if receipt.verified else receipt.verified
+        return replace(receipt, verified=verified, remaining=(*receipt.remaining, *unreadable))
 
     def _verified(self, receipt: Receipt, scope: Scope, ids: Sequence[str] | None, evidence: Evidence) -> Receipt:
         """The receipt with what was seen when the erased was looked for."""
@@ -202,6 +213,8 @@ class Forgetter:
             self._dropped.add(receipt.id)
         if receipt.mode == "erase":
             left += files
+            unreadable = {_UNREADABLE % path for path in self._spill.unreadable()}
+            left += tuple(each for each in receipt.remaining if each in unreadable)
         return self._kept(replace(receipt, remaining=left))
 
     def _kept(self, receipt: Receipt) -> Receipt:

@@ -7,7 +7,7 @@ import stat
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -195,7 +195,7 @@ def test_the_next_who_opens_the_log_has_them_at_once(folder: Path, monkeypatch: 
 
 
 def test_a_line_that_a_crash_tore_is_left_out_and_the_others_are_stored(folder: Path, memory: MemoryManager) -> None:
-    kept = Spill(folder / "agentmem.db.spill", store=lambda *_: None).keep([_turn("one"), _turn("two")], CHAT)
+    kept = Spill(folder / "agentmem.db.spill", store=lambda *_: None).keep([_turn("one"), _turn("two")], CHAT, 1)
     assert kept is not None
     kept.path.write_bytes(kept.path.read_bytes()[:-20])
     assert memory.flush(20)
@@ -206,7 +206,7 @@ def test_a_line_that_a_crash_tore_is_left_out_and_the_others_are_stored(folder: 
 def test_files_of_two_processes_are_stored_by_either(folder: Path, memory: MemoryManager) -> None:
     for number in range(2):
         spill = Spill(folder / "agentmem.db.spill", store=lambda *_: None)
-        assert spill.keep([_turn(f"said by {number}")], Scope(user="ana", session=f"of {number}"))
+        assert spill.keep([_turn(f"said by {number}")], Scope(user="ana", session=f"of {number}"), number)
         spill.close()
     assert memory.flush(20)
     assert sorted(contents(memory)) == ["said by 0", "said by 1"]
@@ -337,7 +337,7 @@ def test_verify_finds_words_that_another_spill_file_holds(memory: MemoryManager,
     secret = 'My "PIN" is 4711,\ntell nobody in the world.'
     said = memory.store(secret, scope=CHAT)
     spill = Spill(folder / "agentmem.db.spill", store=lambda *_: None)
-    kept = spill.keep([Turn(secret, idempotency_key="of somebody else")], Scope(user="somebody", session="else"))
+    kept = spill.keep([Turn(secret, idempotency_key="of somebody else")], Scope(user="somebody", session="else"), 1)
     memory._spill.is_needed = False
     receipt = memory.forget(said.id, scope=ANA, verify=True)
     assert kept is not None
@@ -384,4 +384,133 @@ def test_a_folder_can_be_named_where_the_log_is_no_file(tmp_path: Path) -> None:
             exchange(bridge(memory), "one", "1")
         assert len(list((tmp_path / "spill").glob("*.jsonl"))) == 2
         assert memory.flush(20)
+        assert contents(memory) == ["one", "1"]
+
+
+# --- writes under way -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("is_sealed", [False, True])
+def test_a_late_write_is_forgotten_where_there_are_no_spill_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_sealed: bool
+) -> None:
+    sealed = {"type": "sealed", "url": f"sqlite:///{tmp_path}/agentmem.db", "keys": tmp_path / "keys"}
+    log = sealed if is_sealed else {"type": "sql", "url": "sqlite://"}
+    with MemoryManager(log, embedder=None, extractor=None, wrapping=PATIENT) as memory:
+        wrapped = bridge(memory, options=HASTY)
+        released = Faults(memory, monkeypatch).hang()
+        wrapped.prepare([Said("user", "one")])
+        assert wrapped.status == "degraded"
+        threading.Timer(0.2, released.set).start()
+        assert memory.forget(scope=ANA, everything=True).status == "done"
+        assert released.is_set()
+        assert wrapped.flush(20)
+        assert contents(memory) == []
+
+
+def test_what_a_stream_said_before_it_was_closed_is_forgotten(memory: MemoryManager, faults: Faults) -> None:
+    wrapped = bridge(memory)
+    prepared = wrapped.prepare([Said("user", "one")])
+    released = faults.hang()
+    wrapped.observe(prepared, [Said("assistant", "half an ans")], complete=False, wait_for_write=False)
+    threading.Timer(0.2, released.set).start()
+    assert memory.forget(scope=ANA, where={"role": "assistant"}).status == "done"
+    assert wrapped.flush(20)
+    assert contents(memory) == ["one"]
+
+
+def test_nothing_is_forgotten_while_a_write_hangs_on(
+    memory: MemoryManager, faults: Faults, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agentmem.clients.spill._PATIENCE_S", 0.1)
+    wrapped = bridge(memory)
+    exchange(wrapped, "one", "1")
+    released = faults.hang()
+    wrapped.observe(wrapped.prepare([]), [Said("assistant", "2")], wait_for_write=False)
+    with pytest.raises(StoreBusy, match="nothing was forgotten"):
+        memory.forget(scope=ANA, everything=True)
+    assert contents(memory) == ["one", "1"]
+    assert memory.forget(scope=Scope(user="ben"), everything=True).status == "done"
+    released.set()
+    assert wrapped.flush(20)
+
+
+# --- files that cannot be read --------------------------------------------------------------------
+
+
+def torn(folder: Path, memory: MemoryManager, damage: Callable[[bytes], bytes]) -> Path:
+    """The file of a turn that was spilled, damaged."""
+    spill = Spill(folder / "agentmem.db.spill", store=lambda *_: None)
+    turn = Turn("my number is four five six", idempotency_key="said:0198b3a8:0")
+    kept = spill.keep([turn], CHAT, 1)
+    assert kept is not None
+    kept.path.write_bytes(damage(kept.path.read_bytes()))
+    return kept.path
+
+
+@pytest.mark.parametrize("damage", [lambda written: written[:-6], lambda written: b"\0" * 4 + written[4:]])
+def test_everything_erases_a_torn_file_whose_owner_is_still_told(
+    memory: MemoryManager, folder: Path, damage: Callable[[bytes], bytes]
+) -> None:
+    path = torn(folder, memory, damage)
+    assert memory.forget(scope=Scope(user="ben"), everything=True).status == "done"
+    assert path.exists()
+    in_part = memory.forget(scope=ANA, where={"role": "user"}, verify=True)
+    assert (in_part.status, in_part.verified) == ("pending", None)
+    assert path.name in str(in_part.remaining)
+    receipt = memory.forget(scope=ANA, everything=True)
+    assert receipt.status == "done"
+    assert not path.exists()
+
+
+def test_a_file_that_cannot_be_read_at_all_keeps_a_receipt_open_until_it_is_removed(
+    memory: MemoryManager, folder: Path
+) -> None:
+    path = torn(folder, memory, lambda written: written[70:])
+    receipt = memory.forget(scope=ANA, everything=True, verify=True)
+    assert (receipt.status, receipt.verified) == ("pending", None)
+    assert str(path) in str(receipt.remaining)
+    assert memory.flush(20)
+    assert [each.status for each in memory.receipts(scope=ANA)] == ["pending"]
+    path.unlink()
+    memory.flush(20)
+    assert [each.status for each in memory.receipts(scope=ANA)] == ["done"]
+
+
+def test_a_file_that_was_only_begun_or_holds_nothing_is_removed(memory: MemoryManager, folder: Path) -> None:
+    begun = torn(folder, memory, lambda written: written)
+    begun.rename(begun.with_name(begun.name + ".new"))
+    torn(folder, memory, lambda written: bytes(len(written)))
+    assert memory.flush(20)
+    receipt = memory.forget(scope=ANA, everything=True)
+    assert receipt.status == "done"
+    assert spilled(folder) == []
+
+
+# --- the order in which things were said ----------------------------------------------------------
+
+
+def test_turns_are_stored_in_their_order_though_the_clock_steps_back(
+    folder: Path, memory: MemoryManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.time_ns()
+    said = ["one", "two", "three", "four", "five", "six"]
+    for number, words in enumerate(said):
+        if number % 2 == 0:  # another process, whose clock is an hour behind
+            now -= 3_600 * 10**9
+            spill = Spill(folder / "agentmem.db.spill", store=lambda *_: None)
+        monkeypatch.setattr(time, "time_ns", lambda now=now: now)
+        assert spill.keep([_turn(words)], CHAT, spill.begin(CHAT, Future()))
+    monkeypatch.undo()
+    assert memory.flush(20)
+    assert contents(memory) == said
+
+
+def test_an_answer_that_comes_after_the_manager_was_closed_is_stored_by_the_next(folder: Path) -> None:
+    with MemoryManager.open(folder, embedder=None, extractor=None, wrapping=PATIENT) as memory:
+        wrapped = bridge(memory)
+        prepared = wrapped.prepare([Said("user", "one")])
+    wrapped.observe(prepared, [Said("assistant", "1")])
+    assert (wrapped.status, wrapped.lost_turns) == ("spilled", 0)
+    with MemoryManager.open(folder, embedder=None, extractor=None, wrapping=PATIENT) as memory:
         assert contents(memory) == ["one", "1"]
