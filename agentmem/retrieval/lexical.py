@@ -148,13 +148,30 @@ def split_sentences(text: str) -> list[tuple[int, int]]:
     """The (start, end) spans of the sentences, without the space around them; lines end sentences too."""
     spans = []
     start = 0
-    for stop in [*(match.end() for match in _SENTENCE_END.finditer(text)), len(text)]:
+    ends = (match.end() for match in _SENTENCE_END.finditer(text) if not _is_abbreviated(text, match))
+    for stop in [*ends, len(text)]:
         sentence = text[start:stop]
         if bare := sentence.strip():
             begin = start + sentence.index(bare)
             spans.append((begin, begin + len(bare)))
         start = stop
     return spans
+
+
+def _is_abbreviated(text: str, end: re.Match[str]) -> bool:
+    """Whether the stop before the space is that of "Dr. Moura", "5 a.m. sharp" or "J. R. R. Tolkien"."""
+    at = end.start()
+    if text[at - 1 : at] != "." or "\n" in end[0]:
+        return False
+    before = text[max(at - _LONGEST_ABBREVIATION, 0) : at]
+    follows = text[end.end() : end.end() + 2]
+    return (
+        _TITLED.search(before) is not None
+        or (_NUMBERED.search(before) is not None and follows[:1].isdigit())
+        or (_WITHIN.search(before) is not None and not follows[:1].isupper())
+        or (_INITIAL.search(before) is not None and follows[:1].isupper())
+        or (_FIRST_INITIAL.search(before) is not None and follows[:1].isupper() and follows[1:] == ".")
+    )
 
 
 # --- BM25 over bags -------------------------------------------------------------------------------
@@ -380,6 +397,13 @@ _UNWRITTEN: Final = re.compile(
 _DIGIT: Final = re.compile(r"[^\W\D0-9]")
 _THOUSANDS: Final = re.compile(r"\d{1,3}\.\d{3}")
 _SENTENCE_END: Final = re.compile(r"(?<=[.!?…؟۔।])[\"')\]”’]*\s+|(?<=[。！？｡])[」』”’]*|\n+")
+_TITLED: Final = re.compile(r"\b(?:Dr|Mr|Mrs|Ms|Mx|St|Prof|Rev|Gen|Capt|Lt|Sgt)\.$|\b(?:e\.g|i\.e|E\.g|I\.e|vs|cf)\.$")
+_NUMBERED: Final = re.compile(r"\b(?:[Nn]os?|[Pp]p?|[Vv]ol|[Cc]h|[Ff]ig)\.$")
+_WITHIN: Final = re.compile(r"\b(?:[aApP]\.[mM]|approx|etc|incl|max|min)\.$")
+_INITIAL: Final = re.compile(r"(?:[A-Z]\.|\b[A-Z][a-z]+) [A-HJ-Z]\.$")
+_FIRST_INITIAL: Final = re.compile(r"\b[A-Z]\.$")
+_LONGEST_ABBREVIATION: Final = 24
+"""Characters, with the name before an initial."""
 _MAX_REMEMBERED: Final = 200_000
 _MAX_TAIL: Final = 16_384
 _remembered: dict[str, dict[str, int]] = {language: {} for language in (ENGLISH, *FUNCTION_WORDS)}

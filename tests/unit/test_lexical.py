@@ -262,6 +262,25 @@ def test_sentences_are_spans_of_the_text() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "It's on Thursday at 10 with Dr. Moura.",
+        "Mr. and Mrs. Keller live in St. Ives.",
+        "We meet at 6 a.m. sharp, e.g. at the gate, i.e. No. 12.",
+        "J. R. R. Tolkien and John F. Kennedy never met.",
+    ],
+)
+def test_an_abbreviation_ends_no_sentence(sentence: str) -> None:
+    text = f"{sentence} The rest."
+    assert [text[start:end] for start, end in split_sentences(text)] == [sentence, "The rest."]
+
+
+def test_a_stop_that_could_be_of_an_abbreviation_ends_a_sentence_where_another_begins() -> None:
+    text = "We left at 6 p.m. The train was late. I take vitamin D. I said no. Then we ate."
+    assert len(split_sentences(text)) == 5
+
+
 @given(st.text(max_size=200))
 def test_sentences_leave_out_only_space(text: str) -> None:
     spans = split_sentences(text)
