@@ -2,36 +2,46 @@
 
 from __future__ import annotations
 
-import os
 import queue
 import threading
-import weakref
+import time
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextvars import Context, copy_context
 from typing import Any, Final, TypeVar
 
-from agentmem.errors import StoreBusy
+from agentmem.errors import BackendError, StoreBusy
+from agentmem.forked import start_clean
 
 T = TypeVar("T")
 
 _LINGER_S: Final = 5.0
+_STUCK_S: Final = 1.0
+"""When nobody has begun or finished anything for so long, whoever would stand in line is told at once."""
 _Job = tuple["Future[Any]", Context, Callable[[], Any]]
 
 
 class Crew:
-    """Does work in threads; with all of them stuck, more work is refused at once instead of waiting in line.
+    """Does work in threads; with all of them busy, more work stands in line, and with all of them stuck it is refused.
 
-    They are daemons: a program may end though a log hangs. Whoever needs work done before that waits for its future.
+    They are daemons: a program may end though a log hangs. Whoever needs work done before that waits for its future,
+    and cancels it if it has waited long enough: what nobody has begun is not done then.
+
+    Args:
+        size: Threads at once.
+        line: How much work may wait for one of them.
+        is_trusted: Nobody here gets stuck: work may wait however long.
     """
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, *, line: int = 0, is_trusted: bool = False) -> None:
         self._size = size
-        self._start_clean()
-        _crews.add(self)
+        self._line = line
+        self._is_trusted = is_trusted
+        start_clean(self)
 
     def start(self, work: Callable[[], T]) -> Future[T]:
-        """The work's future; it runs in a copy of the caller's context.
+        """The work's future; it runs in a copy of the caller's context, and fails with nothing but an Exception.
 
         Raises:
             StoreBusy: everyone is at work. RuntimeError: there are no more threads, or the interpreter is ending.
@@ -40,8 +50,10 @@ class Crew:
         job = (future, copy_context(), work)
         with self._lock:
             if self._working >= self._size:
-                raise StoreBusy("Memory is still busy with earlier calls.")
+                self._stand_in_line(job)
+                return future
             self._working += 1
+            self._moved_at = time.monotonic()
             if self._idle:
                 self._idle -= 1
                 self._jobs.put(job)
@@ -54,31 +66,44 @@ class Crew:
             raise
         return future
 
+    def _stand_in_line(self, job: _Job) -> None:
+        if len(self._waiting) >= self._line:
+            self._waiting = deque(each for each in self._waiting if not each[0].cancelled())
+        is_stuck = time.monotonic() - self._moved_at > _STUCK_S and not self._is_trusted
+        if is_stuck or len(self._waiting) >= self._line:
+            raise StoreBusy("Memory is still busy with earlier calls.")
+        self._waiting.append(job)
+
     def _serve(self, job: _Job | None) -> None:
         jobs = self._jobs
         while job is not None:
-            self._do(*job)
-            del job  # it holds what was said
+            job = self._do(*job)  # not kept longer than that: it holds what was said
             try:
-                job = jobs.get(timeout=_LINGER_S)
+                job = job or jobs.get(timeout=_LINGER_S)
             except queue.Empty:
                 job = self._left_over(jobs)
 
-    def _do(self, future: Future[Any], context: Context, work: Callable[[], Any]) -> None:
-        failed: BaseException | None = None
+    def _do(self, future: Future[Any], context: Context, work: Callable[[], Any]) -> _Job | None:
+        """Do it, and give the next that waits in line."""
+        failed: Exception | None = None
         result = None
         try:
-            result = context.run(work)
+            if future.set_running_or_notify_cancel():
+                result = context.run(work)
         except BaseException as error:  # noqa: BLE001  handed to whoever waits
-            failed = error
+            failed = as_trouble(error)
         with self._lock:
             # Before anybody hears of it: who has waited for the work may start the next.
-            self._working -= 1
-            self._idle += 1
-        if failed is None:
-            future.set_result(result)
-        else:
+            self._moved_at = time.monotonic()
+            following = self._waiting.popleft() if self._waiting else None
+            if following is None:
+                self._working -= 1
+                self._idle += 1
+        if failed is not None:
             future.set_exception(failed)
+        elif not future.cancelled():
+            future.set_result(result)
+        return following
 
     def _left_over(self, jobs: queue.SimpleQueue[_Job]) -> _Job | None:
         """A job that came at the last moment; None if the thread may go."""
@@ -92,18 +117,19 @@ class Crew:
     def _start_clean(self) -> None:
         self._lock = threading.Lock()
         self._jobs: queue.SimpleQueue[_Job] = queue.SimpleQueue()
+        self._waiting: deque[_Job] = deque()
         self._working = 0
         self._idle = 0
+        self._moved_at = 0.0
 
 
-_crews: Final[weakref.WeakSet[Crew]] = weakref.WeakSet()
+def as_trouble(error: BaseException) -> Exception:
+    """The error as one that is memory's own: what ends a thread of ours must not end the caller's.
 
-
-def _after_fork_in_child() -> None:
-    # A child has none of its parent's threads.
-    for crew in _crews:
-        crew._start_clean()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork_in_child)
+    A panic of an extension in Rust is no ``Exception``, nor is a cancellation or an exit that was meant for the thread.
+    """
+    if isinstance(error, Exception):
+        return error
+    trouble = BackendError(f"Memory broke off with a {type(error).__name__}.")
+    trouble.__cause__ = error
+    return trouble
