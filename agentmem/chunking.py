@@ -29,10 +29,11 @@ class Chunk:
 def chunk(document: Document, *, max_tokens: int = 256, counter: TokenCounter) -> list[Chunk]:
     """The document in chunks of at most ``max_tokens``, in order; none for a blank document.
 
-    Markdown is cut at its headings (``#`` and underlined), which are recorded as the chunk's path; front matter
-    goes with the first chunk if both fit, else it stands alone; code blocks, tables and list items stay whole where
-    they fit. Paragraphs that fit together share a chunk, those that do not are cut into sentences, words, and at last
-    characters, so that only a single character that costs more can exceed ``max_tokens``.
+    Markdown is cut at its headings (``#`` and underlined), plain text at titles with a rule of ``=``, ``-``, ``*`` and
+    the like below them that is as long; they are recorded as the chunk's path. Front matter goes with the first chunk
+    if both fit, else it stands alone; code blocks, tables and list items stay whole where they fit. Paragraphs that fit
+    together share a chunk, those that do not are cut into sentences, words, and at last characters, so that only a
+    single character that costs more can exceed ``max_tokens``.
 
     Raises:
         InvalidInput: ``max_tokens`` is below 1.
@@ -65,6 +66,7 @@ _MAX_HEADING_CHARACTERS: Final = 200
 
 _HEADING: Final = re.compile(r" {0,3}(#{1,6})(?![^ \t])")
 _UNDERLINE: Final = re.compile(r" {0,3}(=+|-+)[ \t]*")
+_RULE: Final = re.compile(r"([=\-~^\"*+#])\1{2,}")
 _FENCE: Final = re.compile(r" {0,3}(`{3,}(?=[^`]*$)|~{3,})")
 _ITEM: Final = re.compile(r"[ \t]*(?:[-*+]|\d{1,9}[.)])[ \t]|[ \t]*[>|]")
 
@@ -103,7 +105,27 @@ def _lines(text: str) -> list[_Line]:
 
 
 def _plain(text: str) -> list[_Section]:
-    return [_Section(blocks=[_span(paragraph, "prose") for paragraph in _paragraphs(_lines(text))])]
+    """Paragraphs, under titles that a rule of marks stands below; a kind of rule is a level, the first the highest."""
+    outline = _Outline()
+    levels: dict[str, int] = {}
+    for paragraph in _paragraphs(_lines(text)):
+        size, style = _titled(paragraph)
+        if size:
+            title = paragraph[size - 2].text.strip()
+            outline.head(levels.setdefault(style, len(levels)), title, _span(paragraph[:size], "heading"))
+        if paragraph[size:]:
+            outline.add(_span(paragraph[size:], "prose"))
+    return outline.sections
+
+
+def _titled(lines: Sequence[_Line]) -> tuple[int, str]:
+    """How many lines the title takes that a paragraph begins with, and the marks below and above it; 0 if none."""
+    for size in (2, 3):
+        texts = [line.text for line in lines[:size]]
+        is_title = len(texts) == size and _RULE.fullmatch(texts[-1]) and len(texts[-2].lstrip()) <= len(texts[-1])
+        if is_title and not _RULE.fullmatch(texts[-2]) and (size == 3) == (texts[0] == texts[-1]):
+            return size, texts[-1][0] * (size - 1)
+    return 0, ""
 
 
 def _paragraphs(lines: Iterable[_Line]) -> Iterator[list[_Line]]:

@@ -238,8 +238,39 @@ def test_a_long_sentence_is_cut_at_words_and_a_long_word_at_characters() -> None
     assert max(len(each.text) for each in chunks) < 24
 
 
-def test_plain_text_knows_no_headings() -> None:
-    assert cut("# Not a heading\n\ntext", 50, "text/plain")[0].source.headings == ()
+def plain_paths(text: str) -> list[tuple[str, ...]]:
+    return [each.source.headings for each in cut(text, 500, "text/plain")]
+
+
+def test_plain_text_has_the_titles_that_a_rule_stands_below() -> None:
+    text = (
+        "=====\nGuide\n=====\n\nintro\n\nSetup\n*****\nfirst\n\nOn Linux\n--------\n\nmore\n\nUse\n***\n\nlast\n\n"
+        "=====\nNotes\n=====\nend"
+    )
+    assert plain_paths(text) == [
+        ("Guide",),
+        ("Guide", "Setup"),
+        ("Guide", "Setup", "On Linux"),
+        ("Guide", "Use"),
+        ("Notes",),
+    ]
+    assert cut(text, 500, "text/plain")[1].text == "Setup\n*****\nfirst"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "# Not a title\n\ntext",
+        "A line that is longer than\n====\ntext",
+        "text\n\n-----\n\ntext",
+        "-----\n-----\ntext",
+        "one\ntwo\nthree\n-----",
+        "a title\n- - - - - -",
+        "aaaa\nbbbb",
+    ],
+)
+def test_what_no_rule_stands_below_is_text(text: str) -> None:
+    assert set(plain_paths(text)) == {()}
 
 
 def test_blank_documents_have_no_chunks() -> None:
