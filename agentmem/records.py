@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from enum import Enum
@@ -43,6 +43,8 @@ CONTEXT_SECTIONS: Final[tuple[ContextSection, ...]] = get_args(ContextSection)
 TRUSTED: Final[frozenset[str]] = frozenset({"operator", "user", "assistant"})
 STORED_KINDS: Final[frozenset[str]] = frozenset({"turn", "document", "rule", "lesson"})
 """The kinds that ``retrieve`` searches when ``kinds`` is unset: what callers stored themselves."""
+NOTED: Final = "memory_tools"
+"""The origin of what models note by memory tools: beside every conversation, a turn of none."""
 
 MAX_CONTENT_BYTES: Final = 1 << 20
 """Longest content of one memory, in UTF-8 bytes; longer text is a Document, which is chunked."""
@@ -345,6 +347,11 @@ class Memory:
         return self.integrity in TRUSTED
 
     @property
+    def is_said(self) -> bool:
+        """True for a turn that was said in a conversation; what a model noted by memory tools was not."""
+        return self.kind == "turn" and self.origin != NOTED
+
+    @property
     def lesson(self) -> Lesson | None:
         """What it teaches, if it is a lesson that was told in parts."""
         return lesson_in(self.kind, self.metadata)
@@ -573,6 +580,7 @@ class Context:
         stable_tokens, stable_told: The same of the stable part alone.
         confidence: That any of the memories is relevant, 0 to 1.
         degraded: Why it is worse than it could be; None if it is not.
+        fences: Those of memory's own blocks, by which earlier ones are known in messages.
     """
 
     query: str
@@ -589,6 +597,7 @@ class Context:
     stable_told: Mapping[str, int] = field(default_factory=dict)
     confidence: float = 0.0
     degraded: str | None = None
+    fences: Container[str] = field(default=(), repr=False, compare=False)
 
     @property
     def text(self) -> str:
@@ -606,14 +615,16 @@ class Context:
         """
         from agentmem.context.placing import for_user
 
-        return for_user(messages, stable=self.stable, volatile=self.volatile)
+        return for_user(messages, stable=self.stable, volatile=self.volatile, ours=self.fences)
 
     def responses(self, input: str | Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
         """The input of OpenAI's Responses API, a text or items, with both parts in place; else as ``openai``."""
         from agentmem.context.placing import for_user
 
         items = [{"role": "user", "content": input}] if isinstance(input, str) else input
-        return for_user(items, stable=self.stable, volatile=self.volatile, part_type="input_text")
+        return for_user(
+            items, stable=self.stable, volatile=self.volatile, ours=self.fences, part_type="input_text"
+        )
 
     def anthropic(self, messages: Sequence[Mapping[str, Any]], *, cache: bool = False) -> list[Mapping[str, Any]]:
         """The messages of Anthropic's API with both parts in place; else as ``openai``.
@@ -624,10 +635,10 @@ class Context:
         from agentmem.context.placing import for_user
 
         mark = {"cache_control": {"type": "ephemeral"}} if cache else None
-        return for_user(messages, stable=self.stable, volatile=self.volatile, mark=mark)
+        return for_user(messages, stable=self.stable, volatile=self.volatile, ours=self.fences, mark=mark)
 
     def to_dict(self) -> dict[str, Any]:
-        return _as_object(self)
+        return {name: value for name, value in _as_object(self).items() if name != "fences"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,14 +29,14 @@ from agentmem.errors import (
     UnderHold,
     VersionConflict,
 )
-from agentmem.records import TRUSTED, ForgetMode, Integrity, Lesson, Memory, Receipt, Retrieval, Scope, Turn
+from agentmem.records import NOTED, TRUSTED, ForgetMode, Integrity, Lesson, Memory, Receipt, Retrieval, Scope, Turn
 
 if TYPE_CHECKING:
     from agentmem.interfaces import TokenCounter
 
 log = logging.getLogger("agentmem.clients")
 
-ORIGIN: Final = "memory_tools"
+ORIGIN: Final = NOTED
 """The origin of what models remember by these tools: ``forget(where={"origin": ORIGIN})`` takes all of it back."""
 MAX_CONTENT_CHARACTERS: Final = 4_000
 MAX_REASON_CHARACTERS: Final = 500
@@ -128,6 +128,7 @@ class MemoryTools:
         self._cited: dict[str, str] = {}
         self._found: dict[str, tuple[str, ...]] = {}  # what was shown, each with what says the same
         self._citing = threading.Lock()
+        self._latest: str | None = None
         render_hits((), max_tokens=max_tokens, counter=counter)  # refuses a budget that holds no memory at all
 
     # --- as providers take them
@@ -220,12 +221,14 @@ class MemoryTools:
         return rendered.text or "Nothing is remembered about this."
 
     def _remember(self, content: str) -> str:
-        return f"Remembered as {self._noted(Turn(content))}."
+        if (note := self._last_note(content)) is None:
+            return f"Remembered as {self._noted(Turn(content))}."
+        return f"Remembered already as {self._citation(note.id)}."
 
     def _remember_lesson(self, situation: str, action: str, outcome: str, result: float) -> str:
         return f"Remembered as {self._noted(Turn.of_lesson(Lesson(situation, action, outcome, result)))}."
 
-    def _correct_memory(self, id: str, content: str, reason: str) -> str:
+    def _correct_memory(self, id: str, content: str, reason: str | None) -> str:
         old, again = self._target(id)
         if old.kind in ("document", "summary"):
             raise InvalidInput(f"{id} is a {old.kind} and follows its source.", hint="Remember what is right instead.")
@@ -244,7 +247,7 @@ class MemoryTools:
         self._retire((old.id, *again), reason)
         return f"{id} is set aside; remembered instead as {new}."
 
-    def _forget_memory(self, ids: Sequence[str], reason: str, for_good: bool = False) -> str:
+    def _forget_memory(self, ids: Sequence[str], reason: str | None, for_good: bool = False) -> str:
         if not 1 <= len(ids) <= MAX_IDS:
             raise InvalidInput(f"ids takes 1 to {MAX_IDS} ids, not {len(ids)}.")
         chosen = list(dict.fromkeys(each for id in ids for each in self._with_restatements(id)))
@@ -256,11 +259,23 @@ class MemoryTools:
     def _noted(self, turn: Turn) -> str:
         turn = replace(turn, role="assistant", integrity=self._integrity, origin=ORIGIN)
         memory = self._memory.store(turn, scope=self._notes)
-        with self._citing:
-            self._found[memory.id] = (memory.id,)
-            return f"[m:{cite(memory.id, self._cited)}]"
+        self._latest = memory.id
+        return self._citation(memory.id)
 
-    def _retire(self, ids: Sequence[str], reason: str, mode: ForgetMode = "retire") -> Receipt:
+    def _last_note(self, content: str) -> Memory | None:
+        """What was noted last, if it still stands in these very words: models call a tool again that was slow."""
+        try:
+            note = self._memory.get(self._latest, scope=self._scope) if self._latest else None
+        except MemoryNotFound:
+            return None
+        return note if note is not None and note.content == content and note.kind == "turn" else None
+
+    def _citation(self, id: str) -> str:
+        with self._citing:
+            self._found[id] = (id,)
+            return f"[m:{cite(id, self._cited)}]"
+
+    def _retire(self, ids: Sequence[str], reason: str | None, mode: ForgetMode = "retire") -> Receipt:
         receipt = self._memory.forget(ids, scope=self._scope, mode=mode, reason=reason, requested_by=ORIGIN)
         with self._citing:
             for id in ids:
@@ -331,7 +346,8 @@ class AsyncMemoryTools:
 class _Tool:
     """One tool: what it is called, what it does, and its arguments as JSON schemas by name; all are required.
 
-    The schemas keep to what the strict modes of all providers take; what more must hold is checked here.
+    The schemas keep to what the strict modes of all providers take; what more must hold is checked here. A model that
+    is not held to them may leave out, or set to null, what ``_UNSET`` has.
     """
 
     name: str
@@ -356,11 +372,19 @@ class _Tool:
         """
         given = _parsed(arguments) if isinstance(arguments, str) else arguments
         unknown = [str(name)[:40] for name in given if name not in self.properties]
-        missing = [name for name in self.properties if name not in given]
+        told = {name: value for name, value in given.items() if value is not None}
+        missing = [name for name in self.properties if name not in told and name not in _UNSET]
         if unknown or missing:
             wrong = f"takes no {', '.join(unknown)}" if unknown else f"lacks {', '.join(missing)}"
             raise InvalidInput(f"{self.name} {wrong}.", hint=f"It takes: {', '.join(self.properties)}.")
-        return {name: _argument(name, given[name], schema) for name, schema in self.properties.items()}
+        return {
+            name: _argument(name, told[name], schema) if name in told else _UNSET[name]
+            for name, schema in self.properties.items()
+        }
+
+
+_UNSET: Final[Mapping[str, Any]] = {"kind": _ANY, "reason": None, "for_good": False}
+"""What an argument is that a model leaves out."""
 
 
 def _tools(*, may_erase: bool) -> list[_Tool]:

@@ -215,7 +215,7 @@ class Summarising:
         """The summaries of the scope's session (and the weeks that it was in), or of all its sessions."""
         recipe = recipe or Recipe()
         session = scope.session if recipe.level == "session" else None
-        turns = [turn for turn in self._read(scope, "turn", session=session) if turn.trusted]
+        turns = [turn for turn in self._read(scope, "turn", session=session) if turn.trusted and turn.is_said]
         if recipe.level == "session":
             return _made(self._of_session(session, recipe) for session in by_session(turns))
         owners = dict.fromkeys(replace(turn.scope, session=None) for turn in turns)
@@ -227,7 +227,7 @@ class Summarising:
 
     def turns_of(self, owner: Scope, session: str | None = None) -> Iterator[Memory]:
         """The trusted turns of exactly this owner, of one session or of all, in the order stored."""
-        return (turn for turn in self._of_owner(owner, "turn", session) if turn.trusted)
+        return (turn for turn in self._of_owner(owner, "turn", session) if turn.trusted and turn.is_said)
 
     def held(self, owner: Scope, session: str | None = None) -> set[str]:
         """Ids of what the summaries of the session, or of all sessions, were made from."""

@@ -28,6 +28,7 @@ from agentmem.interfaces import (
     Extractor,
     Head,
     IndexQuery,
+    IndexRow,
     LogQuery,
     Revision,
 )
@@ -35,7 +36,7 @@ from agentmem.lifecycle.closing import EVER, NEVER, Closings
 from agentmem.lifecycle.drafting import index_terms
 from agentmem.lifecycle.jobs import Backoff, Pause, Stopped, retried
 from agentmem.lifecycle.supersession import decide
-from agentmem.records import POLARITIES, TRUSTED, Draft, Fact, Finding, Memory, Scope
+from agentmem.records import NOTED, POLARITIES, TRUSTED, Draft, Fact, Finding, Memory, Scope
 
 Store = Callable[[Sequence[Draft], Scope], object]
 """Stores drafts, which have no token bag yet, in a scope: all or none."""
@@ -54,7 +55,7 @@ _UNSAID: Final = "its turn no longer says so"
 
 
 class Extraction:
-    """Runs an extractor over the turns that it has not seen. Untrusted turns are left out.
+    """Runs an extractor over the turns that it has not seen, but for untrusted ones and notes of memory tools.
 
     Args:
         extractor: None never has anything to do.
@@ -141,7 +142,7 @@ class Extraction:
             batch = self._log.index_rows(IndexQuery(scope, head.partition, after=cursor, vectors=False))
         except ScopeError:
             return  # forgotten as a whole meanwhile
-        rows = [row.row for row in batch.rows if row.kind == "turn" and row.integrity in TRUSTED]
+        rows = [row.row for row in batch.rows if _is_read(row)]
         if not self._is_due(extractor, head.partition, len(rows)):
             return
         settled_at = time.monotonic()
@@ -309,6 +310,11 @@ class Extraction:
 
     def _revise(self, fact: Memory, revision: Revision) -> None:
         self._log.revise(fact.scope, fact.id, revision, expected_version=fact.version, generation=None)
+
+
+def _is_read(row: IndexRow) -> bool:
+    """Whether it was said, by somebody trusted: a model's notes owe nothing and order nothing."""
+    return row.kind == "turn" and row.integrity in TRUSTED and row.origin != NOTED
 
 
 def _is_supported(fact: ExtractedFact, said: Mapping[str, Memory]) -> bool:

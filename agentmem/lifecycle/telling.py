@@ -52,7 +52,7 @@ def handover_of(
         facts: That hold, and were read from these turns; of others nothing is told.
         max_tokens: Never exceeded.
     """
-    told = [turn for turn in turns if turn.trusted and turn.kind == "turn"][-MOST_TURNS:]
+    told = [turn for turn in turns if turn.trusted and turn.is_said][-MOST_TURNS:]
     return _within(_by_need(told, list(facts), counter), max_tokens, counter)
 
 

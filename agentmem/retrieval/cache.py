@@ -213,6 +213,10 @@ class CachedPartition:
         """What stands for the session in column ``session``; None if nothing here is of it."""
         return self._names["session"].known(name)
 
+    def origin_code(self, name: str) -> int | None:
+        """What stands for the origin in column ``origin``; None if nothing here is of it."""
+        return self._names["origin"].known(name)
+
     def session_name(self, code: int) -> str | None:
         """The session that a code of column ``session`` stands for; None for none."""
         return self._names["session"].names[code]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 
 from agentmem.clock import Clock, to_micros, utc_now
-from agentmem.records import KINDS, Scope
+from agentmem.records import KINDS, NOTED, Scope
 from agentmem.retrieval.cache import CachedPartition
 from agentmem.retrieval.pipeline import Question, Retriever
 
@@ -53,7 +53,10 @@ class Sitting:
 
 
 class Sittings:
-    """Finds sittings in the partition cache. What may not be read, and who is not trusted, did not sit there."""
+    """Finds sittings in the partition cache.
+
+    What may not be read, and who is not trusted, did not sit there; what a model noted by memory tools was not said.
+    """
 
     def __init__(self, retriever: Retriever, *, clock: Clock = utc_now) -> None:
         self._retriever = retriever
@@ -122,7 +125,7 @@ class _Own(NamedTuple):
 
     def spoken(self, *, until: int | None) -> Slots:
         """Slots of the turns that had been said by then, in the order said."""
-        is_turn = self.shown & (self._column("kind") == _TURN)
+        is_turn = self.shown & self.is_said()
         if until is not None:
             is_turn &= self._column("occurred_at") <= until
         slots = np.flatnonzero(is_turn)
@@ -130,6 +133,12 @@ class _Own(NamedTuple):
         if np.all(said_at[1:] > said_at[:-1]):
             return slots
         return slots[np.lexsort((self.partition["position"][slots], said_at))]
+
+    def is_said(self) -> Bools:
+        """Which slots are turns of a conversation."""
+        is_turn: Bools = self._column("kind") == _TURN
+        noted = self.partition.origin_code(NOTED)
+        return is_turn if noted is None else is_turn & (self._column("origin") != noted)
 
     def said_at(self, slots: Slots) -> NDArray[np.int64]:
         """When they were said, in microseconds."""
@@ -153,11 +162,12 @@ class _Own(NamedTuple):
         in_session = np.flatnonzero(self._column("session") == code)
         kinds = self.partition["kind"][in_session]
         shown = self.shown[in_session]
+        said = self.is_said()[in_session]
         facts = in_session[kinds == _FACT]
         return Sitting(
             session=self.partition.session_name(int(code)),
             turns=self._rows(sitting[-MOST_TURNS:]),
-            later=self._rows(self._since(sitting, in_session[shown & (kinds == _TURN)])),
+            later=self._rows(self._since(sitting, in_session[shown & said])),
             facts=self._rows(facts[self._holds(facts)]),
             summaries=self._rows(in_session[shown & (kinds == _SUMMARY)]),
         )

@@ -20,7 +20,7 @@ import numpy as np
 
 from agentmem.clock import from_micros, to_micros
 from agentmem.interfaces import EpisodicLog, LogQuery
-from agentmem.records import Memory, Scope
+from agentmem.records import NOTED, Memory, Scope
 from agentmem.retrieval.pipeline import Question, Readable, Retriever
 
 _KEPT: Final = 512
@@ -100,7 +100,10 @@ class Survey:
         return memories
 
     def last_turns(self, scope: Scope, *, session: str | None, limit: int) -> Sequence[Memory]:
-        """The last turns of a session of the scope's own, oldest first; without a session of all of them together."""
+        """The last turns of a session of the scope's own, oldest first; without a session of all of them together.
+
+        What a model noted by memory tools is none of them.
+        """
         with self._retriever.readable(_turns_of(scope)) as readable:
             slots = _own_turns(readable, scope, session)
             if not len(slots):
@@ -159,6 +162,8 @@ def _own_turns(readable: Readable, scope: Scope, session: str | None) -> np.ndar
         if partition.owner != _owner(scope):
             continue
         own = readable.shown[offset : offset + size]
+        if (noted := partition.origin_code(NOTED)) is not None:
+            own = own & (partition["origin"][:size] != noted)
         if session is not None:
             code = partition.session_code(session)
             own = own & (partition["session"][:size] == code) if code is not None else np.zeros(size, np.bool_)

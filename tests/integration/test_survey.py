@@ -59,6 +59,13 @@ def test_the_last_turns_are_of_the_session_and_of_this_agent_alone(memory: Memor
     assert survey.last_turns(Scope(user="ben"), session=None, limit=2) == ()
 
 
+def test_what_a_model_noted_is_no_turn_of_the_last_ones(memory: MemoryManager) -> None:
+    survey = survey_of(memory)
+    memory.store("Hello.", scope=ANA)
+    memory.tools(scope=ANA).dispatch("remember", {"content": "Ana is friendly."})
+    assert [each.content for each in survey.last_turns(ANA, session=None, limit=2)] == ["Hello."]
+
+
 def test_sessions_come_with_the_one_spoken_in_last_first(memory: MemoryManager) -> None:
     survey = survey_of(memory)
     for session in ("one", "two", "one", "three", None, "two"):
