@@ -17,32 +17,54 @@ ENGLISH: Final = "english"
 """What a text in Latin letters is taken for that says nothing else."""
 FUNCTION_WORDS: Final = {
     "german": (
-        "der die das den dem des ein eine einen einem einer eines und oder aber doch nicht kein keine keinen ich du er "
-        "sie wir ihr mich dich sich uns euch mir dir ihm ihn ihnen mein meine meinen meinem meiner meines dein deine "
-        "deinen deiner sein seine seinen seiner ihre ihren ihrem ihrer unser unsere unseren unserem ist bin bist sind "
-        "seid war waren hat habe haben hast hatte hatten wird werde werden wurde wurden kann kannst mit von vom zu zum "
-        "zur bei beim nach aus auf für über unter vor seit wegen gegen ohne um an am im in ins bis durch als wenn weil "
-        "dass daß ob wie was wer wem wen wo wann warum wieso wohin woher welche welcher welches welchen welchem noch "
-        "auch nur schon sehr so es man da dort hier dann denn mal jede jeden jedes"
+        "der die das den dem des ein eine einen einem einer eines und oder aber doch nicht kein keine keinen ich du "
+        "er sie wir ihr mich dich sich uns euch mir dir ihm ihn ihnen mein meine meinen meinem meiner meines dein "
+        "deine deinen deiner sein seine seinen seiner ihre ihren ihrem ihrer unser unsere unseren unserem ist bin "
+        "bist sind seid war waren hat habe haben hast hatte hatten wird werde werden wurde wurden kann kannst mit von "
+        "vom zu zum zur bei beim nach aus auf für über unter vor seit wegen gegen ohne um an am im in ins bis durch "
+        "als wenn weil dass daß ob wie was wer wem wen wo wann warum wieso wohin woher welche welcher welches welchen "
+        "welchem noch auch nur schon sehr so es man da dort hier dann denn mal jede jeden jedes"
     ),
     "french": (
         "le la les l un une des du de d et ou mais ne n pas je j tu il elle on nous vous ils elles me m te t se s lui "
-        "leur leurs mon ma mes ton ta tes son sa ses notre nos votre vos ce cet cette ces c ça qui que qu quoi dont où "
-        "quand comment pourquoi combien quel quelle quels quelles est suis es sont sommes êtes était étaient étais ai "
-        "as a avons avez ont avait avais avaient été à au aux en dans par pour sur sous avec sans chez vers depuis "
+        "leur leurs mon ma mes ton ta tes son sa ses notre nos votre vos ce cet cette ces c ça qui que qu quoi dont "
+        "où quand comment pourquoi combien quel quelle quels quelles est suis es sont sommes êtes était étaient étais "
+        "ai as a avons avez ont avait avais avaient été à au aux en dans par pour sur sous avec sans chez vers depuis "
         "très plus y si aussi donc car comme"
     ),
     "spanish": (
-        "el la los las un una unos unas lo al del de y e o u pero no ni yo tú él ella nosotros ellos ellas me te se le "
-        "les nos os mi mis tu tus su sus nuestro nuestra nuestros nuestras este esta estos estas ese esa eso que qué "
-        "quién quiénes cuál cuáles cuándo cuánto cuánta cuántos cuántas cómo dónde adónde porque cuando como donde es "
-        "soy eres son somos era eran fue fueron está estoy están estaba ha he has han hemos había hay a en con por "
-        "para sin sobre desde hasta ya muy más también"
+        "el la los las un una unos unas lo al del de y e o u pero no ni yo tú él ella nosotros ellos ellas me te se "
+        "le les nos os mi mis tu tus su sus nuestro nuestra nuestros nuestras este esta estos estas ese esa eso que "
+        "qué quién quiénes cuál cuáles cuándo cuánto cuánta cuántos cuántas cómo dónde adónde porque cuando como "
+        "donde es soy eres son somos era eran fue fueron está estoy están estaba ha he has han hemos había hay a en "
+        "con por para sin sobre desde hasta ya muy más también"
+    ),
+    "italian": (
+        "il lo la i gli le l un uno una del dello della dei degli delle dell al allo alla ai agli alle all dal dallo "
+        "dalla dai dagli dalle nel nello nella nei negli nelle sul sullo sulla sui sulle e ed o ma non io tu lui lei "
+        "noi voi loro mi ti si ci vi me te ne mio mia miei mie tuo tua tuoi tue suo sua suoi sue nostro nostra nostri "
+        "nostre questo questa questi queste quello quella quelli quelle che chi cosa quale quali quando quanto quanta "
+        "quanti quante come dove perché cui sono sei è siamo siete era ero erano ho hai ha abbiamo avete hanno aveva "
+        "avevo di a da in con su per tra fra fino già più molto anche se"
+    ),
+    "portuguese": (
+        "o a os as um uma uns umas do da dos das no na nos nas ao à aos às pelo pela pelos pelas num numa e ou mas "
+        "não eu tu ele ela nós vós eles elas você vocês me te se lhe lhes meu minha meus minhas teu tua teus tuas seu "
+        "sua seus suas nosso nossa nossos nossas este esta estes estas esse essa isso isto aquele aquela que quem "
+        "qual quais quando quanto quanta quantos quantas como onde porque porquê é sou és são somos era eram foi "
+        "foram está estou estão estava tenho tem têm tinha há de em com por para sem sobre desde até já mais muito "
+        "também"
+    ),
+    "dutch": (
+        "de het een en of maar niet geen ik jij je u hij zij ze wij we jullie mij me jou hem haar ons hun hen mijn "
+        "jouw zijn uw onze dit dat deze die wie wat welk welke wanneer waar waarom waarvoor waarheen hoe hoeveel is "
+        "ben bent was waren heb hebt heeft hebben had hadden word wordt worden werd kan kunnen van voor met op aan in "
+        "uit bij naar om over onder tot door tegen zonder sinds te er daar hier dan als omdat zodat ook nog al zeer"
     ),
 }
 """Articles, pronouns, prepositions, question words: no text is without them, and no memory is looked for by them."""
 
-GLUING: Final = frozenset({"german"})
+GLUING: Final = frozenset({"german", "dutch"})
 """Languages that write words that belong together as one."""
 
 
@@ -143,7 +165,11 @@ _ENGLISH: Final = (
     "when where which while who whom why will with won't would wouldn't you your yours yourself yourselves "
     "also s t don didn doesn"
 )
-_ENGLISH_TOO: Final = "die war hat man bin mit dem den ya c d e j l m n o u y la le de el les un pour plus sin son ton"
+_ENGLISH_TOO: Final = (
+    "die war hat man bin mit dem den dan ben un la le de el les des pour plus sin son ton ma car come per com met word "
+    "num em ya na vi ci ai c d e i j l m n o u y"
+)
+"""Small words of other languages that English texts have too: names, endings, words that mean something else."""
 _ACCENTS: Final = re.compile("[\u0300-\u036f]")
 _ARABIC: Final = re.compile("[\u0620-\u064a\u0660-\u06d3]")
 _ARABIC_LETTERS: Final = str.maketrans("أإآٱىةکیئؤ", "اااايهكيءء")

@@ -1,7 +1,8 @@
 """How well memory finds everyday sentences in other languages than English: `python -m bench.languages`.
 
 Each file beside this one is a language: what somebody told their memory, and the questions that ask for it, in other
-words and forms, written for this bench. Every language is asked alone, then all of them lie in one memory.
+words and forms, written for this bench. Every language is asked alone, then all of them lie in one memory. The sets in
+``kept_aside`` were written after the rules for eight languages were made, and have changed none of them.
 """
 
 from __future__ import annotations
@@ -17,23 +18,26 @@ from agentmem.interfaces import Embedder
 from agentmem.log.sql import SQLLog
 
 FOLDER: Final = Path(__file__).parent
-LANGUAGES: Final = tuple(sorted(file.stem for file in FOLDER.glob("*.json")))
+KEPT_ASIDE: Final = FOLDER / "kept_aside"
 DEPTHS: Final = (1, 5)
 
 Told = Mapping[str, Sequence[str]]
 """What was told, in order, and the questions that each sentence answers."""
 
 
-def told_in(language: str) -> Told:
-    found: Told = json.loads((FOLDER / f"{language}.json").read_text(encoding="utf-8"))
+def languages_in(folder: Path = FOLDER) -> list[str]:
+    """The languages that a folder has sets of."""
+    return sorted(file.stem for file in folder.glob("*.json"))
+
+
+def told_in(language: str, folder: Path = FOLDER) -> Told:
+    found: Told = json.loads((folder / f"{language}.json").read_text(encoding="utf-8"))
     return found
 
 
-def recalls(
-    languages: Sequence[str] = LANGUAGES, *, embedder: Embedder | None, together: bool = False
-) -> dict[str, dict[str, float]]:
+def recalls(folder: Path = FOLDER, *, embedder: Embedder | None, together: bool = False) -> dict[str, dict[str, float]]:
     """The share of each language's questions whose answer is among the first hits; ``together``: in one memory."""
-    told = {language: told_in(language) for language in languages}
+    told = {language: told_in(language, folder) for language in languages_in(folder)}
     with MemoryManager(SQLLog("sqlite://"), embedder=embedder, extractor=None) as memory:
         for language, sentences in told.items():
             # Without a session: what happens to stand beside an answer should not help to find it.
