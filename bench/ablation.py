@@ -62,6 +62,7 @@ class Stored:
         self._data = data
         self._log = SQLLog("sqlite://")
         self._embedder = StaticEmbedder()
+        self._retriever = self._with(RetrievalOptions())
         self._places: list[dict[str, int]] = []
 
     def __enter__(self) -> Stored:
@@ -76,22 +77,26 @@ class Stored:
 
     def figures(self, options: RetrievalOptions) -> dict[str, float]:
         """The mean of every metric over the questions that have an answer."""
-        retriever = Retriever(
-            self._log, embedder=self._embedder, vectors=None, tokens=EstimatedCounter(), options=options
-        )
+        self._retriever = self._with(options)
         scored: list[dict[str, float]] = []
         for number, history in enumerate(self._data.histories):
             for question in history.questions:
                 if question.category == "adversarial":
                     continue
-                found = retriever.retrieve(Question(question.text, Scope(user=str(number)), k=200))
-                ranked = [self._places[number][hit.id] for hit in found]
+                ranked = self.ranked(number, Question(question.text, Scope(user=str(number)), k=200))
                 sessions = [history.sessions[place] for place in ranked]
                 scored.append(turn_metrics(ranked, question.turns) | session_metrics(sessions, question))
         return {
             metric: round(fmean(each[metric] for each in scored if metric in each), 3)
             for metric in METRICS[self._data.kind]
         }
+
+    def ranked(self, number: int, question: Question) -> list[int]:
+        """The turns of a history that the question finds, best first."""
+        return [self._places[number][hit.id] for hit in self._retriever.retrieve(question)]
+
+    def _with(self, options: RetrievalOptions) -> Retriever:
+        return Retriever(self._log, embedder=self._embedder, vectors=None, tokens=EstimatedCounter(), options=options)
 
 
 if __name__ == "__main__":

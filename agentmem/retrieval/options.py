@@ -26,8 +26,8 @@ class RetrievalOptions:
         time: The question asks when, and the memory speaks of a time.
         statement: The memory is not itself a question.
         author: The memory is not the assistant's own words, or it is a lesson.
-        conversation: What the words of the conversation before count in a question that only points ("and when was
-            it?"), beside 1 for its own.
+        conversation: What a name or phrase of the conversation before counts that "it" or "she" in the question points
+            at, beside 1 for the question's own words; 0 leaves the conversation out.
         prior: By so much of itself importance, outcome, accesses and arousal together may lift or lower a score, at
             most; they decide between near equals.
         standing: By so much of itself at most a lesson that turned out wrong is lowered, by less than a third of that
@@ -49,7 +49,7 @@ class RetrievalOptions:
     time: float = 0.2
     statement: float = 0.1
     author: float = 0.4
-    conversation: float = 0.3
+    conversation: float = 1.0
     prior: float = 0.1
     standing: float = 0.5
     rerank: float = 0.5

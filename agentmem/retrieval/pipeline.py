@@ -43,6 +43,7 @@ from agentmem.records import KINDS, Hit, Label, Memory, Retrieval, Scope
 from agentmem.rerankers import as_scores
 from agentmem.retrieval import confidence, fusion
 from agentmem.retrieval.cache import CachedPartition, Judged, Key, PartitionCache, Rows, Taught
+from agentmem.retrieval.conversation import pointed_at, worded
 from agentmem.retrieval.explain import signals_of
 from agentmem.retrieval.languages import ENGLISH
 from agentmem.retrieval.lexical import (
@@ -86,18 +87,12 @@ _WHOLE: Final = 0.999
 """Of the question's words by weight: all of them, but for the last bits."""
 _OF_A_PART: Final = 0.7
 """What "Zahnarzt" is worth in "Zahnarzttermin", of what the same word is."""
-_MESSAGES_BEFORE: Final = 2
 _UNTOLD: Final = 5_000
 """At most so many of the newest rows are searched in the log while a vector store has not caught up with them."""
-_FEW_TERMS: Final = 3
-"""A question with more terms of its own says what it is about, whatever "it" is."""
 _OF_SELF: Final = re.compile(
     r"\b(?:i|me|mine|myself|we|us|ours|(?:my|our)(?! (?:\w+ )?(?:sister|brother|mother|mom|mum|father|dad|parents?|son"
     r"|daughter|child|kid|cousin|aunt|uncle|grand\w+|friend|boss|colleague|neighbou?r|niece|nephew)\b))\b",
     re.IGNORECASE,
-)
-_POINTS_BACK: Final = re.compile(
-    r"\b(?:it|its|that|this|those|these|they|them|their|he|him|his|she|her|there|then|one|same)\b", re.IGNORECASE
 )
 
 
@@ -210,7 +205,7 @@ class Retriever:
         if self._embedder is None or generation is None:
             return _Meaning()
         try:
-            vector = self._embedder.embed(EmbedRequest([question.text], purpose="query"))[0]
+            vector = self._embedder.embed(EmbedRequest([self._worded(question)], purpose="query"))[0]
         except BackendError as error:
             return _Meaning(degraded=f"Searched by words only. The embedder failed. {error}")
         return _Meaning(vector if vector.any() else None, generation)
@@ -254,13 +249,19 @@ class Retriever:
         A question that only points back borrows the words it points at.
         """
         asked = asked_words(question.text, languages)
-        terms = dict.fromkeys(asked.forms, 1.0)
-        points_back = len(terms) <= _FEW_TERMS and _POINTS_BACK.search(question.text)
-        if question.conversation and (not terms or points_back):
-            before = " ".join(message.content for message in question.conversation[-_MESSAGES_BEFORE:])
-            borrowed = asked_words(f"{before}\n{question.text}", languages)
-            return borrowed, dict.fromkeys(borrowed.forms, self._options.conversation) | terms
-        return asked, terms
+        weight = self._options.conversation
+        pointed = pointed_at(question.text, question.conversation) if weight else []
+        if not pointed:
+            return asked, dict.fromkeys(asked.forms, 1.0)
+        borrowed: dict[int, float] = {}
+        for each in pointed[::-1]:
+            borrowed |= dict.fromkeys(asked_words(each.text, languages).forms, weight * each.share)
+        least = weight * pointed[-1].share
+        together = asked_words("\n".join([*(each.text for each in pointed), question.text]), languages)
+        return together, {term: 1.0 if term in asked.forms else borrowed.get(term, least) for term in together.forms}
+
+    def _worded(self, question: Question) -> str:
+        return worded(question.text, question.conversation if self._options.conversation else ())
 
     # --- rank -------------------------------------------------------------------------------------
 
@@ -427,7 +428,9 @@ class Retriever:
             return ranking, None
         try:
             texts = [memories[slot].content for slot in slots]
-            opinions = as_scores(self._reranker.rerank(RerankRequest(question.text, texts)), len(texts), "configured")
+            opinions = as_scores(
+                self._reranker.rerank(RerankRequest(self._worded(question), texts)), len(texts), "configured"
+            )
         except BackendError as error:
             return ranking, f"Not reranked: the reranker failed. {error}"
         share = np.zeros(ranking.view.size, np.float32)
