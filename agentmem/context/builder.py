@@ -56,8 +56,8 @@ _ROOMS: Final = 2
 """So many times what there is room for is asked for, to choose from."""
 _BREVITY: Final = 0.1
 """A memory twice as long must be so much better to be kept first, as a power of two: it takes the room of others."""
-_LEAST_LINE: Final = 22
-"""Tokens of a short memory with its citation: more hits than this allows have no room."""
+_LEAST_LINE: Final = 28
+"""Tokens of a short memory with its citation and its share of a day: of more hits few have room."""
 _KEPT: Final = 512
 """Scopes whose stable text is kept; with more, all are let go."""
 _THEM: Final = frozenset({"user", "assistant"})
@@ -218,6 +218,7 @@ class ContextBuilder:
         self._clock = clock
         self._fence_key = fence_key
         self._labels = labels(options.templates)
+        self._openings: dict[str, int] = {}
         self._stable_texts: dict[tuple[Scope, int], _Stable] = {}
 
     def build(self, query: ContextQuery) -> Context:
@@ -233,6 +234,7 @@ class ContextBuilder:
             self._counter,
             labels=self._labels,
             arrange=lambda entries: in_order(entries, self.options.order),
+            openings=self._openings,
         )
         paper.require_room(budget)
         with self._retriever.at_once():

@@ -379,6 +379,7 @@ class Paper:
 
     Args:
         arrange: Puts the entries in the order they are to stand in within their blocks.
+        openings: Remembers between papers what the tags and the label of a block cost.
 
     Attributes:
         spent: Tokens of what was taken, its frame and its blocks' included; an upper bound as far as tokens add up.
@@ -392,6 +393,7 @@ class Paper:
         *,
         labels: Labels | None = None,
         arrange: Callable[[Sequence[Entry]], Sequence[Entry]] = in_order,
+        openings: dict[str, int] | None = None,
     ) -> None:
         self.spent = 0
         self.frame = counter.count(_text((), fence))
@@ -400,6 +402,7 @@ class Paper:
         self._labels = labels or own_labels()
         self._arrange = arrange
         self._opened: set[tuple[str, date | None]] = set()
+        self._openings = {} if openings is None else openings
         self._costs: dict[str, int] = {}
 
     def require_room(self, max_tokens: int) -> None:
@@ -427,7 +430,9 @@ class Paper:
         """What the first line of a block costs beside itself; 0 once the block is there."""
         if (block, None) in self._opened:
             return 0
-        own = self._counter.count(f"<{block}>\n{self._labels[block]}\n</{block}>\n")
+        own = self._openings.get(block)
+        if own is None:
+            own = self._openings[block] = self._counter.count(f"<{block}>\n{self._labels[block]}\n</{block}>\n")
         return own if self._opened else own + self.frame
 
     def cost(self, entry: Entry) -> int:
