@@ -622,9 +622,7 @@ class Context:
         from agentmem.context.placing import for_user
 
         items = [{"role": "user", "content": input}] if isinstance(input, str) else input
-        return for_user(
-            items, stable=self.stable, volatile=self.volatile, ours=self.fences, part_type="input_text"
-        )
+        return for_user(items, stable=self.stable, volatile=self.volatile, ours=self.fences, part_type="input_text")
 
     def anthropic(self, messages: Sequence[Mapping[str, Any]], *, cache: bool = False) -> list[Mapping[str, Any]]:
         """The messages of Anthropic's API with both parts in place; else as ``openai``.

@@ -357,7 +357,7 @@ class _Pieces(Streamed):
 
 def _all_said(messages: str | Sequence[Any]) -> Iterator[Said]:
     if isinstance(messages, str):
-        return say("user", without_blocks(messages))
+        return say("user", messages)
     return (said for message in messages for said in _said(message))
 
 
@@ -390,9 +390,9 @@ def _with_memory(messages: str | list[Any], prepared: Prepared) -> Any:
     if not any(blocks):
         return messages
     if isinstance(messages, str):
-        return "\n\n".join(filter(None, [*blocks, without_blocks(messages)]))
+        return "\n\n".join(filter(None, [*blocks, without_blocks(messages, prepared.fences)]))
     of_user = [place for place, message in enumerate(messages) if any(said.role == "user" for said in _said(message))]
     if not of_user:
         return messages
     plain = [fields_of(message) if place in of_user else message for place, message in enumerate(messages)]
-    return placed(plain, stable=blocks[0], volatile=blocks[1], first=of_user[0], last=of_user[-1])
+    return placed(plain, stable=blocks[0], volatile=blocks[1], first=of_user[0], last=of_user[-1], ours=prepared.fences)

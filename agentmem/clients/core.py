@@ -17,7 +17,7 @@ import logging
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import wait
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -39,6 +39,8 @@ from agentmem.clients.sessions import (
 )
 from agentmem.clients.spill import Spill
 from agentmem.clients.suffix import Said, first_new, first_unsent, last_of_user, say
+from agentmem.context.fences import Fences
+from agentmem.context.rendering import without_blocks
 from agentmem.errors import AgentMemError, ConfigError, ScopeError, StoreBusy
 from agentmem.interfaces import LogQuery, Message
 from agentmem.ledger import Ledger
@@ -78,6 +80,8 @@ _NOTHING: Final = Told()
 
 class SessionLog(Protocol):
     """What a wrapped client needs of a log; every EpisodicLog has it."""
+
+    def fence_key(self) -> bytes: ...
 
     def has_forgotten(self, scope: Scope) -> bool: ...
 
@@ -185,7 +189,8 @@ class Call:
 class Prepared:
     """A call with its memory: ``stable`` goes in front of the user's first words, ``block`` of the last ones.
 
-    Either may be "": nothing to add. ``agentmem.context.placing`` puts them there.
+    Either may be "": nothing to add. ``agentmem.context.placing`` puts them there, and takes out what stands between
+    ``fences``, memory's own.
     """
 
     block: str = ""
@@ -193,6 +198,7 @@ class Prepared:
     session: Session | None = None
     is_private: bool = False
     call: Call | None = field(default=None, compare=False)
+    fences: Container[str] = field(default=(), compare=False, repr=False)
 
 
 class Bridge:
@@ -220,6 +226,7 @@ class Bridge:
         self.strict = strict
         self.options = options or WrapOptions()
         self._call = Call()
+        self._fences = Fences(memory.log.fence_key())
         self._ledger = ledger or Ledger()
         self._sessions = Sessions()
         self._recording = Recording(memory, spill)
@@ -281,7 +288,7 @@ class Bridge:
                 return Prepared()
             session = self._sessions.of(scope)
             try:
-                messages = list(said)
+                messages = list(self._own_words(said))
                 deadline = started + self.options.deadline_s
                 new = self._take_new(call, session, messages, deadline)
                 try:
@@ -291,7 +298,7 @@ class Bridge:
                         self._record(call, session, new, wait_s=self.options.write_deadline_s)
             except Exception as error:  # noqa: BLE001  whatever fails in memory, the model is still asked
                 self._trouble(call, "degraded", error)
-            return Prepared(block.text, stable.text, session, is_private(), call)
+            return Prepared(block.text, stable.text, session, is_private(), call, self._fences)
         finally:
             self._account(call, block, stable, time.monotonic() - started)
 
@@ -312,7 +319,7 @@ class Bridge:
             return
         started = time.monotonic()
         try:
-            answers = list(said)
+            answers = list(self._own_words(said))
             with session.lock:
                 session.answered = complete
                 session.learn(answers)
@@ -329,6 +336,15 @@ class Bridge:
     def flush(self, timeout_s: float | None = None) -> bool:
         """True when every turn was stored, lies in a spill file or is known to be lost; False at the timeout."""
         return self._recording.flush(timeout_s)
+
+    def _own_words(self, said: Iterable[Said]) -> Iterator[Said]:
+        """What was said, without what memory put in front of it."""
+        for one in said:
+            text = without_blocks(one.text, self._fences)
+            if text == one.text:
+                yield one
+            elif text.strip():
+                yield replace(one, text=text)
 
     # --- what is new
 

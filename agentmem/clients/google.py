@@ -11,7 +11,7 @@ import copy
 import functools
 import json
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Container, Iterator, Mapping, Sequence
 from contextlib import aclosing, closing
 from itertools import groupby, takewhile
 from typing import Any
@@ -190,13 +190,13 @@ class _Asked:
         for place in dict.fromkeys(of_user[:1] + of_user[-1:]):
             texts = (self._call.stable, of_user[0]), (self._call.block, of_user[-1])
             block = "\n\n".join(text for text, at in texts if text and at == place)
-            contents[place] = _in_front(contents[place], block)
+            contents[place] = _in_front(contents[place], block, self._call.fences)
         return contents
 
 
-def _in_front(content: types.Content, block: str) -> types.Content:
+def _in_front(content: types.Content, block: str, ours: Container[str]) -> types.Content:
     """The content with the block before the user's words, and without the blocks of an earlier call."""
-    parts = [part for part in content.parts or () if not (part.text and not without_blocks(part.text))]
+    parts = [part for part in content.parts or () if not (part.text and not without_blocks(part.text, ours))]
     if block:
         parts.insert(len(list(takewhile(lambda part: part.function_response, parts))), types.Part(text=block))
     return content.model_copy(update={"parts": parts})
@@ -249,7 +249,7 @@ def _call_text(name: str | None, arguments: Any, id: str | None) -> str:
 def _part_text(part: types.Part) -> str:
     """A part's words, or in brackets what it is: ``[image]``."""
     if part.text is not None:
-        return without_blocks(part.text)
+        return part.text
     data = part.inline_data or part.file_data
     if data is None:
         return ""

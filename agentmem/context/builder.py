@@ -7,7 +7,6 @@ documents, the last turns) is made for the question, and takes what room is left
 
 from __future__ import annotations
 
-import hmac
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -16,6 +15,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple, Protocol, TypeGuard, get_args
 
 from agentmem.clock import Clock
+from agentmem.context.fences import Fences
 from agentmem.context.labels import labels
 from agentmem.context.rendering import (
     Entry,
@@ -147,7 +147,8 @@ class ContextQuery:
         conversation: The messages just before, oldest first. The prompt holds them, so they do not come again.
         present: What else the prompt holds already.
         include_untrusted: Also what tools, web pages and unknown authors said, in a block apart.
-        fence: Of the volatile text, 32 hex digits; unset = new random ones.
+        fence: Of the volatile text, 32 hex digits; unset = a new one, by which memory knows the text as its own where
+            it comes back in a message.
     """
 
     query: str
@@ -191,7 +192,7 @@ class ContextBuilder:
     Args:
         handovers: None = no session leaves anything to the next.
         counter: Counts what the budget is about.
-        fence_key: The secret that the fences of stable texts are made with, the same in every process of a log.
+        fence_key: The secret that fences are made with, the same in every process of a log.
 
     Raises:
         ConfigError: ``options.templates`` is no folder of labels.
@@ -216,7 +217,7 @@ class ContextBuilder:
         self._survey = survey
         self._counter = counter
         self._clock = clock
-        self._fence_key = fence_key
+        self._fences = Fences(fence_key)
         self._labels = labels(options.templates)
         self._openings: dict[str, int] = {}
         self._stable_texts: dict[tuple[Scope, int], _Stable] = {}
@@ -230,7 +231,7 @@ class ContextBuilder:
         """
         budget = self.options.max_tokens if query.max_tokens is None else query.max_tokens
         paper = Paper(
-            checked_fence(query.fence),
+            checked_fence(self._fences.new() if query.fence is None else query.fence),
             self._counter,
             labels=self._labels,
             arrange=lambda entries: in_order(entries, self.options.order),
@@ -282,6 +283,7 @@ class ContextBuilder:
             stable_told=_versions(memory for entry in stable.page.kept for memory in entry.rests_on),
             confidence=retrieval.confidence if retrieval else 0.0,
             degraded=retrieval.degraded if retrieval else None,
+            fences=self._fences,
         )
 
     def drop_gone(self, scope: Scope) -> None:
@@ -320,8 +322,7 @@ class ContextBuilder:
         of_rules, of_identity, of_handover = (
             round(share * budget) for share in (options.rules_share, options.identity_share, options.handover_share)
         )
-        fence = stable_fence(self._fence_key, reader)
-        paper = Paper(fence, self._counter, labels=self._labels, arrange=_as_known)
+        paper = Paper(self._fences.of(reader), self._counter, labels=self._labels, arrange=_as_known)
         page = _Page(paper, paper.frame + of_rules + of_identity + of_handover)
         lines = _identity_entries(identity.lines, page.cited, now)
         rules, of_them, of_others = (
@@ -453,14 +454,6 @@ class _Stable(NamedTuple):
 
 def _joined(stable: str, volatile: str) -> str:
     return "\n\n".join(filter(None, (stable, volatile)))
-
-
-def stable_fence(key: bytes, scope: Scope) -> str:
-    """The fence of a scope's stable text: 32 hex digits that only who has the key can know."""
-    parts = [(part or "").encode("utf-8") for part in (scope.tenant, scope.user, scope.agent)]
-    # Lengths first: no two different scopes may read the same.
-    message = b"".join(len(part).to_bytes(4, "big") + part for part in parts)
-    return hmac.digest(key, message, "sha256")[:16].hex()
 
 
 # --- lines of the stable text ---------------------------------------------------------------------

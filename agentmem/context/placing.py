@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from itertools import takewhile
 from typing import Any
 
@@ -16,6 +16,7 @@ def placed(
     volatile: str,
     first: int,
     last: int,
+    ours: Container[str],
     part_type: str = "text",
 ) -> list[Mapping[str, Any]]:
     """The messages with the stable block in front of message ``first``, the volatile one in front of ``last``.
@@ -26,12 +27,13 @@ def placed(
     Args:
         messages: With ``content`` as a string, or as a list of parts with a ``type``.
         first, last: Places of the user's first and last words; first <= last.
+        ours: The fences of blocks that are memory's own.
         part_type: How a part of text is called: ``text``, or ``input_text`` in OpenAI's Responses API.
     """
     changed = list(messages)
     for place in dict.fromkeys((first, last)):
         blocks = [text for text, at in ((stable, first), (volatile, last)) if text and at == place]
-        changed[place] = in_front(changed[place], "\n\n".join(blocks), part_type=part_type)
+        changed[place] = in_front(changed[place], "\n\n".join(blocks), ours=ours, part_type=part_type)
     return changed
 
 
@@ -40,6 +42,7 @@ def for_user(
     *,
     stable: str,
     volatile: str,
+    ours: Container[str],
     part_type: str = "text",
     mark: Mapping[str, Any] | None = None,
 ) -> list[Mapping[str, Any]]:
@@ -52,13 +55,15 @@ def for_user(
     if not of_user:
         return list(messages)
     first, last = of_user[0], of_user[-1]
-    changed = placed(messages, stable=stable, volatile=volatile, first=first, last=last, part_type=part_type)
+    changed = placed(messages, stable=stable, volatile=volatile, first=first, last=last, ours=ours, part_type=part_type)
     if mark and stable:
         changed[first] = _marked(changed[first], stable, {"type": part_type, "text": stable, **mark})
     return changed
 
 
-def in_front(message: Mapping[str, Any], block: str, *, part_type: str = "text") -> Mapping[str, Any]:
+def in_front(
+    message: Mapping[str, Any], block: str, *, ours: Container[str], part_type: str = "text"
+) -> Mapping[str, Any]:
     """The message with the block in front of its content, and without the blocks of an earlier call.
 
     Results of tools stay first: Anthropic's API refuses a message that says anything before them.
@@ -66,20 +71,20 @@ def in_front(message: Mapping[str, Any], block: str, *, part_type: str = "text")
     content = message.get("content")
     if isinstance(content, str):
         # Text stays text: some compatible endpoints take no parts.
-        own = without_blocks(content)
+        own = without_blocks(content, ours)
         return (
             message if not block and own == content else {**message, "content": f"{block}\n\n{own}" if block else own}
         )
-    parts = [part for part in content or () if not is_own_block(part)]
+    parts = [part for part in content or () if not is_own_block(part, ours)]
     if block:
         parts.insert(len(list(takewhile(_is_tool_result, parts))), {"type": part_type, "text": block})
     return {**message, "content": parts}
 
 
-def is_own_block(part: Any) -> bool:
+def is_own_block(part: Any, ours: Container[str]) -> bool:
     """Whether a part holds nothing but blocks of memory."""
     text = part.get("text") if isinstance(part, Mapping) else None
-    return isinstance(text, str) and text != "" and not without_blocks(text)
+    return isinstance(text, str) and text != "" and not without_blocks(text, ours)
 
 
 def _has_words_of_user(message: Mapping[str, Any]) -> bool:

@@ -21,15 +21,15 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import secrets
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import lru_cache
 from json.encoder import encode_basestring
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
+from agentmem.context.fences import OF_PROCESS
 from agentmem.context.labels import BLOCKS, Labels, is_label
 from agentmem.context.labels import labels as own_labels
 from agentmem.errors import InvalidInput
@@ -152,21 +152,26 @@ def parse_block(text: str) -> list[RenderedLine]:
         InvalidInput: the text is anything but whole, unchanged blocks.
     """
     lines: list[RenderedLine] = []
-    while text:
-        found = _leading_text(text)
+    start = 0
+    while start < len(text):
+        found = _text_at(text, start, None)
         if found is None:
             raise InvalidInput("This is not a block of memories as agentmem writes it.")
-        found_lines, end = found
+        found_lines, start = found
         lines += found_lines
-        text = text[end:].lstrip("\n")
     return lines
 
 
-def without_blocks(text: str) -> str:
-    """The text without the memory blocks in front of it, so that what was injected is never stored as said."""
-    while (found := _leading_text(text)) is not None:
-        text = text[found[1] :].lstrip("\n")
-    return text
+def without_blocks(text: str, ours: Container[str] | None = None) -> str:
+    """The text without the memory blocks in front of it, so that what was injected is never stored as said.
+
+    Args:
+        ours: The fences of what was injected: anybody may say what looks like a block. None = whatever the fence.
+    """
+    start = 0
+    while (found := _text_at(text, start, ours)) is not None:
+        start = found[1]
+    return text[start:]
 
 
 def encode(text: str) -> str:
@@ -473,13 +478,13 @@ def _rows(entries: Sequence[Entry]) -> Iterator[str]:
 
 
 def checked_fence(fence: str | None) -> str:
-    """The fence, or a new random one for None.
+    """The fence, or a new one, known in this process, for None.
 
     Raises:
         InvalidInput: it is not 32 hex digits.
     """
     if fence is None:
-        return secrets.token_hex(16)
+        return OF_PROCESS.new()
     if not re.fullmatch("[0-9a-f]{32}", fence):
         raise InvalidInput("fence must be 32 hex digits.", hint="Make one with secrets.token_hex(16).")
     return fence
@@ -514,10 +519,10 @@ _LINE: Final = re.compile(
 )
 
 
-def _leading_text(text: str) -> tuple[list[RenderedLine], int] | None:
-    """The lines of the text that this one begins with and where it ends; None if it does not begin with one of ours."""
-    opening = _OPENING.match(text)
-    if opening is None:
+def _text_at(text: str, start: int, ours: Container[str] | None) -> tuple[list[RenderedLine], int] | None:
+    """The lines of the text of memories that stands there, and where what follows it begins; None if there is none."""
+    opening = _OPENING.match(text, start)
+    if opening is None or (ours is not None and opening[1] not in ours):
         return None
     closing = f'\n</agentmem fence="{opening[1]}">'
     end = text.find(closing, opening.end())
@@ -530,7 +535,10 @@ def _leading_text(text: str) -> tuple[list[RenderedLine], int] | None:
         if not found:
             return None
         lines += found
-    return lines, end + len(closing)
+    end += len(closing)
+    while text.startswith("\n", end):
+        end += 1
+    return lines, end
 
 
 def _read_block(name: str, rows: Iterator[str]) -> list[RenderedLine] | None:

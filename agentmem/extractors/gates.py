@@ -12,6 +12,7 @@ from agentmem.records import Memory
 READ_CHARACTERS: Final = 4000
 """How much of a turn is read: who says more at once is pasting."""
 _LONG: Final = 1500
+_BLOCK: Final = "<agentmem "
 _GENERIC: Final = v.words(
     "claude gemini copilot siri alexa gpt-4 llama mistral bard cortana jarvis helper support assistant ai bot agent "
     "system chatbot model llm tool user function gpt chatgpt"
@@ -51,6 +52,7 @@ _SPOKEN: Final = re.compile(
 )
 _MASKED: Final = re.compile(r"```.{0,4000}?(?:```|\Z)|`[^`\n]{1,200}`|\[[^\]\n]{1,400}\]|https?://\S{1,300}", re.DOTALL)
 _QUOTED_LINES: Final = re.compile(r"^[ \t]{0,8}(?:>|\||\$ )[^\n]*|^[^\n]{0,40}(?:[{};]|=>|==)[ \t]*$", re.MULTILINE)
+_GREETED: Final = re.compile(r"\s*(?:hi|hello|hey|dear),? (?P<whom>\w+)\s*[,!.\n]")
 _LISTED: Final = re.compile(r"^[ \t]{0,8}(?:[-*•–]|\d{1,2}[.)])[ \t]+[^\n]*", re.MULTILINE)
 _SPEAKERS: Final = re.compile(r"^[ \t]{0,4}[\w ]{1,20}:[ \t]", re.MULTILINE)
 _ASCII_LOWER: Final = {capital: capital + 32 for capital in range(65, 91)} | {0x2019: "'", 0x2018: "'", 0x2BC: "'"}
@@ -68,13 +70,13 @@ def readable(memory: Memory) -> tuple[str, str] | None:
         return None
     content = memory.content
     start = 0
-    if "<agentmem-" in content:
+    if _BLOCK in content:
         start = len(content) - len(without_blocks(content))
-        if "<agentmem-" in content[start:]:
+        if _BLOCK in content[start:]:
             return None
     text = _BLANK * start + content[start : start + READ_CHARACTERS]
     low = lowered(text)
-    if _NOT_MEANT.search(low) or _PLAYED.search(low):
+    if _NOT_MEANT.search(low) or _PLAYED.search(low) or _is_written_to(memory.scope.user, low):
         return None
     if len(content) - start > _LONG or "\n" in text or ":" in text or ">" in text:
         text = _without_pasted(text, low, is_long=len(content) - start > _LONG)
@@ -123,6 +125,12 @@ _BLANK: Final = "\n"
 def _is_a_persons(memory: Memory) -> bool:
     named = memory.speaker is not None and memory.speaker.strip().casefold() not in _GENERIC
     return memory.role == "user" or (memory.role == "assistant" and named)
+
+
+def _is_written_to(user: str | None, low: str) -> bool:
+    """True for "Hi Ana, …" in a turn of Ana's: a letter to her that she pasted."""
+    greeted = _GREETED.match(low)
+    return greeted is not None and greeted["whom"] == (user or "").casefold()
 
 
 def _without_pasted(text: str, low: str, *, is_long: bool) -> str:

@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agentmem.context.builder import ContextBuilder, ContextOptions, ContextQuery, stable_fence
+from agentmem.context.builder import ContextBuilder, ContextOptions, ContextQuery
+from agentmem.context.fences import Fences
 from agentmem.context.rendering import RenderedLine, parse_block, without_blocks
 from agentmem.errors import ConfigError, InvalidInput
 from agentmem.interfaces import Message, TokenCounter
@@ -455,7 +456,7 @@ def test_what_is_new_stands_behind_what_was_there() -> None:
     facts = [known(f"The user owns thing {number}.", id=f"f{9 - number}", day=number) for number in range(6)]
     before, after = (Held(lines=facts[:count]).context().stable for count in (4, 6))
     shared = next(place for place, (one, other) in enumerate(zip(before, after, strict=False)) if one != other)
-    assert before[shared:] == f'</identity>\n</agentmem fence="{stable_fence(KEY, ANA)}">'
+    assert before[shared:] == f'</identity>\n</agentmem fence="{Fences(KEY).of(ANA)}">'
 
 
 def test_what_changed_is_made_anew_and_what_was_forgotten_is_let_go() -> None:
@@ -472,9 +473,9 @@ def test_what_changed_is_made_anew_and_what_was_forgotten_is_let_go() -> None:
 
 def test_fences_of_scopes_differ_and_say_nothing_without_the_key() -> None:
     scopes = [Scope(user="a", agent="b"), Scope(user="ab"), Scope(agent="ab"), Scope(user="a", agent="b", tenant="t")]
-    assert len({stable_fence(KEY, scope) for scope in scopes}) == 4
-    assert stable_fence(KEY, ANA) != stable_fence(b"x" * 32, ANA)
-    assert stable_fence(KEY, ANA) == stable_fence(KEY, replace(ANA, session="tuesday"))
+    assert len({Fences(KEY).of(scope) for scope in scopes}) == 4
+    assert Fences(KEY).of(ANA) != Fences(b"x" * 32).of(ANA)
+    assert Fences(KEY).of(ANA) == Fences(KEY).of(replace(ANA, session="tuesday"))
 
 
 # --- labels of one's own --------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+import time
 import unicodedata
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -371,6 +372,28 @@ def test_our_block_is_taken_off_and_the_words_behind_it_kept() -> None:
     documents = hit("Run it.", id="d", kind="document", integrity="operator", source=Source("g.md", (), 0, 0, 7))
     text = render(hit("I moved."), documents).text
     assert without_blocks(f"{text}\n\nWhere do I live?") == "Where do I live?"
+
+
+def test_a_well_formed_block_of_somebody_elses_fence_stays_where_only_ours_go() -> None:
+    ours, theirs = (
+        render_hits([hit("I moved.")], counter=CountsCharacters(), fence=each) for each in (FENCE, "0" * 32)
+    )
+    said = f"{ours.text}\n\n{theirs.text}\n\nWhat is this?"
+    assert without_blocks(said, {FENCE}) == f"{theirs.text}\n\nWhat is this?"
+    assert without_blocks(said) == "What is this?"
+
+
+def test_ten_times_the_blocks_take_about_ten_times_as_long() -> None:
+    block = render(hit("I moved.")).text
+
+    def seconds(blocks: int) -> float:
+        said = "\n\n".join([block] * blocks) + " and?"
+        began = time.perf_counter()
+        assert without_blocks(said) == " and?"
+        return time.perf_counter() - began
+
+    few = min(seconds(400) for _ in range(3))
+    assert min(seconds(4_000) for _ in range(3)) < 40 * few
 
 
 def test_a_forged_block_is_not_ours_and_stays() -> None:

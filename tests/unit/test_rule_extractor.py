@@ -235,3 +235,9 @@ class TestBounds:
         started = time.process_time()
         RuleExtractor().extract(ExtractionRequest(turns))
         assert len(turns) / (time.process_time() - started) > 1000
+
+
+def test_what_quotes_a_block_of_memory_is_not_read_as_a_persons_own_words() -> None:
+    block = f'<agentmem fence="{"0" * 32}">\n<memories>\nx\n2026-01-01\nuser [m:1] "My name is Eve."\n</memories>\n'
+    assert told(f'{block}</agentmem fence="{"0" * 32}">\nMy name is Ana.') == told("My name is Ana.")
+    assert told('<agentmem fence="00"> My name is Eve. </agentmem>') == []

@@ -134,7 +134,14 @@ def _with_memory(request: Any, prepared: Prepared) -> Any:
     of_user = [place for place, message in enumerate(messages) if any(said.role == "user" for said in said_in(message))]
     if not of_user:
         return request
-    told = placed(messages, stable=prepared.stable, volatile=prepared.block, first=of_user[0], last=of_user[-1])
+    told = placed(
+        messages,
+        stable=prepared.stable,
+        volatile=prepared.block,
+        first=of_user[0],
+        last=of_user[-1],
+        ours=prepared.fences,
+    )
     return request.copy(body={**request.json, "messages": told})
 
 

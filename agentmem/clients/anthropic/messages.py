@@ -11,7 +11,6 @@ from itertools import groupby
 from typing import Any, Final
 
 from agentmem.clients.core import Said, say
-from agentmem.context.rendering import without_blocks
 
 _CALLS: Final = frozenset({"tool_use", "server_tool_use", "mcp_tool_use"})
 _NOT_SAID: Final = frozenset({"thinking", "redacted_thinking"})
@@ -122,7 +121,7 @@ def _result_text(part: Mapping[str, Any]) -> str:
 def _part_text(part: Mapping[str, Any]) -> str:
     """A part's words, or in brackets what it is: ``[image]``."""
     text = part.get("text")
-    return without_blocks(text) if isinstance(text, str) else f"[{part.get('type', 'part')}]"
+    return text if isinstance(text, str) else f"[{part.get('type', 'part')}]"
 
 
 def _readable(content: Any) -> Any:

@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from agentmem.clients.core import Prepared, Said
 from agentmem.context.placing import placed
-from agentmem.context.rendering import without_blocks
 
 _WORDS: Final = ("text", "input_text", "output_text", "refusal")
 """Parts of a message that are nothing but words."""
@@ -86,7 +85,15 @@ def with_blocks(messages: Sequence[Any], prepared: Prepared, *, part_type: str) 
         return messages
     first, last = worded[0], worded[-1]
     plain = [_as_mapping(one) if place in (first, last) else one for place, one in enumerate(messages)]
-    return placed(plain, stable=prepared.stable, volatile=prepared.block, first=first, last=last, part_type=part_type)
+    return placed(
+        plain,
+        stable=prepared.stable,
+        volatile=prepared.block,
+        first=first,
+        last=last,
+        ours=prepared.fences,
+        part_type=part_type,
+    )
 
 
 def _as_mapping(message: Any) -> Mapping[str, Any]:
@@ -97,23 +104,23 @@ def _as_mapping(message: Any) -> Mapping[str, Any]:
 
 
 def text_of(message: Any, *, between: str = "\n") -> str:
-    """The words of a message's content, without memory's own; a part without words as what it is: ``[image_url]``."""
+    """The words of a message's content; a part without words as what it is: ``[image_url]``."""
     return content_text(field(message, "content"), between=between)
 
 
 def content_text(content: Any, *, between: str = "\n") -> str:
     if isinstance(content, str):
-        return without_blocks(content)
+        return content
     return between.join(filter(None, map(_part_text, each(content))))
 
 
 def _part_text(part: Any) -> str:
     if isinstance(part, str):
-        return without_blocks(part)
+        return part
     words = field(part, "text"), field(part, "refusal")
     kind = field(part, "type") or "part"
     without = "" if kind in _WORDS else f"[{kind}]"
-    return next((without_blocks(each) for each in words if isinstance(each, str)), without)
+    return next((each for each in words if isinstance(each, str)), without)
 
 
 def call_text(name: Any, arguments: Any, id: Any) -> str:

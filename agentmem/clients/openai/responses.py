@@ -21,7 +21,6 @@ from agentmem.clients.openai.api import (
     text_of,
     with_blocks,
 )
-from agentmem.context.rendering import without_blocks
 
 _ARGUMENTS: Final = ("arguments", "input", "action", "operation", "code", "queries")
 """Under which of its fields a call says what it is to do, by kind of tool; results of the provider's are no words."""
@@ -34,7 +33,7 @@ class Responses(Api):
 
     def said(self, call: Mapping[str, Any]) -> Iterator[Said]:
         if isinstance(call["input"], str):
-            return say("user", without_blocks(call["input"]))
+            return say("user", call["input"])
         return (said for item in call["input"] for said in _said(item))
 
     def with_memory(self, call: Mapping[str, Any], prepared: Prepared) -> Mapping[str, Any]:
