@@ -6,18 +6,22 @@ import heapq
 import math
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from agentmem.compressors.passages import GAP, Passage, passages, quoted, retracted
 from agentmem.interfaces import CompressedLine, CompressionRequest, Compressor, TokenCounter
 from agentmem.records import Memory
-from agentmem.retrieval.lexical import query_terms, split_sentences
+from agentmem.retrieval.lexical import query_terms
 from agentmem.tokens import default_counter
 
 
 class ExtractiveCompressor(Compressor):
     """The sentences that tell most, verbatim, one line per memory with its speaker, in the order given.
+
+    A gap between two is marked ("…"), and so is a text that somebody pasted. Who takes back what they said is quoted
+    with both or with neither. Scraps ("Not yet.") are only told where everything is.
 
     A sentence counts for rare words, names, times and numbers, commitments, first-person statements, answers to
     questions and facts that were read from it; against it counts being a greeting, praise or a question, speaking about
@@ -35,6 +39,9 @@ class ExtractiveCompressor(Compressor):
     def compress(self, request: CompressionRequest) -> Sequence[CompressedLine]:
         memories = request.memories
         sentences = list(_sentences(memories))
+        whole = _lines(memories, sentences)
+        if self._counter.count(_joined(whole)) <= request.max_tokens:
+            return whole
         chosen = self._chosen(memories, sentences, request.facts, request.max_tokens)
         while chosen and self._counter.count(_joined(_lines(memories, chosen))) > request.max_tokens:
             # Line by line it was within the budget, together it may be a token or two above.
@@ -58,8 +65,15 @@ class ExtractiveCompressor(Compressor):
 
         chosen: list[_Sentence] = []
         begun: set[int] = set()
+        taken: set[int] = set()
         left = max_tokens
-        waiting = [(-gain(place), place) for place in range(len(sentences))]
+        corrections = _corrections(memories, sentences)
+        spans = _spans_of(facts)
+        waiting = [
+            (-gain(place), place)
+            for place, sentence in enumerate(sentences)
+            if not sentence.is_scrap or sentence.holds(spans.get(memories[sentence.memory].id, ()))
+        ]
         heapq.heapify(waiting)
         while waiting:
             _, place = heapq.heappop(waiting)
@@ -68,46 +82,78 @@ class ExtractiveCompressor(Compressor):
                 # Gains only ever sink: what is still the best when looked at again is the best.
                 heapq.heappush(waiting, (gained, place))
                 continue
-            sentence = sentences[place]
-            memory = memories[sentence.memory]
-            cost = tokens[place] + (0 if sentence.memory in begun else count(f"{_who(memory)}: ") + 1)
+            together = [each for each in (corrections.get(place), place) if each is not None and each not in taken]
+            cost = sum(tokens[each] + self._apart(memories, sentences[each], begun) for each in together)
             if cost <= left:
                 left -= cost
-                chosen.append(sentence)
-                begun.add(sentence.memory)
-                told |= sentence.terms
+                for each in together:  # what is dropped again is dropped before its correction
+                    taken.add(each)
+                    chosen.append(sentences[each])
+                    begun.add(sentences[each].memory)
+                    told |= sentences[each].terms
         return chosen
+
+    def _apart(self, memories: Sequence[Memory], sentence: _Sentence, begun: Collection[int]) -> int:
+        """Tokens beside the sentence: whose it is, or the mark of a gap."""
+        mark = 0 if sentence.passage.whose == "own" else self._counter.count(f"[{sentence.passage.whose}: ]")
+        if sentence.memory in begun:
+            return mark + self._counter.count(f" {GAP}")
+        return mark + self._counter.count(f"{_who(memories[sentence.memory])}: ") + 1
 
 
 @dataclass(frozen=True, slots=True)
 class _Sentence:
-    """A sentence of ``memories[memory]``, and where in it it begins."""
+    """A sentence of ``memories[memory]``, with what takes it back behind it."""
 
     memory: int
-    start: int
-    text: str
+    passage: Passage
     terms: frozenset[int]
+
+    @property
+    def text(self) -> str:
+        return self.passage.text
+
+    @property
+    def is_scrap(self) -> bool:
+        """Whether it tells nothing by itself: "Not yet.", "2."."""
+        return len(self.terms) < _FEWEST_TERMS and len(_LETTERS.findall(self.text)) < _FEWEST_WORDS
+
+    def holds(self, spans: Sequence[tuple[int, int]]) -> bool:
+        """Whether any of these (start, end) of its memory's content is in it."""
+        start = self.passage.start
+        return any(first < start + len(self.text) and start < last for first, last in spans)
 
 
 _LONGEST_CHARACTERS: Final = 400
-_PIECE: Final = re.compile(rf"\S.{{0,{_LONGEST_CHARACTERS - 2}}}(?!\S)|\S{{{_LONGEST_CHARACTERS}}}|\S+", re.DOTALL)
+_FEWEST_TERMS: Final = 3
+_FEWEST_WORDS: Final = 3
+_LETTERS: Final = re.compile(r"[^\W\d_][\w'’-]*")
 
 
 def _sentences(memories: Sequence[Memory]) -> Iterator[_Sentence]:
     for place, memory in enumerate(memories):
-        for start, end in split_sentences(memory.content):
-            # What was spoken without a stop is cut at words, or one breath would cost the whole budget.
-            for piece in _PIECE.finditer(memory.content, start, end):
-                yield _Sentence(place, piece.start(), piece[0], frozenset(query_terms(piece[0])))
+        # What was spoken without a stop is cut at words, or one breath would cost the whole budget.
+        for passage in passages(memory, longest=_LONGEST_CHARACTERS):
+            yield _Sentence(place, passage, frozenset(query_terms(passage.text)))
+
+
+def _corrections(memories: Sequence[Memory], sentences: Sequence[_Sentence]) -> Mapping[int, int]:
+    """By the place of a sentence: that of the one, in the speaker's next turn, which takes it back."""
+    first: dict[int, int] = {}
+    last: dict[int, int] = {}
+    for place, sentence in enumerate(sentences):
+        first.setdefault(sentence.memory, place)
+        last[sentence.memory] = place
+    return {last[said]: first[later] for said, later in retracted(memories) if said in last and later in first}
 
 
 def _lines(memories: Sequence[Memory], chosen: Collection[_Sentence]) -> list[CompressedLine]:
-    told: dict[int, list[str]] = {}
-    for sentence in sorted(chosen, key=lambda each: (each.memory, each.start)):
-        told.setdefault(sentence.memory, []).append(sentence.text)
+    told: dict[int, list[Passage]] = {}
+    for sentence in sorted(chosen, key=lambda each: (each.memory, each.passage.start)):
+        told.setdefault(sentence.memory, []).append(sentence.passage)
     return [
-        CompressedLine(f"{_who(memories[place])}: {' '.join(texts)}", (memories[place].id,))
-        for place, texts in told.items()
+        CompressedLine(f"{_who(memories[place])}: {quoted(said)}", (memories[place].id,))
+        for place, said in told.items()
     ]
 
 
@@ -178,8 +224,7 @@ def _worths(memories: Sequence[Memory], sentences: Sequence[_Sentence], facts: S
             log_worth += _BEGINS
         if memories[sentence.memory].role == "assistant":
             log_worth += _ASSISTANT
-        end = sentence.start + len(sentence.text)
-        if any(first < end and sentence.start < last for first, last in spans.get(memories[sentence.memory].id, ())):
+        if sentence.holds(spans.get(memories[sentence.memory].id, ())):
             log_worth += _FACT
         worths.append(math.exp(log_worth))
     return worths

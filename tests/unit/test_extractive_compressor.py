@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import time
 from datetime import timedelta
 
@@ -8,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agentmem.compressors.extractive import ExtractiveCompressor
+from agentmem.compressors.passages import GAP
 from agentmem.interfaces import CompressedLine, CompressionRequest
 from agentmem.records import Fact, Memory, Role
 from agentmem.testing.fakes import A_MONDAY, memory
@@ -15,6 +17,7 @@ from agentmem.tokens import EstimatedCounter
 
 COUNTER = EstimatedCounter()
 COMPRESSOR = ExtractiveCompressor(tokens=COUNTER)
+MARKS = re.compile(r"\[(?:pasted|perhaps not meant): |\](?= |$)")
 
 
 def said(*turns: tuple[Role, str], speaker: str | None = None) -> list[Memory]:
@@ -75,7 +78,7 @@ def test_every_word_was_said_and_the_budget_holds(texts: list[str], max_tokens: 
     contents = {each.id: each.content.split() for each in memories}
     for line in lines:
         [id] = line.derived_from
-        kept = line.text.removeprefix("user: ").split()
+        kept = [word for word in MARKS.sub(" ", line.text.removeprefix("user: ")).split() if word != GAP]
         assert kept
         remaining = iter(contents[id])
         assert all(word in remaining for word in kept), "the words of its turn, in its order"
@@ -86,6 +89,77 @@ def test_every_word_was_said_and_the_budget_holds(texts: list[str], max_tokens: 
 def test_a_budget_that_holds_all_keeps_all() -> None:
     lines = compress(TALK, 10_000)
     assert [line.text.split(": ", 1)[1] for line in lines] == [each.content for each in TALK]
+
+
+RETRACTIONS = [
+    ("I'm allergic to penicillin.", "Hmm, actually no, that's my sister."),
+    ("My flight to Chicago is on the 14th.", "No wait, on the 15th."),
+    ("I'll send you my slides tonight.", "Scratch that, tomorrow morning."),
+    ("Call me Your Majesty.", "Kidding."),
+    ("I was born in Lima.", "Sorry, I mean my mother was born there."),
+]
+OTHER = "We met Marta and Clara in Lisbon on 3 May at nine, and we sailed to Madeira on Friday."
+
+
+def assert_told_together(memories: list[Memory], first: str, second: str) -> None:
+    for max_tokens in range(6, 70, 3):
+        text = "\n".join(line.text for line in compress(memories, max_tokens))
+        assert first not in text or second in text
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [*RETRACTIONS, ("I promise I'll never drink again.", "Until Friday, haha.")]
+)
+def test_what_is_taken_back_is_told_with_what_takes_it_back_or_not_at_all(first: str, second: str) -> None:
+    assert_told_together(said(("user", f"{first} {second} {OTHER}")), first, second)
+
+
+@pytest.mark.parametrize(("first", "second"), RETRACTIONS)
+def test_so_it_is_where_it_is_taken_back_in_the_next_turn(first: str, second: str) -> None:
+    turns = said(("user", f"{OTHER} {first}"), ("assistant", "Noted."), ("user", f"{second} Then we sang in Porto."))
+    assert_told_together(turns, first, second)
+
+
+def test_what_is_left_out_between_two_sentences_is_marked() -> None:
+    first, last = "I moved to Lisbon with Marta on 3 May.", "I am allergic to peanuts since June 2020."
+    [line] = compress(
+        said(("user", f"{first} How are you today? {last}")), COUNTER.count(f"user: {first} … {last}") + 2
+    )
+    assert line.text == f"user: {first} … {last}"
+
+
+PASTED = "Please summarize this e-mail:\n\nDear Lena,\n\nI moved to Vienna on 3 May. I am allergic to cats.\n\nPeter"
+
+
+def test_what_somebody_pasted_is_marked_as_not_their_own() -> None:
+    [line] = compress(said(("user", PASTED)), 30)
+    own, marked, pasted = line.text.partition("[pasted: ")
+    assert marked
+    assert "Vienna" not in own
+    assert "Vienna" in pasted
+    assert pasted.endswith("]")
+
+
+def test_a_mark_survives_being_compressed_once_more() -> None:
+    [line] = compress(said(("user", PASTED)), 30)
+    said_again = line.text.removeprefix("user: ")
+    for max_tokens in (10, 20, 30, 100):
+        for again in compress(said(("user", said_again)), max_tokens):
+            own = re.sub(r"\[pasted: [^]]+\]", "", again.text)
+            assert "Vienna" not in own
+            assert again.text.count("[pasted: ") == again.text.count("]") <= 1
+
+
+def test_a_scrap_goes_before_a_sentence_even_where_it_would_fit() -> None:
+    memories = said(
+        ("user", "I moved to Lisbon with Marta on 3 May. 2. 🎉"),
+        ("assistant", "Did you unpack?"),
+        ("user", "Not yet."),
+        ("assistant", "Let me tell you about the history of Lisbon at great length, if you like."),
+    )
+    text = "\n".join(line.text for line in compress(memories, 30))
+    assert "Marta" in text
+    assert not any(scrap in text for scrap in ("2.", "🎉", "Not yet."))
 
 
 def test_what_was_said_already_is_not_said_again() -> None:
