@@ -38,6 +38,9 @@ class ListMemory:
     def log(self) -> ListMemory:
         return self
 
+    def fence_key(self) -> bytes:
+        return b"a key of this log"
+
     def has_forgotten(self, scope: Scope) -> bool:
         self.before_reading()
         return scope in self.forgotten
