@@ -114,16 +114,18 @@ def memory_terms(
     language = language_of(words)
     terms = _terms(words, language)
     marks = [OF_USER] if of_user else []
-    if language != ENGLISH:
-        marks.append(MARK_OF_LANGUAGE[language])
     if content.rstrip().endswith(("?", "？", "؟")):
         marks.append(QUESTION)
-    if not _time_terms().isdisjoint(terms):
+    if not _time_terms(language).isdisjoint(terms):
         marks.append(TIMED)
     if speaker:
         terms += _terms(_words(speaker))
-    terms += _date_terms(occurred_at.astimezone(UTC).toordinal())
+    day = occurred_at.astimezone(UTC).toordinal()
+    terms += _date_terms(day, language)
     terms_beside = _terms(_words(beside))
+    if language != ENGLISH:
+        marks.append(MARK_OF_LANGUAGE[language])
+        terms_beside += _date_terms(day, ENGLISH)
     if language in GLUING:
         terms_beside += [part for word in words for part in _parts_kept(word, language)]
     return encode_bag(Counter(terms + terms_beside + marks)), len(terms)
@@ -477,14 +479,14 @@ def _words(text: str) -> list[str]:
     return pieces
 
 
-@lru_cache(1)
-def _time_terms() -> frozenset[int]:
-    return frozenset(_terms(_words(TIME_WORDS)))
+@lru_cache(None)
+def _time_terms(language: str) -> frozenset[int]:
+    return frozenset(_terms(_words(TIME_WORDS[language]), language))
 
 
 @lru_cache(4096)
-def _date_terms(ordinal: int) -> list[int]:
-    return _terms(_words(date_words(date.fromordinal(ordinal))))
+def _date_terms(ordinal: int, language: str) -> list[int]:
+    return _terms(_words(date_words(date.fromordinal(ordinal), language)), language)
 
 
 @lru_cache(1024)
