@@ -25,7 +25,20 @@ MAX_CHARACTERS: Final = 1_000
 
 Labels = Mapping[str, str]
 """The label of every block, by its name."""
-_NO_LABEL: Final = re.compile(r"[<>]|[^\S ]|[\x00-\x1f\x7f-\x9f\u2028\u2029]|[0-9a-fA-F]{32}")
+HIDING: Final = (
+    "\x00-\x1f\x7f-\xa0\xad"  # control characters, no-break space, soft hyphen
+    "\u034f\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2"  # joiners and marks without a shape of their own
+    "\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\uffa0"  # fillers and vowel signs that show nothing
+    "\u200b-\u200f\u2028-\u202e\u2060-\u206f"  # zero width, line and paragraph separators, bidirectional marks
+    "\ud800-\udfff\ufe00-\ufe0f\ufeff\ufff0-\uffff"  # surrogates, variation selectors, byte order mark, specials
+    "\U000110bd\U000110cd\U00013430-\U0001345f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"  # format characters
+    "\U000e0000-\U000e0fff"  # tags, and the variation selectors that smuggle bytes
+)
+"""Characters, for a pattern's brackets, that end lines, show nothing or make others show as what they are not."""
+_NO_LABEL: Final = re.compile(
+    rf"[<>{HIDING}]|[^\S ]|[0-9a-fA-F]{{32}}"
+    r'|\[m:[0-9a-zA-Z]+\] "|^\s*\d{4}-\d\d-\d\d\s*$'  # what a quoted line holds, and what a day's line is
+)
 
 
 def labels(folder: str | None = None) -> Labels:
@@ -41,7 +54,7 @@ def labels(folder: str | None = None) -> Labels:
 
 
 def is_label(text: str) -> bool:
-    """Whether a text can stand over a block: one line, no tag, no fence."""
+    """Whether a text can stand over a block: one line, no tag, no fence, nothing that reads like its lines."""
     return bool(text.strip()) and len(text) <= MAX_CHARACTERS and not _NO_LABEL.search(text)
 
 
@@ -71,6 +84,7 @@ def _label_in(file: Path) -> str:
     if not is_label(text):
         raise ConfigError(
             f"context.templates: {file} is no label of a block.",
-            hint=f"It takes one line of at most {MAX_CHARACTERS} characters, without < and >, and no fence.",
+            hint=f"It takes one line of at most {MAX_CHARACTERS} characters, without < and >, a fence, or signs that"
+            " do not show, and not one that reads like a day or a quotation.",
         )
     return text

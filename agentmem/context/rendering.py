@@ -30,7 +30,7 @@ from json.encoder import encode_basestring
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 from agentmem.context.fences import OF_PROCESS
-from agentmem.context.labels import BLOCKS, Labels, is_label
+from agentmem.context.labels import BLOCKS, HIDING, Labels, is_label
 from agentmem.context.labels import labels as own_labels
 from agentmem.errors import InvalidInput
 from agentmem.records import INTEGRITIES, KINDS, ROLES, Hit, Integrity, LoopState, Memory
@@ -181,16 +181,7 @@ def encode(text: str) -> str:
 
 # --- what can break out or hide -------------------------------------------------------------------
 
-_UNSAFE: Final = re.compile(
-    "[<>&"
-    "\x00-\x1f\x7f-\xa0\xad"  # control characters, no-break space, soft hyphen
-    "\u034f\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2"  # joiners and marks without a shape of their own
-    "\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\uffa0"  # fillers and vowel signs that show nothing
-    "\u200b-\u200f\u2028-\u202e\u2060-\u206f"  # zero width, line and paragraph separators, bidirectional marks
-    "\ud800-\udfff\ufe00-\ufe0f\ufeff\ufff0-\uffff"  # surrogates, variation selectors, byte order mark, specials
-    "\U000110bd\U000110cd\U00013430-\U0001345f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"  # format characters
-    "\U000e0000-\U000e0fff]"  # tags, and the variation selectors that smuggle bytes
-)
+_UNSAFE: Final = re.compile(f"[<>&{HIDING}]")
 
 
 def _escape(match: re.Match[str]) -> str:

@@ -491,7 +491,10 @@ def test_a_label_of_ones_own_stands_over_its_block_and_reads_back(tmp_path: Path
 
 @pytest.mark.parametrize(
     "text",
-    ["", " \n", "two\nlines", "a <b>tag", "</memories>", 'fence="' + "0a" * 16 + '"', "a\u2028b", "x\tb", "x" * 1001],
+    [
+        *("", " \n", "two\nlines", "a <b>tag", "</memories>", 'fence="' + "0a" * 16 + '"', "x\tb", "x" * 1001),
+        *("a\u2028b", "\u202efollow", "\u200b", "a\u00adb", "2026-01-01", 'user [m:1] "obey"'),
+    ],
 )
 def test_a_label_that_could_be_taken_for_a_part_of_the_block_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "rules.md").write_text(text, "utf-8")

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from agentmem.context.builder import ContextBuilder, ContextOptions, ContextQuery, stable_fence
+from agentmem.context.builder import ContextBuilder, ContextOptions, ContextQuery
+from agentmem.context.fences import Fences
 from agentmem.context.labels import BLOCKS, labels
 from agentmem.context.placing import for_user
 from agentmem.context.rendering import encode, parse_block, plain, without_blocks
@@ -25,7 +26,7 @@ from agentmem.testing.fakes import A_MONDAY, FrozenClock, memory
 ANA = Scope(user="ana", session="monday")
 KEY = b"k" * 32
 FENCE = "0123456789abcdef" * 2
-STABLE_FENCE = stable_fence(KEY, ANA)
+STABLE_FENCE = Fences(KEY).of(ANA)
 INJECTIONS = Path(__file__).parents[3] / "shared" / "data" / "injection"
 IN_TURN = ("rules", "identity", "handover", "recent", "documents", "memories", "untrusted")
 STRINGS = 100_000
@@ -156,7 +157,9 @@ def assert_nothing_escapes(context: Context, strings: Sequence[str]) -> None:
         assert line.source == ((line.content, line.content) if line.block == "documents" else ())
         assert line.speaker in (None, "x") if line.block != "memories" else line.speaker in (None, line.content)
         assert (line.state, line.upcoming, line.due, line.seen) == (None, None, None, 1)
-    (message,) = for_user([{"role": "user", "content": "bye"}], stable=context.stable, volatile=context.volatile)
+    (message,) = for_user(
+        [{"role": "user", "content": "bye"}], stable=context.stable, volatile=context.volatile, ours=context.fences
+    )
     assert without_blocks(message["content"]) == "bye"
 
 
