@@ -8,6 +8,12 @@ Definitions, pinned:
 - **session recall_any/all@k**: sessions in the order of their first hit; any / every session of
   ``answer_session_ids`` among the first k. **NDCG@k**: of that order, textbook discount ``1 / log2(rank + 1)``.
 - LongMemEval: questions without an answer (``_abs``) are left out, assistant turns are indexed, one memory a question.
+- **confidence AUC**: how often ``Retrieval.confidence`` is higher for a question asked of its own history than for one
+  asked of another history, which holds no evidence; adversarial questions left out.
+- **cuts**: what ``retrieve(min_confidence=…)`` leaves of ten hits. *precision*: the share of all hits shown that are
+  gold turns; *beside*: gold turns or the turn just before or after one; *recall*: the mean share of gold turns shown.
+- **evidence within tokens**: the mean share of gold turns that ``retrieve(max_tokens=…)`` gives, and that ``context()``
+  cites.
 - Intervals: 95 %, bootstrap over questions, 2,000 samples, fixed seed.
 """
 
@@ -15,13 +21,16 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from agentmem.bench import budget
+from agentmem.bench.cuts import Cut, Judged, at_kept_recall, cuts, near
 from agentmem.bench.datasets import BenchQuestion, Dataset, History, load
-from agentmem.records import Scope
+from agentmem.bench.figures import SEED, Figure, auc, figures
+from agentmem.records import Retrieval, Scope
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -32,17 +41,6 @@ TURN_DEPTHS: Final = (5, 10, 20, 50)
 SESSION_DEPTHS: Final = (5, 10)
 _ASKED: Final[Mapping[str, int]] = {"locomo": max(TURN_DEPTHS), "longmemeval": 200}
 """Hits asked for: sessions are ranked by their first hit, so more are needed than sessions are looked at."""
-_SAMPLES: Final = 2_000
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """A mean over ``n`` questions with its 95 % interval."""
-
-    mean: float
-    low: float
-    high: float
-    n: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +49,13 @@ class QualityReport:
 
     Args:
         figures: Group (``all``, a category) to metric (``turn recall@10``) to figure.
+        confidence_auc: Of answers from a question's own history against those from another; None with one history.
+        cuts: Precision and recall by least confidence.
+        kept: The highest of the cuts that keeps 95 % of the recall; None where no question has gold turns.
+        budgets: Evidence within tokens, by way and budget; empty unless asked for.
         turns_per_second: Stored and searchable, ``store_many`` of whole histories.
         retrieve_ms_p50, retrieve_ms_p95: Of questions at the default depth, the first one of each history included.
+        configuration: What was measured.
         skipped: Why nothing was measured, or None.
     """
 
@@ -63,21 +66,44 @@ class QualityReport:
     turns: int = 0
     questions: int = 0
     figures: Mapping[str, Mapping[str, Figure]] = field(default_factory=dict)
+    confidence_auc: Figure | None = None
+    cuts: Sequence[Cut] = ()
+    kept: Cut | None = None
+    budgets: budget.Curve = field(default_factory=dict)
     turns_per_second: float = 0.0
     retrieve_ms_p50: float = 0.0
     retrieve_ms_p95: float = 0.0
+    configuration: Mapping[str, Any] = field(default_factory=dict)
+    definitions: str = __doc__
+    seed: int = SEED
     skipped: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The report as JSON values."""
         return asdict(self)
 
-    def table(self) -> Table:
+    def tables(self) -> Iterator[Table]:
         """The report for people."""
         from rich.table import Table
 
         if self.skipped:
-            return Table(title=f"{self.dataset}: skipped, {self.skipped}")
+            yield Table(title=f"{self.dataset}: skipped, {self.skipped}")
+            return
+        yield self._recall()
+        if self.cuts:
+            yield self._cuts()
+        if self.budgets:
+            table = Table(title="evidence within tokens of the prompt")
+            table.add_column("")
+            for tokens in budget.BUDGETS:
+                table.add_column(f"{tokens:,}", justify="right", no_wrap=True)
+            for way, points in self.budgets.items():
+                table.add_row(f"{way}()", *(str(each) for each in points.values()))
+            yield table
+
+    def _recall(self) -> Table:
+        from rich.table import Table
+
         metrics = list(self.figures["all"])
         table = Table(
             title=f"{self.dataset} ({self.questions:,} questions, {self.turns:,} turns; {self.known_as})",
@@ -85,20 +111,33 @@ class QualityReport:
             f"p95 {self.retrieve_ms_p95:.1f} ms; sha256 {self.sha256[:12]}…",
         )
         table.add_column("", no_wrap=True)
-        for group, figures in self.figures.items():
-            heading = f"{group}\nn={figures[metrics[0]].n}"
+        for group, found in self.figures.items():
             table.add_column(
-                heading,
+                f"{group}\nn={found[metrics[0]].n}",
                 justify="right",
                 no_wrap=group == "all",
                 overflow="fold",
                 max_width=22 if group == "all" else 11,
             )
         for metric in metrics:
-            cells = [
-                _cell(figures.get(metric), with_interval=group == "all") for group, figures in self.figures.items()
-            ]
+            cells = [_cell(found.get(metric), with_interval=group == "all") for group, found in self.figures.items()]
             table.add_row(metric, *cells)
+        return table
+
+    def _cuts(self) -> Table:
+        from rich.table import Table
+
+        kept = self.kept
+        table = Table(
+            title="retrieve(min_confidence=…)",
+            caption=f"AUC of confidence, own against another history: {self.confidence_auc or 'one history only'}"
+            + (f"; 95 % of the recall: precision {kept.precision:.3f} at {kept.min_confidence:g}" if kept else ""),
+        )
+        for heading in ("at least", "hits", "precision", "with beside", "recall"):
+            table.add_column(heading, justify="right")
+        for cut in self.cuts:
+            shares = (cut.precision, cut.beside, cut.recall)
+            table.add_row(f"{cut.min_confidence:g}", f"{cut.hits:.1f}", *(f"{share:.3f}" for share in shares))
         return table
 
 
@@ -106,6 +145,8 @@ def run_quality(
     path: Path,
     *,
     open_memory: Callable[[], MemoryManager],
+    configuration: Mapping[str, Any] | None = None,
+    with_budgets: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> QualityReport:
     """The figures of one data set file; skipped with the reason where it is not there.
@@ -113,6 +154,8 @@ def run_quality(
     Args:
         path: LoCoMo's or LongMemEval's JSON, ``.gz`` too.
         open_memory: Opens an empty memory; one holds all of LoCoMo, and each LongMemEval question gets its own user.
+        configuration: What the memory is made of, for the report.
+        with_budgets: Also how much evidence fits into a prompt; takes some times longer.
         progress: Told how many of how many histories are done.
 
     Raises:
@@ -121,41 +164,127 @@ def run_quality(
     if not path.exists():
         return QualityReport(path.name, str(path), skipped=f"there is no file {path}")
     data = load(path)
-    scored: list[tuple[str, dict[str, float]]] = []
-    store_s: list[float] = []
-    retrieve_s: list[float] = []
+    run = _Run(data, with_budgets, {"with_budgets": with_budgets, **(configuration or {})})
     with open_memory() as memory:
-        for number, history in enumerate(data.histories):
-            scored += _measured(memory, data.kind, number, history, store_s, retrieve_s)
+        for number in range(len(data.histories)):
+            run.measure(memory, number)
             progress(number + 1, len(data.histories))
-    return _reported(data, path, scored, store_s, retrieve_s)
+        run.measure_foreign(memory, 0)
+        run.configuration["embedder"] = memory.stats().embedder
+    return run.report(path)
 
 
-def _measured(
-    memory: MemoryManager,
-    kind: str,
-    number: int,
-    history: History,
-    store_s: list[float],
-    retrieve_s: list[float],
-) -> list[tuple[str, dict[str, float]]]:
-    """The category and metrics of each question about one history."""
-    scope = Scope(user=f"{kind}-{number}")
-    started = time.perf_counter()
-    stored = memory.store_many(history.turns, scope=scope)
-    store_s.append(time.perf_counter() - started)
-    places = {kept.id: place for place, kept in enumerate(stored)}
-    scored = []
-    for question in history.questions:
+class _Asked(NamedTuple):
+    """A question's metrics, the hits of its answer with how many gold turns it has, and its share within budgets."""
+
+    category: str
+    metrics: Mapping[str, float]
+    answer: tuple[Sequence[Judged], int]
+    budgets: Mapping[str, float]
+
+
+class _Run:
+    """What has been measured of one data set so far."""
+
+    def __init__(self, data: Dataset, with_budgets: bool, configuration: dict[str, Any]) -> None:
+        self._data = data
+        self._with_budgets = with_budgets
+        self.configuration = configuration
+        self._asked: list[_Asked] = []
+        self._sure: dict[bool, list[float]] = {True: [], False: []}
+        self._store_s: list[float] = []
+        self._retrieve_s: list[float] = []
+
+    def measure(self, memory: MemoryManager, number: int) -> None:
+        """Store a history, ask its questions, and those of the one before, which it knows nothing about."""
+        history, scope = self._data.histories[number], self._scope(number)
         started = time.perf_counter()
-        memory.retrieve(question.text, scope=scope)
-        retrieve_s.append(time.perf_counter() - started)
-        ranked = [places[hit.id] for hit in memory.retrieve(question.text, scope=scope, k=_ASKED[kind])]
+        stored = memory.store_many(history.turns, scope=scope)
+        self._store_s.append(time.perf_counter() - started)
+        if memory.stats().waiting:  # an embedder that is not local works behind the log
+            memory.flush()
+            self._store_s[-1] = time.perf_counter() - started
+        if self._with_budgets:
+            memory.flush()
+        ids = [kept.id for kept in stored]
+        for question in history.questions:
+            self._asked.append(self._ask(memory, scope, history, question, ids))
+        if number:
+            self.measure_foreign(memory, number)
+
+    def measure_foreign(self, memory: MemoryManager, number: int) -> None:
+        """Ask the questions of the history before (the last one before the first) of one that does not answer them."""
+        if len(self._data.histories) > 1:
+            for question in _told(self._data.histories[number - 1]):
+                answer = memory.retrieve(question.text, scope=self._scope(number))
+                self._sure[False].append(answer.confidence)
+
+    def report(self, path: Path) -> QualityReport:
+        import numpy as np
+
+        groups = {"all": [each.metrics for each in self._asked if each.category != "adversarial"]}
+        for category in sorted({each.category for each in self._asked}):
+            groups[category] = [each.metrics for each in self._asked if each.category == category]
+        told = [each for each in self._asked if each.category != "adversarial"]
+        curve = cuts(answers) if (answers := [each.answer for each in told if each.answer[1]]) else []
+        turns = sum(len(history.turns) for history in self._data.histories)
+        milliseconds = np.asarray(self._retrieve_s) * 1e3
+        return QualityReport(
+            dataset=self._data.kind,
+            path=str(path),
+            sha256=self._data.sha256,
+            known_as=self._data.known_as,
+            turns=turns,
+            questions=len(self._asked),
+            figures={group: figures(rows) for group, rows in groups.items()},
+            confidence_auc=auc(self._sure[True], self._sure[False]) if all(self._sure.values()) else None,
+            cuts=curve,
+            kept=at_kept_recall(curve) if curve else None,
+            budgets=budget.curve(figures([each.budgets for each in told])),
+            turns_per_second=turns / sum(self._store_s),
+            retrieve_ms_p50=float(np.percentile(milliseconds, 50)),
+            retrieve_ms_p95=float(np.percentile(milliseconds, 95)),
+            configuration=self.configuration,
+        )
+
+    def _ask(
+        self, memory: MemoryManager, scope: Scope, history: History, question: BenchQuestion, ids: Sequence[str]
+    ) -> _Asked:
+        places = {id: place for place, id in enumerate(ids)}
+        started = time.perf_counter()
+        answer = memory.retrieve(question.text, scope=scope)
+        self._retrieve_s.append(time.perf_counter() - started)
+        is_told = question.category != "adversarial"
+        if is_told:
+            self._sure[True].append(answer.confidence)
+        found = memory.retrieve(question.text, scope=scope, k=_ASKED[self._data.kind])
+        ranked = [places[hit.id] for hit in found]
         metrics = turn_metrics(ranked, question.turns)
-        if kind == "longmemeval":
+        if self._data.kind == "longmemeval":
             metrics |= session_metrics([history.sessions[place] for place in ranked], question)
-        scored.append((question.category, metrics))
-    return scored
+        within: Mapping[str, float] = {}
+        if self._with_budgets and is_told and question.turns:
+            within = budget.shown(memory, question.text, scope, {ids[turn] for turn in question.turns})
+        return _Asked(question.category, metrics, _judged(found, ranked, question, history), within)
+
+    def _scope(self, number: int) -> Scope:
+        return Scope(user=f"{self._data.kind}-{number}")
+
+
+def _told(history: History) -> list[BenchQuestion]:
+    """The questions that the history answers."""
+    return [question for question in history.questions if question.category != "adversarial"]
+
+
+def _judged(
+    found: Retrieval, ranked: Sequence[int], question: BenchQuestion, history: History
+) -> tuple[Sequence[Judged], int]:
+    beside = near(question.turns, history.sessions)
+    hits = [
+        Judged(hit.confidence, place in question.turns, place in beside)
+        for hit, place in zip(found, ranked, strict=True)
+    ]
+    return hits, len(question.turns)
 
 
 def turn_metrics(ranked: Sequence[int], gold: frozenset[int]) -> dict[str, float]:
@@ -181,50 +310,7 @@ def session_metrics(ranked: Sequence[int], question: BenchQuestion) -> dict[str,
     return metrics
 
 
-def _reported(
-    data: Dataset,
-    path: Path,
-    scored: Sequence[tuple[str, dict[str, float]]],
-    store_s: Sequence[float],
-    retrieve_s: Sequence[float],
-) -> QualityReport:
-    import numpy as np
-
-    groups = {"all": [metrics for category, metrics in scored if category != "adversarial"]}
-    for category in sorted({category for category, _ in scored}):
-        groups[category] = [metrics for own, metrics in scored if own == category]
-    turns = sum(len(history.turns) for history in data.histories)
-    milliseconds = np.asarray(retrieve_s) * 1e3
-    return QualityReport(
-        dataset=data.kind,
-        path=str(path),
-        sha256=data.sha256,
-        known_as=data.known_as,
-        turns=turns,
-        questions=len(scored),
-        figures={group: _figures(rows) for group, rows in groups.items()},
-        turns_per_second=turns / sum(store_s),
-        retrieve_ms_p50=float(np.percentile(milliseconds, 50)),
-        retrieve_ms_p95=float(np.percentile(milliseconds, 95)),
-    )
-
-
-def _figures(rows: Sequence[Mapping[str, float]]) -> dict[str, Figure]:
-    names = dict.fromkeys(name for row in rows for name in row)
-    return {name: _figure([row[name] for row in rows if name in row]) for name in names}
-
-
-def _figure(values: Sequence[float]) -> Figure:
-    import numpy as np
-
-    sample = np.asarray(values)
-    random = np.random.default_rng(20_260_101)
-    means = random.choice(sample, (_SAMPLES, len(sample))).mean(axis=1)
-    low, high = np.percentile(means, [2.5, 97.5])
-    return Figure(float(sample.mean()), float(low), float(high), len(sample))
-
-
 def _cell(figure: Figure | None, *, with_interval: bool) -> str:
     if figure is None:
         return ""
-    return f"{figure.mean:.3f} [{figure.low:.3f}, {figure.high:.3f}]" if with_interval else f"{figure.mean:.3f}"
+    return str(figure) if with_interval else f"{figure.mean:.3f}"

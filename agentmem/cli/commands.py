@@ -6,6 +6,7 @@ import json
 import shutil
 import sys
 import tempfile
+from dataclasses import asdict
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -745,18 +746,34 @@ app.add_typer(bench, name="bench", rich_help_panel=_UPKEEP)
 def bench_quality(
     at: Setup,
     data: Annotated[list[Path], typer.Argument(help="Files of LoCoMo or LongMemEval, JSON or .json.gz.")],
+    curve: Annotated[bool, typer.Option("--curve", help="Also evidence within 250 to 4,000 tokens.")] = False,
+    plot: Annotated[Path | None, typer.Option(help="Draw that curve into this SVG file.")] = None,
 ) -> int:
     """How well questions of a benchmark find the turns that answer them; in a memory of its own, thrown away after."""
+    from agentmem import __version__
+    from agentmem.bench import budget
     from agentmem.bench.quality import run_quality
+    from agentmem.retrieval.options import RetrievalOptions
 
+    options = at.configured.retrieval_options() if at.configured else RetrievalOptions()
     reports = []
     for path in data:
         with tempfile.TemporaryDirectory() as folder, output.progress(f"measuring {path.name}") as tell:
-            reports.append(run_quality(path, open_memory=partial(at.open_empty, Path(folder)), progress=tell))
+            reports.append(
+                run_quality(
+                    path,
+                    open_memory=partial(at.open_empty, Path(folder)),
+                    configuration={"version": __version__, "retrieval": asdict(options)},
+                    with_budgets=curve or plot is not None,
+                    progress=tell,
+                )
+            )
+    if plot is not None:
+        plot.write_text(budget.plot({Path(each.path).stem: each.budgets for each in reports}), encoding="utf-8")
     if at.json:
         output.print_json([report.to_dict() for report in reports])
     else:
-        output.show(*(report.table() for report in reports))
+        output.show(*(table for report in reports for table in report.tables()))
     return 1 if any(report.skipped for report in reports) else 0
 
 

@@ -6,11 +6,15 @@ import gzip
 import json
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
 from agentmem import MemoryManager
+from agentmem.bench import budget
+from agentmem.bench.cuts import CUTS, Judged, at_kept_recall, cuts, near
 from agentmem.bench.datasets import BenchQuestion, load
+from agentmem.bench.figures import Figure, auc, figure
 from agentmem.bench.quality import run_quality, session_metrics, turn_metrics
 from agentmem.errors import InvalidInput
 
@@ -128,7 +132,7 @@ def test_a_run_measures_stores_and_reports(locomo: Path, tmp_path: Path) -> None
     assert report.figures["all"]["turn recall@5"].n == 2, "adversarial questions stand apart"
     assert report.known_as.startswith("not a published file")
     assert json.loads(json.dumps(report.to_dict()))["figures"]["adversarial"]["turn all@10"]["mean"] == 1.0
-    assert report.table().row_count == 5
+    assert [table.row_count for table in report.tables()] == [5, len(CUTS)]
 
 
 def test_a_run_on_longmemeval_has_session_figures(longmemeval: Path, tmp_path: Path) -> None:
@@ -137,11 +141,67 @@ def test_a_run_on_longmemeval_has_session_figures(longmemeval: Path, tmp_path: P
     assert report.figures["all"]["session NDCG@10"].mean == 1.0
 
 
+def test_an_area_counts_ties_by_half() -> None:
+    assert auc([0.9, 0.5], [0.5, 0.1]).mean == 0.875
+    assert auc([0.1], [0.9]).mean == 0.0
+    assert auc([0.3] * 5, [0.3] * 5) == Figure(0.5, 0.5, 0.5, 5)
+
+
+def test_an_interval_surrounds_its_mean_and_is_the_same_each_time() -> None:
+    found = figure([0.0, 1.0] * 50)
+    assert found == figure([0.0, 1.0] * 50)
+    assert 0.35 < found.low < found.mean == 0.5 < found.high < 0.65
+
+
+def test_a_cut_trades_recall_for_precision() -> None:
+    sure, doubtful, wrong = Judged(0.9, True, True), Judged(0.3, True, True), Judged(0.2, False, True)
+    curve = cuts([([sure, doubtful, wrong], 2), ([wrong] * 20, 1)], at=(0.0, 0.25, 0.5))
+    assert [cut.hits for cut in curve] == [6.5, 1.0, 0.5], "ten hits at most"
+    assert [cut.precision for cut in curve] == [2 / 13, 1.0, 1.0]
+    assert [cut.recall for cut in curve] == [0.5, 0.5, 0.25]
+    assert curve[0].beside == 1.0
+    assert at_kept_recall(curve) == curve[1]
+
+
+def test_beside_a_gold_turn_is_only_what_was_said_in_its_session() -> None:
+    assert near(frozenset({2}), [1, 1, 2, 2, 2]) == {2, 3}
+
+
+def test_confidence_is_measured_against_a_history_that_knows_nothing(tmp_path: Path) -> None:
+    other = {
+        "conversation": {
+            "session_1_date_time": "1:56 pm on 8 May, 2023",
+            "session_1": [{"speaker": "Zoe", "dia_id": "D1:1", "text": "My violin teacher moved to Oslo."}],
+        },
+        "qa": [{"question": "Where did the violin teacher move?", "evidence": ["D1:1"], "category": 4}],
+    }
+    path = tmp_path / "two.json"
+    path.write_text(json.dumps([*LOCOMO, other]), encoding="utf-8")
+    report = run_quality(path, open_memory=memory(tmp_path))
+    assert report.confidence_auc is not None
+    assert (report.confidence_auc.mean, report.confidence_auc.n) == (1.0, 3)
+    assert report.kept is not None
+    assert report.kept.recall >= 0.95 * report.cuts[0].recall
+
+
+def test_the_evidence_within_a_budget_grows_with_it_and_is_drawn(locomo: Path, tmp_path: Path) -> None:
+    report = run_quality(locomo, open_memory=memory(tmp_path), with_budgets=True)
+    assert set(report.budgets) == {"retrieve", "context"}
+    assert report.budgets["retrieve"][4000].mean == 1.0
+    assert report.budgets["context"][4000].mean == 1.0
+    assert len(list(report.tables())) == 3
+    drawn = ElementTree.fromstring(budget.plot({"ours & <theirs>": report.budgets}))
+    texts = [each.text for each in drawn.iter("{http://www.w3.org/2000/svg}text")]
+    assert "ours & <theirs>, context" in texts
+    assert {"250", "4,000", "1.0"} <= set(texts)
+    assert len(list(drawn.iter("{http://www.w3.org/2000/svg}polyline"))) == 2
+
+
 def test_a_missing_file_is_skipped_with_the_reason(tmp_path: Path) -> None:
     report = run_quality(tmp_path / "nowhere.json", open_memory=memory(tmp_path))
     assert report.skipped is not None
     assert "nowhere.json" in report.skipped
-    assert "skipped" in str(report.table().title)
+    assert "skipped" in str(next(report.tables()).title)
 
 
 def test_locomo_development_data_keeps_its_figure(tmp_path: Path) -> None:
