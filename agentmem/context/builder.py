@@ -337,7 +337,12 @@ class ContextBuilder:
         left_by_session = _handover_entries(handover, page.cited) if handover else []
         page.add([entry for entry in left_by_session if not _repeats(entry, told)], "handover", of_handover)
         page.close(lambda text: self._counter.count(text) <= page.limit)
-        return _Stable(page, self._counter.count(page.text), rests_on)
+        words = [plain(entry.line.content) for entry in page.kept]
+        quoted: dict[str, str] = {}
+        for entry, said in zip(page.kept, words, strict=True):
+            id = page.cited[entry.line.citation]
+            quoted[id] = f"{quoted.get(id, '')}\n{said}"
+        return _Stable(page, self._counter.count(page.text), rests_on, frozenset(words), quoted)
 
     # --- the volatile text ------------------------------------------------------------------------
 
@@ -378,9 +383,8 @@ class ContextBuilder:
     def _add_memories(self, page: _Page, query: ContextQuery, stable: _Stable, retrieval: Retrieval) -> list[Memory]:
         """What was found and stands nowhere else yet, the best first as long as there is room; the facts it gave."""
         held = query.held
+        said, quoted = stable.said, stable.quoted
         told = {memory.id for entry in (*stable.page.kept, *page.kept) for memory in entry.said}
-        said = {plain(entry.line.content) for entry in stable.page.kept}
-        quoted = {stable.page.cited[entry.line.citation]: plain(entry.line.content) for entry in stable.page.kept}
         repeated = {sameness(entry.memory) for entry in page.kept}
         hits = [
             (same, hit)
@@ -450,6 +454,9 @@ class _Stable(NamedTuple):
     page: _Page
     tokens: int
     rests_on: object
+    said: frozenset[str]
+    quoted: Mapping[str, str]
+    """The plain words of the lines, by the id that they cite."""
 
 
 def _joined(stable: str, volatile: str) -> str:
