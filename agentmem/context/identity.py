@@ -201,10 +201,19 @@ def _written_section(memory: Memory) -> IdentitySection:
 
 def _section(fact: Fact) -> IdentitySection:
     section = SECTION_OF.get(fact.attribute.casefold(), "profile")
+    if section == "rules" and not _may_rule(fact):
+        section = "preferences"
     if fact.subject == "assistant" and section != "commitments":
         return "persona"
     # What a third person likes is no wish of whom the agent talks to.
     return "profile" if section == "preferences" and fact.subject != "user" else section
+
+
+def _may_rule(fact: Fact) -> bool:
+    """Whether a wish that was read may be followed: one about how to answer is; a rule for deeds is written by hand."""
+    from agentmem.extractors.manner import may_rule
+
+    return may_rule(fact.value, fact.polarity)
 
 
 def _loop(memory: Memory, fact: Fact, now: datetime) -> IdentityLine | None:

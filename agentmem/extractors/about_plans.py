@@ -1,4 +1,4 @@
-"""Rules for plans, promises, and standing wishes to the assistant."""
+"""Rules for plans and promises."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from typing import Final
 
 from agentmem.extractors import vocabulary as v
 from agentmem.extractors.about_work import degree
-from agentmem.extractors.clauses import Clause, Sentence
+from agentmem.extractors.clauses import Clause
 from agentmem.extractors.findings import Found, follows
-from agentmem.extractors.phrases import named, phrase, place_at
-from agentmem.records import Polarity
+from agentmem.extractors.phrases import phrase, place_at
 
 
 def plans(clause: Clause) -> Iterator[Found]:
@@ -183,102 +182,3 @@ _DEED_STOPS: Final = v.words(
     "that's it's what's he's she's there's who's but so because cause since which who that if though although while "
     "where when i you he she it they"
 )
-
-
-_WISH: Final = re.compile(
-    r"(?:please,? |and |also,? |btw,? |so |ok,? |okay,? )*(?:(?P<always>always)|(?P<never>never|don't ever|do not ever"
-    r"|dont ever)|(?P<on>from now on|in (?:the )?future|going forward|by default|whenever you answer|in all your "
-    r"(?:answers|replies|responses)),?(?: please,?)?|(?:can|could|would|will) you (?:please )?(?P<ask>always|never)|i"
-    r"(?:'d like| would like| want| need) you to (?P<want>always|never)|make sure (?:to|you) (?P<sure>always|never)"
-    r"|remember to (?P<remember>always|never)),? (?:please )?(?:always )?(?P<not>never |don't |do not |avoid |stop )?"
-    r"(?P<verb>[a-z-]+)"
-)
-
-
-_ASKED: Final = re.compile(
-    r"(?:please,? |and |also,? |btw,? |so |ok,? |okay,? )*(?:(?:can|could|would|will) you (?:please )?"
-    r"|i(?:'d like| would like| want| need) you to )?"
-    r"(?P<not>don't |do not |dont |stop |avoid |never )?(?:please )?(?P<verb>[a-z-]+)\b"
-)
-_STANDING: Final = re.compile(
-    r"\b(?:from now on|going forward|in (?:the )?future|at all times|by default|(?:every|each) time|from here on(?:"
-    r" out)?|always)\b"
-)
-
-
-_PLAINLY: Final = re.compile(
-    r"(?:please,? |so |and |but )*(?:keep your (?:answers|replies|responses) \w+|(?:don't|do not|dont|stop|avoid"
-    r"|never) (?:use|using|include|including|add|adding) (?:so many |any |too many )?(?:emojis?|bullet points?|bullets"
-    r"|markdown|jargon|slang|exclamation marks?|abbreviations|hashtags|filler)|(?:speak|talk|reply|write|answer)(?:"
-    r" to)?(?: me)? in (?:plain |simple )?"
-    rf"(?:{'|'.join(sorted(v.LANGUAGES))}))(?:,? please)?[.!]*\s*$"
-)
-
-
-def wishes(sentence: Sentence) -> Iterator[Found]:
-    """Standing wishes to the assistant: "always answer in French", "from now on, call me Ana"."""
-    found = _WISH.match(sentence.low, sentence.starts[0], sentence.end)
-    standing = None
-    if found is None:
-        standing = _STANDING.search(sentence.low, sentence.start, sentence.end)
-        asked = _ASKED.match(sentence.low, sentence.starts[0], sentence.end)
-        found = asked if standing or _PLAINLY.match(sentence.low, sentence.starts[0], sentence.end) else None
-    if found is None:
-        return
-    negated = found["not"]
-    said = found["verb"]
-    verb = base_of(said) if negated in ("stop ", "avoid ") else said
-    place = next((at for at, start in enumerate(sentence.starts) if start >= found.start("verb")), 0)
-    if verb not in v.WISHES or said not in sentence.words[place]:
-        return
-    end = place + 1
-    last = standing.start() if standing else sentence.end
-    while (
-        end < len(sentence.words)
-        and sentence.starts[end] < last
-        and sentence.breaks[end] in ("", ",", "/")
-        and end - place < 24
-        and not _ends_wish(sentence, end)
-    ):
-        end += 1
-    if end - place < 2 or sentence.words[place + 1] == "up":
-        return
-    polarity: Polarity = "denied" if negated or "never" in _adverbs_of(found) else "affirmed"
-    if verb == "call" and sentence.words[place + 1] == "me":
-        name, _ = named(sentence, place + 2)
-        if name:
-            yield Found("name", name, polarity=polarity)
-        return
-    if "you" in sentence.words[place:end] or end - place > 16:
-        return
-    if _TO_THE_ASSISTANT.search(sentence.low, sentence.starts[place + 1], sentence.ends[end - 1]):
-        value = f"{verb} {sentence.said(place + 1, end)}"
-        yield Found("instruction", (place, end), value=value, polarity=polarity)
-
-
-def _adverbs_of(found: re.Match[str]) -> list[str]:
-    groups = found.groupdict()
-    said = [groups.get(name) or "" for name in ("want", "sure", "remember", "ask")]
-    return [*said, "never" if groups.get("never") else ""]
-
-
-_TO_THE_ASSISTANT: Final = re.compile(
-    r"\b(?:me|my|you|your|emojis?|bullets?|metric|imperial|units|tables?|code|snippets?|sources?|examples?|links?"
-    r"|markdown|celsius|fahrenheit|euros?|dollars?|languages?|tone|formal\w*|informal\w*|polite\w*|short\w*|concise\w*"
-    r"|brief\w*|simpl\w+|jargon|exclamation|lists?|paragraphs?|sentences?|answers?|replies|responses?|british|american"
-    r"|haikus?|rhymes?|html|json|citations?|references?|steps|step by step|plain|lowercase|uppercase|caps"
-    r"|abbreviations?|slang|24-hour"
-    rf"|{'|'.join(sorted(v.LANGUAGES))})\b"
-)
-
-
-def _ends_wish(sentence: Sentence, place: int) -> bool:
-    """True where a wish goes over into its why, its when or a courtesy."""
-    word = sentence.words[place]
-    if word in ("because", "since", "unless", "when", "whenever", "if", "even", "please", "so", "thanks", "ok", "okay"):
-        return True
-    return (
-        sentence.breaks[place] == ","
-        and word not in ("and", "or")
-        and "," not in sentence.breaks[place + 1 : place + 4]
-    )

@@ -456,21 +456,33 @@ def reached(sentence: Sentence) -> Iterator[Found]:
 
 
 _CALL_ME: Final = re.compile(
-    r"(?:(?:hi|hey|hello|please|just|you can|remember to|feel free to"
-    r"|so|but|and)[, ]+)*(?:(?:everyone|everybody"
-    r"|people|friends|my friends|most"
-    r" people) )?(?P<not>(?:don't|do not|never|stop) )?call(?:s|ing)? me (?P<name>\w)"
+    r"(?:(?:hi|hey|hello|please|just|you can|remember to|feel free to|from now on|in (?:the )?future|always|actually"
+    r"|also|so|but|and)[, ]+)*(?P<not>(?:don't|do not|never|stop) )?call(?:ing)? me (?P<name>\w)"
+)
+_CALLED: Final = re.compile(
+    r"(?:(?:hi|hey|hello|so|but|and)[, ]+)*(?:everyone|everybody|people|friends|my friends|most people) calls? me "
+    r"(?P<name>\w)"
 )
 
 
 def call_me(sentence: Sentence) -> Iterator[Found]:
     """Reads "Call me Ana"."""
     found = _CALL_ME.match(sentence.low, sentence.starts[0], sentence.end) if " me " in sentence.low else None
-    if found is None:
-        return
-    place = next((at for at, start in enumerate(sentence.starts) if start >= found.start("name")), 0)
+    if found is not None and not found["not"]:
+        yield from _name_behind(sentence, found.start("name"))
+
+
+def called_by_others(sentence: Sentence) -> Iterator[Found]:
+    """Reads "Everybody calls me Ana"."""
+    found = _CALLED.match(sentence.low, sentence.starts[0], sentence.end) if " me " in sentence.low else None
+    if found is not None:
+        yield from _name_behind(sentence, found.start("name"))
+
+
+def _name_behind(sentence: Sentence, begins: int) -> Iterator[Found]:
+    place = next((at for at, start in enumerate(sentence.starts) if start >= begins), 0)
     name, end = named(sentence, place)
-    if name is None or found["not"] or sentence.words[name[0]] in _NO_NAMES:
+    if name is None or sentence.words[name[0]] in _NO_NAMES:
         return
     if end >= len(sentence.words) or sentence.breaks[end] or sentence.words[end] in _AFTER_NAMES:
         yield Found("name", name, polarity="affirmed")

@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from agentmem.errors import BackendError
 from agentmem.extractors.attributes import ATTRIBUTES, Attribute
 from agentmem.extractors.meant import Span, denies, doubt, is_of_another, is_wish, sentence_around
+from agentmem.extractors.own_words import may_be_passed_on
 from agentmem.interfaces import Completion, ExtractedFact
 from agentmem.records import POLARITIES, Memory, Polarity
 from agentmem.retrieval.dates import time_spans
@@ -252,6 +253,8 @@ def _fact(
     if value is None:
         raise _Dropped("unsupported_value")
     _require_meant(item, span, value, piece.text)
+    if item.attribute == "instruction" and may_be_passed_on(piece.turn.content, besides=piece.text[slice(*value)]):
+        raise _Dropped("not_own_words")
     polarity = item.polarity
     if polarity == "affirmed" and valid_from is None and valid_to is not None and valid_to <= piece.turn.occurred_at:
         # Since when is not said, only that it is over.

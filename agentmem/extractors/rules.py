@@ -29,7 +29,8 @@ _MOST_FACTS: Final = 12
 _TALKS_OF_SELF: Final = re.compile(
     r"\b(?:please|i|i'm|im|i’m|ive|my|our|we|me|here|name|names|don't|stop|keep|use|moved|quit|bought|sold|adopted"
     r"|broke up|turned|got|started|allergic|born|based|living|working|studying|always|never|from now on|in future"
-    r"|going forward|by default|home|joined|settled|promoted|diagnosed)\b",
+    r"|going forward|by default|again|any ?more|no more|only|forget|answers?|speak"
+    r"|avoid|call|be|address|write|home|joined|settled|promoted|diagnosed)\b",
     re.IGNORECASE,
 )
 _CORRECTED: Final = re.compile(
@@ -85,13 +86,15 @@ def _facts(turn: Memory) -> list[ExtractedFact]:
 
 def _read(turn: Memory, text: str, low: str) -> Iterator[ExtractedFact]:
     from agentmem.extractors.about_people import mentions
-    from agentmem.extractors.about_plans import wishes
-    from agentmem.extractors.about_self import call_me, names_self
+    from agentmem.extractors.about_self import called_by_others, names_self
     from agentmem.extractors.clauses import clauses, read_sentence, sentences
     from agentmem.extractors.findings import polarity_of
     from agentmem.extractors.patterns import SENTENCE_RULES, facts_of
     from agentmem.extractors.promises import reminder
+    from agentmem.extractors.wishes import wishes
 
+    if turn.speaker is None and turn.role == "user":
+        yield from wishes(turn, text, low)
     plain = text.islower() or not any(map(str.isupper, text))
     for start, end in sentences(text, low):
         if not _TALKS_OF_SELF.search(low, start, end):
@@ -101,7 +104,7 @@ def _read(turn: Memory, text: str, low: str) -> Iterator[ExtractedFact]:
             continue
         reader = _Reader(turn, sentence)
         if turn.speaker is None:
-            for found in (*wishes(sentence), *call_me(sentence), *names_self(sentence)):
+            for found in (*called_by_others(sentence), *names_self(sentence)):
                 yield from reader.fact(found, 0)
             if (asked := reminder(sentence, turn.occurred_at)) is not None:
                 yield asked.as_fact(turn)

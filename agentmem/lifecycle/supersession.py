@@ -15,6 +15,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from agentmem.extractors.attributes import attribute_of
+from agentmem.extractors.manner import Matter, matter
 from agentmem.extractors.vocabulary import ANIMALS, ANY_DEED, CAR_MAKES, words
 from agentmem.interfaces import Standing
 from agentmem.records import POLARITIES, Fact, Memory
@@ -36,6 +37,8 @@ def decide(facts: Sequence[Memory]) -> Mapping[str, Standing]:
     - Where times are equal, what was said later wins.
     - What ends a promise or plan in other words ("I sent it") closes the one open deed that is most like it, and none
       if two are equally so; a promise stands from when it was made, whenever it is due.
+    - A wish closes an earlier one that cannot be met beside it ("answer in German", "answer in French"; "use emoji",
+      never); one that is lifted, "emoji are fine again", closes what forbade them.
     - What is not trusted closes nothing that is, and the other way round.
     """
     lines = {True: _Line(), False: _Line()}
@@ -95,7 +98,7 @@ class _Line:
 
     def _near(self, new: _Run) -> list[_Run]:
         """The open runs that a fact like this may concern."""
-        if new.value.is_single or not new.value.words or new.ends_a_thing() or new.ends_a_deed():
+        if new.value.is_single or not new.value.words or new.ends_a_thing() or new.ends_a_deed() or new.matter:
             return list(self._open.values())
         # Somebody may like a thousand things: each is looked up.
         keys = ((polarity, words) for polarity in POLARITIES for words in (new.value.words, ()))
@@ -115,6 +118,7 @@ class _Run:
         self.said = [first]
         self.polarity = _fact(first).polarity
         self.value = _Value.of(_fact(first))
+        self.matter = _matter(_fact(first))
         self.key = (self.polarity, self.value.words)
         self.stated_to = first.valid_to
         self.closed_by: Memory | None = None
@@ -133,6 +137,10 @@ class _Run:
 
     def is_against(self, other: _Run) -> bool:
         """True if both cannot hold at once, so that this, said of a later time, closes the other."""
+        if self.matter and other.matter:
+            if self.polarity == "ended":
+                return other.polarity != "ended" and self.matter.lifts(other.matter)
+            return other.polarity != "ended" and self.matter.withdraws(other.matter)
         if self.polarity == other.polarity == "affirmed":
             # A name for what had none ("my wife", then "Clara") takes its place, even where several may stand.
             differs = not self.value.says_no_more_than(other.value)
@@ -165,6 +173,12 @@ class _Run:
                 yield memory, Standing(valid_to, closer, times=len(self.said))
             else:
                 yield memory, Standing(valid_to, closer, restates=first.id)
+
+
+def _matter(fact: Fact) -> Matter | None:
+    """What a wish to the assistant is about; None for all else."""
+    is_wish = fact.attribute.casefold() == "instruction" and bool(fact.value)
+    return matter(fact.value, fact.polarity) if is_wish else None
 
 
 def _most_alike(end: _Run, deeds: Sequence[_Run]) -> list[_Run]:
