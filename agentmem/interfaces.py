@@ -482,9 +482,20 @@ class EpisodicLog(ABC):
     def has_forgotten(self, scope: Scope) -> bool:
         """Whether a turn of the scope's session, or without a session any turn of its owner, was ever forgotten.
 
-        Retired counts. Too often yes is fine, too often no is not: the default looks for any receipt of the owner's.
+        Or was private (``mark_private``); retired counts. Too often yes is fine, too often no is not: the default
+        looks for any receipt of the owner's.
         """
         return bool(self.receipts(scope))
+
+    def mark_private(self, scope: Scope) -> None:
+        """From now on ``has_forgotten`` the scope's session: what is sent again of it may be private.
+
+        Nothing of what was said is kept. A log without such marks raises: its clients tell of it.
+        """
+        raise BackendError(
+            f"A {type(self).__name__} keeps no marks of sessions.",
+            hint="Private turns can be recorded when another process gets them sent again.",
+        )
 
     @abstractmethod
     def read(self, query: LogQuery) -> list[Memory]:

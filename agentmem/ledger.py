@@ -6,6 +6,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 
+from agentmem.forked import start_clean
 from agentmem.interfaces import LLM, Completion, CompletionRequest
 from agentmem.records import Cost, MemoryStatus
 
@@ -14,9 +15,12 @@ class Ledger:
     """Adds up costs. Thread-safe."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
         self._cost = Cost()
         self._statuses: Counter[str] = Counter()
+        start_clean(self)
+
+    def _start_clean(self) -> None:
+        self._lock = threading.Lock()
 
     def add(self, cost: Cost) -> None:
         with self._lock:

@@ -13,18 +13,24 @@ by ``Bridge.status``. ``strict`` raises it instead.
 
 from __future__ import annotations
 
+import asyncio
+import functools
 import logging
+import sys
 import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import wait
+from concurrent.futures import Future, wait
+from contextlib import suppress
+from contextvars import ContextVar, copy_context
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar, get_args
+from weakref import WeakKeyDictionary
 
 from agentmem.clients.crew import Crew
-from agentmem.clients.recording import Recording
+from agentmem.clients.recording import Doubt, Recording
 from agentmem.clients.sessions import (
     MAX_KNOWN,
     Recall,
@@ -42,6 +48,7 @@ from agentmem.clients.suffix import Said, first_new, first_unsent, last_of_user,
 from agentmem.context.fences import Fences
 from agentmem.context.rendering import without_blocks
 from agentmem.errors import AgentMemError, ConfigError, ScopeError, StoreBusy
+from agentmem.forked import start_clean
 from agentmem.interfaces import LogQuery, Message
 from agentmem.ledger import Ledger
 from agentmem.records import Context, Cost, Memory, MemoryStatus, Page, Scope, Turn
@@ -70,6 +77,9 @@ log = logging.getLogger("agentmem.clients")
 _LOG_EVERY_S: Final = 60.0
 _READERS: Final = 4
 """Threads that may read at once for one wrapped client; with all of them stuck, calls go on without."""
+_IN_LINE: Final = 1024
+_CALLERS: Final = 32
+"""Calls of async clients whose memory may be seen to at once; the others wait, at the cost of their deadlines."""
 _WARM_UP_S: Final = 1.0
 _CONVERSATION: Final = 6
 """How many of the messages before the question are given to retrieval."""
@@ -84,6 +94,8 @@ class SessionLog(Protocol):
     def fence_key(self) -> bytes: ...
 
     def has_forgotten(self, scope: Scope) -> bool: ...
+
+    def mark_private(self, scope: Scope) -> None: ...
 
     def read(self, query: LogQuery) -> Sequence[Memory]: ...
 
@@ -230,20 +242,24 @@ class Bridge:
         self._ledger = ledger or Ledger()
         self._sessions = Sessions()
         self._recording = Recording(memory, spill)
-        self._readers = Crew(_READERS)
-        self._lock = threading.Lock()
+        self._readers = Crew(_READERS, line=_IN_LINE)
+        self._callers = Crew(_CALLERS, line=sys.maxsize, is_patient=True)
         self._logged_at: float | None = None
         self._unlogged = 0
+        start_clean(self)
+
+    def _start_clean(self) -> None:
+        self._lock = threading.Lock()
 
     @property
     def status(self) -> Status:
-        """How memory fared in the last call."""
-        return self._call.status
+        """How memory fared in the last call of this thread or task; if it made none, in anybody's last."""
+        return self._last_call.status
 
     @property
     def last_cost(self) -> Cost:
-        """What memory took of the last call."""
-        call = self._call
+        """What memory took of that call."""
+        call = self._last_call
         return replace(call.cost, statuses={call.status: 1}) if call.cost.calls else call.cost
 
     @property
@@ -277,8 +293,8 @@ class Bridge:
         Raises:
             AgentMemError: only if ``strict``.
         """
-        started = time.monotonic()
-        self._call = call = Call()
+        started = _asked_at.get() or time.monotonic()
+        call = self._begun(Call())
         scope = current_scope() or self.scope
         block = stable = _NOTHING
         session = None
@@ -290,12 +306,15 @@ class Bridge:
             try:
                 messages = list(self._own_words(said))
                 deadline = started + self.options.deadline_s
-                new = self._take_new(call, session, messages, deadline)
+                new, doubt = self._take_new(call, session, messages, deadline)
                 try:
                     block, stable = self._recall(session, messages, is_new=bool(new), deadline=deadline)
                 finally:
+                    # What a wait for a thread took beyond the time for reading comes off that for writing.
+                    end = min(deadline, time.monotonic()) + self.options.write_deadline_s
+                    self._mark_private(call, session, end)
                     if not is_private():
-                        self._record(call, session, new, wait_s=self.options.write_deadline_s)
+                        self._record(call, session, new, end=end, doubt=doubt)
             except Exception as error:  # noqa: BLE001  whatever fails in memory, the model is still asked
                 self._trouble(call, "degraded", error)
             return Prepared(block.text, stable.text, session, is_private(), call, self._fences)
@@ -317,21 +336,40 @@ class Bridge:
         session, call = prepared.session, prepared.call or Call()
         if session is None:
             return
-        started = time.monotonic()
+        started = _asked_at.get() or time.monotonic()
         try:
             answers = list(self._own_words(said))
             with session.lock:
-                session.answered = complete
+                session.unanswered = None if complete else session.unanswered
                 session.learn(answers)
             if not prepared.is_private:
-                wait_s = self.options.write_deadline_s
-                self._record(call, session, answers, wait_s=wait_s, complete=complete, in_time=wait_for_write)
+                end = started + self.options.write_deadline_s
+                self._record(call, session, answers, end=end, complete=complete, in_time=wait_for_write)
         except Exception as error:  # noqa: BLE001  the model's answer is the caller's, whatever fails in memory
             self._trouble(call, "degraded", error)
         finally:
             waited = Cost(waited_s=time.monotonic() - started)
             call.cost += waited
             self._ledger.add(waited)
+
+    async def aside(self, work: Callable[..., T], *args: Any) -> T:
+        """What the work gives, done in a thread of the bridge's own while the event loop goes on.
+
+        It is done even if the task that waits for it is cancelled. Deadlines begin now, not when a thread is free.
+        """
+        context = copy_context()
+        context.run(_asked_at.set, time.monotonic())
+        in_context = functools.partial(context.run, work, *args)
+        if not _is_in_asyncio():
+            result = await _beside_another_loop(in_context)
+        else:
+            try:
+                future = self._callers.start(in_context)
+            except RuntimeError:  # there are no more threads: memory holds the loop up, no longer than its deadlines
+                return in_context()
+            result = await _awaited(future)
+        _calls.set(context.get(_calls, {}))
+        return result
 
     def flush(self, timeout_s: float | None = None) -> bool:
         """True when every turn was stored, lies in a spill file or is known to be lost; False at the timeout."""
@@ -348,45 +386,70 @@ class Bridge:
 
     # --- what is new
 
-    def _take_new(self, call: Call, session: Session, said: Sequence[Said], deadline: float) -> Sequence[Said]:
-        """What is to be recorded of ``said``, which the session knows from now on."""
-        unsent = first_unsent(said)
+    def _take_new(
+        self, call: Call, session: Session, said: Sequence[Said], deadline: float
+    ) -> tuple[Sequence[Said], Doubt | None]:
+        """What is to be recorded of ``said``, which the session knows from now on, and what may have to be."""
+        recorded = self._read_back(call, session, deadline)
         with session.lock:
-            is_fresh = not session.is_read_back and self._read_back(call, session, deadline)
-            if session.is_read_back:
-                start = first_new(session.known, said, answered=session.answered)
-                if start < unsent and not is_fresh:
-                    start = max(start, self._known_by_others(call, session, said, deadline, unsent))
-            else:
-                start = unsent  # what came before may be known or not: better a gap than a double
-            # Here the same: what came before may be new or forgotten.
-            begin = unsent if start < unsent and self._has_forgotten(call, session.given, deadline) else start
-            session.learn(said[start:])
-            session.answered = False
-            return said[begin:]
-
-    def _read_back(self, call: Call, session: Session, deadline: float) -> bool:
-        """Learn once what an earlier process recorded of a session, so that its history is not recorded again."""
-        try:
-            session.known = self._within(lambda: self._recorded(session.scope), deadline)
+            is_fresh = recorded is not None and not session.is_read_back
+            if recorded is not None and is_fresh:
+                session.known, session.unanswered = recorded
             session.is_read_back = True
-        except Exception as error:  # noqa: BLE001  the next call tries again
-            self._trouble(call, "degraded", error)
-        return session.is_read_back
-
-    def _known_by_others(self, call: Call, session: Session, said: Sequence[Said], deadline: float, unsent: int) -> int:
-        """Where in ``said`` begins what no client of the session has recorded; called for answers not heard here."""
-        if session.given.session is None:
-            return 0  # nobody else knows the session
+            start = first_new(session.known, said, unanswered=session.unanswered)
+            session.learn(said[start:])
+            session.unanswered = next((one.key for one in reversed(said) if one.role == "user"), None)
+        unsent = first_unsent(said)
+        if start >= unsent:
+            return said[start:], None
+        knows_others = is_fresh or session.given.session is None  # nobody else knows a session that was made here
         try:
-            recorded = self._within(lambda: self._recorded(session.scope), deadline)
+            return said[self._within(lambda: self._begin(session, said, start, knows_others), deadline) :], None
         except Exception as error:  # noqa: BLE001  told by the status
             self._trouble(call, "degraded", error)
-            return unsent
-        return first_new(recorded, said, answered=session.answered)
+        earlier = said[:unsent]
+        doubt = Doubt(
+            session,
+            earlier,
+            begin=lambda: self._begin(session, said, start, knows_others=False),
+            note=lambda *trouble: self._note(call, *trouble),
+        )
+        return said[unsent:], doubt
 
-    def _recorded(self, scope: Scope) -> list[bytes]:
-        return [Said(memory.role, memory.content).key for memory in self._listed(scope)][-MAX_KNOWN:]
+    def _read_back(self, call: Call, session: Session, deadline: float) -> tuple[list[bytes], bytes | None] | None:
+        """What an earlier process recorded of a session, so that its history is not recorded again; asked for once."""
+        if session.is_read_back:
+            return None
+        try:
+            return self._within(lambda: self._recorded(session.scope), deadline)
+        except Exception as error:  # noqa: BLE001  told by the status
+            self._trouble(call, "degraded", error)
+            return None
+
+    def _begin(self, session: Session, said: Sequence[Said], start: int, knows_others: bool) -> int:
+        """Where in ``said``, not before ``start``, begins what no client has recorded and nobody wanted gone.
+
+        Args:
+            knows_others: What other clients of the session have recorded stands before ``start``.
+        """
+        unsent = first_unsent(said)
+        if not knows_others:
+            known, unanswered = self._recorded(session.scope)
+            start = max(start, first_new(known, said, unanswered=unanswered))
+        # What came before may be new, or forgotten.
+        return unsent if start < unsent and self._lacks(session.given) else start
+
+    def _recorded(self, scope: Scope) -> tuple[list[bytes], bytes | None]:
+        """Keys of what the log has of a session, and that of the user's last words if they have no answer there."""
+        known: list[bytes] = []
+        unanswered: bytes | None = None
+        for memory in self._listed(scope):
+            known.append(Said(memory.role, memory.content).key)
+            if memory.role == "user":
+                unanswered = known[-1]
+            elif memory.role == "assistant" and memory.metadata.get("complete") is not False:
+                unanswered = None
+        return known[-MAX_KNOWN:], unanswered
 
     def _listed(self, scope: Scope) -> Iterator[Memory]:
         cursor: str | None = None
@@ -399,16 +462,8 @@ class Bridge:
             if cursor is None:
                 return
 
-    def _has_forgotten(self, call: Call, scope: Scope, deadline: float) -> bool:
-        """Whether what the session does not know may be what it has forgotten; yes if memory cannot tell."""
-        try:
-            return self._within(lambda: self._lacks(scope), deadline)
-        except Exception as error:  # noqa: BLE001  told by the status
-            self._trouble(call, "degraded", error)
-            return True
-
     def _lacks(self, scope: Scope) -> bool:
-        """Whether something that was said in the session is not there any more, or not in the words it was said in."""
+        """Whether something that was said in the session is not there, or not in the words it was said in."""
         if self.memory.log.has_forgotten(scope):
             return True
         if scope.session is None:
@@ -488,15 +543,42 @@ class Bridge:
 
     # --- how
 
-    def _record(self, call: Call, session: Session, said: Sequence[Said], **how: Any) -> None:
-        error = self._recording.record(session, said, note=lambda *trouble: self._note(call, *trouble), **how)
+    def _begun(self, call: Call) -> Call:
+        self._call = call
+        # Not changed in place: other contexts have the same mapping.
+        _calls.set(WeakKeyDictionary({**_calls.get({}), self: call}))
+        return call
+
+    @property
+    def _last_call(self) -> Call:
+        return _calls.get({}).get(self, self._call)
+
+    def _record(self, call: Call, session: Session, said: Sequence[Said], *, end: float, **how: Any) -> None:
+        note = lambda *trouble: self._note(call, *trouble)  # noqa: E731
+        error = self._recording.record(session, said, note=note, wait_s=max(end - time.monotonic(), 0), **how)
         if error is not None and self.strict:
             raise error
+
+    def _mark_private(self, call: Call, session: Session, end: float) -> None:
+        """Let every process know that what is sent again of this session may be private: tried until it is done."""
+        session.has_private = session.has_private or is_private()
+        if not session.has_private or session.is_marked:
+            return
+        try:
+            self._within(lambda: self._marked_private(session.scope), end)
+            session.is_marked = True
+        except Exception as error:  # noqa: BLE001  told by the status
+            self._trouble(call, "degraded", error)
+
+    def _marked_private(self, scope: Scope) -> None:
+        if not self.memory.log.has_forgotten(scope):
+            self.memory.log.mark_private(scope)
 
     def _within(self, read: Callable[[], T], deadline: float) -> T:
         reading = self._readers.start(read)
         wait([reading], max(deadline - time.monotonic(), 0))
         if not reading.done():
+            reading.cancel()  # if nobody was free to begin it
             raise StoreBusy(f"Memory did not answer within {self.options.deadline_s:g} s.")
         return reading.result()
 
@@ -528,5 +610,40 @@ class Bridge:
         kind = error.code if isinstance(error, AgentMemError) else type(error).__name__
         log.error("Memory of a wrapped client is %s: %s (%d more since the last line)", status, kind, unlogged)
 
+
+def _is_in_asyncio() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+async def _awaited(future: Future[T]) -> T:
+    """The future's result, in an asyncio loop. Unlike ``asyncio.wrap_future`` it leaves a begun work alone, and a loop
+    that was closed meanwhile."""
+    rung, loop = asyncio.Event(), asyncio.get_running_loop()
+
+    def ring(_: Future[T]) -> None:
+        with suppress(RuntimeError):  # nobody waits any more: the loop is closed
+            loop.call_soon_threadsafe(rung.set)
+
+    future.add_done_callback(ring)
+    await rung.wait()
+    return future.result()
+
+
+async def _beside_another_loop(work: Callable[[], T]) -> T:
+    try:
+        from anyio import CapacityLimiter, to_thread
+    except ImportError:  # memory holds the loop up, no longer than its deadlines
+        return work()
+    return await to_thread.run_sync(work, limiter=CapacityLimiter(1))  # not the application's, which may be used up
+
+
+_calls: ContextVar[Mapping[Bridge, Call]] = ContextVar("agentmem_calls")
+"""The last call of each bridge in this thread or task."""
+_asked_at: ContextVar[float | None] = ContextVar("agentmem_asked_at", default=None)
+"""Since when the caller waits for what is done aside."""
 
 _USE_SCOPE: Final = "Use use_scope(…)."

@@ -31,14 +31,22 @@ class Crew:
     Args:
         size: Threads at once.
         line: How much work may wait for one of them.
-        is_trusted: Nobody here gets stuck: work may wait however long.
+        is_patient: Work waits in line behind those who are stuck, too.
     """
 
-    def __init__(self, size: int, *, line: int = 0, is_trusted: bool = False) -> None:
+    def __init__(self, size: int, *, line: int = 0, is_patient: bool = False) -> None:
         self._size = size
         self._line = line
-        self._is_trusted = is_trusted
+        self._is_patient = is_patient
         start_clean(self)
+
+    def _start_clean(self) -> None:
+        self._lock = threading.Lock()
+        self._jobs: queue.SimpleQueue[_Job] = queue.SimpleQueue()
+        self._waiting: deque[_Job] = deque()
+        self._working = 0
+        self._idle = 0
+        self._moved_at = 0.0
 
     def start(self, work: Callable[[], T]) -> Future[T]:
         """The work's future; it runs in a copy of the caller's context, and fails with nothing but an Exception.
@@ -69,7 +77,7 @@ class Crew:
     def _stand_in_line(self, job: _Job) -> None:
         if len(self._waiting) >= self._line:
             self._waiting = deque(each for each in self._waiting if not each[0].cancelled())
-        is_stuck = time.monotonic() - self._moved_at > _STUCK_S and not self._is_trusted
+        is_stuck = time.monotonic() - self._moved_at > _STUCK_S and not self._is_patient
         if is_stuck or len(self._waiting) >= self._line:
             raise StoreBusy("Memory is still busy with earlier calls.")
         self._waiting.append(job)
@@ -113,14 +121,6 @@ class Crew:
             except queue.Empty:
                 self._idle -= 1
                 return None
-
-    def _start_clean(self) -> None:
-        self._lock = threading.Lock()
-        self._jobs: queue.SimpleQueue[_Job] = queue.SimpleQueue()
-        self._waiting: deque[_Job] = deque()
-        self._working = 0
-        self._idle = 0
-        self._moved_at = 0.0
 
 
 def as_trouble(error: BaseException) -> Exception:

@@ -16,7 +16,6 @@ from contextlib import aclosing, closing
 from itertools import groupby, takewhile
 from typing import Any
 
-from anyio.to_thread import run_sync
 from google.genai import Client, types
 from google.genai._transformers import t_contents
 from google.genai.client import AsyncClient
@@ -97,9 +96,9 @@ def _remembering_async(call: Callable[..., Awaitable[Any]], bridge: Bridge) -> C
         asked = _Asked.by(options, bridge)
         if asked is None:
             return await call(**options)
-        response = await call(**await run_sync(asked.prepared))
+        response = await call(**await bridge.aside(asked.prepared))
         asked.hear(response)
-        await run_sync(asked.record)
+        await bridge.aside(asked.record)
         return response
 
     return remembering
@@ -113,19 +112,21 @@ def _remembering_async_stream(
         asked = _Asked.by(options, bridge)
         if asked is None:
             return await call(**options)
-        return _passing(asked, call)
+        return _passing(asked, call, bridge)
 
     return remembering
 
 
-async def _passing(asked: _Asked, call: Callable[..., Awaitable[AsyncIterator[Any]]]) -> AsyncIterator[Any]:
-    chunks: Any = await call(**await run_sync(asked.prepared))
+async def _passing(
+    asked: _Asked, call: Callable[..., Awaitable[AsyncIterator[Any]]], bridge: Bridge
+) -> AsyncIterator[Any]:
+    chunks: Any = await call(**await bridge.aside(asked.prepared))
     async with aclosing(chunks):
         try:
             async for chunk in chunks:
                 asked.hear(chunk)
                 yield chunk
-            await run_sync(asked.record)
+            await bridge.aside(asked.record)
         finally:
             asked.record(waits=False)
 

@@ -15,14 +15,23 @@ from typing import Final
 
 from agentmem.clients.suffix import Said
 from agentmem.errors import InvalidInput
+from agentmem.forked import start_clean
 from agentmem.records import Scope
 
 _MAX_SESSIONS: Final = 10_000
 MAX_KNOWN: Final = 1024
 """Messages of one session whose keys are kept; enough to recognise any history by its tail."""
 
-_scope: ContextVar[Scope | None] = ContextVar("agentmem_scope", default=None)
-_private: ContextVar[bool] = ContextVar("agentmem_private", default=False)
+
+class _Block:
+    """A ``with`` block that somebody is in: which scope it is for, if it is for one."""
+
+    def __init__(self, scope: Scope | None = None) -> None:
+        self.scope = scope
+
+
+_scopes: ContextVar[tuple[_Block, ...]] = ContextVar("agentmem_scopes", default=())
+_private: ContextVar[tuple[_Block, ...]] = ContextVar("agentmem_private", default=())
 
 
 # --- whose memory ---------------------------------------------------------------------------------
@@ -32,16 +41,24 @@ _private: ContextVar[bool] = ContextVar("agentmem_private", default=False)
 def use_scope(scope: Scope) -> Iterator[Scope]:
     """Calls of wrapped clients inside the block use this scope, whatever they were wrapped with.
 
-    Kept in a context variable: threads and asyncio tasks do not see each other's scope.
+    Kept in a context variable: threads and asyncio tasks do not see each other's scope. Python has none for
+    generators: a block around a ``yield`` also holds for whoever runs the generator, until it is left.
 
     Raises:
         InvalidInput: not a Scope.
     """
-    token = _scope.set(require_scope(scope))
-    try:
+    with _inside(_scopes, _Block(require_scope(scope))):
         yield scope
+
+
+@contextmanager
+def _inside(blocks: ContextVar[tuple[_Block, ...]], block: _Block) -> Iterator[None]:
+    blocks.set((*blocks.get(), block))
+    try:
+        yield
     finally:
-        _scope.reset(token)
+        # By a token it could not be left behind a block begun later, nor in another context than it was begun in.
+        blocks.set(tuple(each for each in blocks.get() if each is not block))
 
 
 def require_scope(scope: object) -> Scope:
@@ -53,22 +70,23 @@ def require_scope(scope: object) -> Scope:
 
 def current_scope() -> Scope | None:
     """The scope of the innermost ``use_scope``, or None outside of one."""
-    return _scope.get()
+    blocks = _scopes.get()
+    return blocks[-1].scope if blocks else None
 
 
 @contextmanager
 def private_turns() -> Iterator[None]:
-    """Calls of wrapped clients inside the block use memory but are not recorded, not even when resent later."""
-    token = _private.set(True)
-    try:
+    """Calls of wrapped clients inside the block use memory but are not recorded, not even when resent later.
+
+    Not around a ``yield``, as for ``use_scope``.
+    """
+    with _inside(_private, _Block()):
         yield
-    finally:
-        _private.reset(token)
 
 
 def is_private() -> bool:
     """Whether this is inside of ``private_turns``."""
-    return _private.get()
+    return bool(_private.get())
 
 
 # --- conversations --------------------------------------------------------------------------------
@@ -93,16 +111,21 @@ class Recall:
 
 @dataclass(slots=True)
 class Session:
-    """What is known of one conversation: its messages, what it was told, and whether its last call was answered.
+    """What is known of one conversation: its messages, what it was told, and what of it has no answer yet.
 
-    ``given`` is the scope as the caller has it, without a session where one was made.
+    ``given`` is the scope as the caller has it, without a session where one was made. The lock is held for no longer
+    than it takes to look at these: an event loop may wait for it.
     """
 
     scope: Scope
     given: Scope
     is_read_back: bool
     known: list[bytes] = field(default_factory=list)
-    answered: bool = True
+    unanswered: bytes | None = None
+    """The user's last words, while the model has not answered them to the end."""
+    has_private: bool = False
+    is_marked: bool = False
+    """The log knows that something was private."""
     recalled: Recall | None = None
     stable: Told | None = None
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -125,7 +148,12 @@ class Sessions:
 
     def __init__(self) -> None:
         self._sessions: OrderedDict[Scope, Session] = OrderedDict()
+        start_clean(self)
+
+    def _start_clean(self) -> None:
         self._lock = threading.Lock()
+        for session in self._sessions.values():
+            session.lock = threading.Lock()
 
     def of(self, scope: Scope) -> Session:
         """The session of the scope; without one in it, one that is made for this client."""

@@ -46,26 +46,27 @@ def say(role: Role, text: str, speaker: str | None = None, *, is_call: bool = Fa
             yield Said(role, text[start : start + _PIECE_CHARACTERS], speaker, is_call)
 
 
-def first_new(known: Sequence[bytes], said: Sequence[Said], *, answered: bool = True) -> int:
+def first_new(known: Sequence[bytes], said: Sequence[Said], *, unanswered: bytes | None = None) -> int:
     """Where in ``said`` begins what the session does not know yet; ``len(said)`` if it knows all.
 
     The overlap is the longest run of ``said`` that ends where ``known`` ends (history resent, a window of it, or
     one with a new head) or that begins ``said`` and stands anywhere in ``known`` (the conversation went back).
-    One user message alone is no overlap: people repeat an "ok". And unless the same call is tried again after it
-    failed (``answered`` is False), a user message at the end was said anew.
+    One user message alone is no overlap: people repeat an "ok". And a user message at the end was said anew, unless
+    what was said last has no answer: then the same call is tried again after it failed.
 
     Args:
         known: Keys of what the session holds, oldest first.
-        answered: Whether the call before this one was answered.
+        unanswered: Key of the user's last words, if the call before this one was not answered.
     """
     keys = [one.key for one in said]
     overlaps = [_shared_tail(known, keys), _shared_head(known, keys)]
     end, length = max(overlaps, key=lambda overlap: overlap[1])
     is_lone_user = length == 1 and said[end - 1].role == "user"
-    is_whole_history = length == len(known) and (end < len(said) or not answered)
-    if length == 0 or (is_lone_user and not is_whole_history):
+    is_tried_again = end == len(said) and keys[-1:] == [unanswered]
+    is_whole_history = length == len(known) and (end < len(said) or unanswered is not None)
+    if length == 0 or (is_lone_user and not is_whole_history and not is_tried_again):
         return 0
-    if end == len(said) and said[-1].role == "user" and answered:
+    if end == len(said) and said[-1].role == "user" and unanswered is None:
         return end - 1
     return end
 

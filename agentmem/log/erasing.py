@@ -55,7 +55,7 @@ class Desk:
         return self.bury_hashes(tombstones.keyed_hash(subject, id) for id in ids)
 
     def mark_sessions(self, subject: bytes, sessions: Iterable[str]) -> None:
-        """Remember that turns of these sessions ("" for none) were forgotten: what is sent again may hold them."""
+        """Remember that turns of these sessions ("" for none) were forgotten, or private: what is sent again may be."""
         if marked := set(sessions):
             self.bury_hashes(tombstones.session_mark(subject, session) for session in {"", *marked})
 

@@ -250,6 +250,9 @@ class SealedLog(SQLLog):
     def has_forgotten(self, scope: Scope) -> bool:
         return super().has_forgotten(replace(scope, session=_each(scope.session, self._names.sealed_session)))
 
+    def mark_private(self, scope: Scope) -> None:
+        super().mark_private(replace(scope, session=_each(scope.session, self._names.sealed_session)))
+
     def partitions_of(self, scope: Scope, ids: Sequence[str]) -> dict[str, int]:
         found = super().partitions_of(scope, self._names.all_sealed(ids))
         return {id: found[sealed] for id in ids if (sealed := self._names.sealed(id)) in found}

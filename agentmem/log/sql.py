@@ -306,6 +306,10 @@ class SQLLog(EpisodicLog):
         with self._reading() as connection:
             return bool(tombstones.found(connection, [mark]))
 
+    def mark_private(self, scope: Scope) -> None:
+        with self._forgetting() as desk:
+            desk.mark_sessions(self._subject(scope), [scope.session or ""])
+
     def read(self, query: LogQuery) -> list[Memory]:
         with self._reading() as connection:
             return reading.read(connection, query)

@@ -6,8 +6,8 @@ tell whether a known id was erased. A PostgreSQL log keeps it in its ``setting``
 Subjects (whose memory it was) are hashed in two steps, so that an erasure that goes on after a crash needs no name:
 the key and the subject make the subject's own key, and that and an id make a tombstone.
 
-A session that a turn was forgotten of has one too: what of it is sent again is not taken for new. Of words there is
-none: who has the key could guess at them.
+A session that a turn was forgotten of, or was private in, has one too: what of it is sent again is not taken for new.
+Of words there is none: who has the key could guess at them.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def keyed_hash(subject: bytes, id: str) -> bytes:
 
 
 def session_mark(subject: bytes, session: str | None) -> bytes:
-    """The tombstone that a session has once a turn of it was forgotten; without one, that any turn was."""
+    """The tombstone that a session has once a turn of it was forgotten or private; without one, that any turn was."""
     # No id begins with a NUL.
     return keyed_hash(subject, f"\0{session or ''}")
 

@@ -20,7 +20,8 @@ def conversation(text: str) -> list[Said]:
 
 def new(known: str, incoming: str, *, answered: bool = True) -> str:
     said = conversation(incoming)
-    start = first_new([one.key for one in conversation(known)], said, answered=answered)
+    keys = [one.key for one in conversation(known)]
+    start = first_new(keys, said, unanswered=None if answered else keys[-1])
     return " ".join(f"{one.role[0]}:{one.text}" for one in said[start:])
 
 

@@ -18,6 +18,7 @@ from agentmem.clients.anthropic.messages import is_prefill, said_in
 from agentmem.clients.core import Attached, Bridge, ClientShim, Prepared
 from agentmem.context.placing import placed
 from agentmem.errors import InvalidInput
+from agentmem.forked import start_clean
 
 if TYPE_CHECKING:
     from agentmem.clients.anthropic.bodies import Answer
@@ -62,6 +63,9 @@ class _Middleware:
         self._client = client
         self._under_way: OrderedDict[str, Prepared] = OrderedDict()
         """Calls not answered yet, by the key that the SDK gives to all attempts of one call."""
+        start_clean(self)
+
+    def _start_clean(self) -> None:
         self._lock = threading.Lock()
 
     def handle(self, request: Any, call_next: Callable[[Any], Any]) -> Any:
@@ -78,11 +82,9 @@ class _Middleware:
     async def handle_async(self, request: Any, call_next: Callable[[Any], Awaitable[Any]]) -> Any:
         if not _asks_model(request):
             return await call_next(request)
-        from anyio.to_thread import run_sync  # the SDK's own; it takes context variables along, under trio too
-
         from agentmem.clients.anthropic.bodies import hear_async
 
-        prepared = await run_sync(self._prepare, request)
+        prepared = await self._bridge.aside(self._prepare, request)
         response = await call_next(_with_memory(request, prepared))
         if _is_answered(response):
             await hear_async(response, self._answer(request, prepared))

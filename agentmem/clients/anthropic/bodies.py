@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from typing import Any
 
 import httpx2
-from anyio.to_thread import run_sync
 
 from agentmem.clients.anthropic.messages import begun, fields_of, message_of, said_in
 from agentmem.clients.core import Bridge, Prepared
@@ -26,7 +25,7 @@ class Answer:
     """
 
     def __init__(self, bridge: Bridge, prepared: Prepared, prefill: Any, decoder: Any) -> None:
-        self._bridge = bridge
+        self.bridge = bridge
         self._prepared = prepared
         self._prefill = prefill
         self._decoder = decoder
@@ -43,7 +42,7 @@ class Answer:
 
     def record(self, message: Mapping[str, Any], *, is_whole: bool, waits: bool) -> None:
         answer = begun(self._prefill, message) if message.get("content") else message
-        self._bridge.observe(self._prepared, said_in(answer), complete=is_whole, wait_for_write=waits and is_whole)
+        self.bridge.observe(self._prepared, said_in(answer), complete=is_whole, wait_for_write=waits and is_whole)
 
     def _events(self, body: httpx2.Response) -> Iterator[Mapping[str, Any]]:
         try:
@@ -70,7 +69,7 @@ async def hear_async(response: Any, answer: Answer) -> None:
     if http is not None and _body(http) is None:
         http.stream = _PassingAsync(http.stream, http.headers, answer)
     else:
-        await run_sync(hear, response, answer)
+        await answer.bridge.aside(hear, response, answer)
 
 
 def _body(http: httpx2.Response) -> bytes | None:
@@ -131,7 +130,7 @@ class _PassingAsync(httpx2.AsyncByteStream):
             async for chunk in chunks:
                 self._heard.append(chunk)
                 yield chunk
-            await run_sync(self._finish)
+            await self._answer.bridge.aside(self._finish)
         finally:
             # Left to the garbage collector, it would be closed in another task than the one that read it.
             if hasattr(chunks, "aclose"):

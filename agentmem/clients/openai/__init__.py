@@ -19,7 +19,7 @@ from agentmem.clients.core import Attached, Bridge, ClientShim, Prepared
 from agentmem.clients.openai.api import Api, field
 from agentmem.clients.openai.chat import Chat
 from agentmem.clients.openai.responses import Responses
-from agentmem.clients.openai.streams import Recording, in_thread, is_stream, tee, warn_unrecorded
+from agentmem.clients.openai.streams import Recording, is_stream, tee, warn_unrecorded
 from agentmem.errors import InvalidInput
 
 _RAW_HEADER: Final = "x-stainless-raw-response"
@@ -85,9 +85,9 @@ class OpenAIShim(ClientShim):
             call = api.read(options)
             if call is None:
                 return await ask(*args, **options)
-            prepared = await in_thread(bridge.prepare, api.said(call))
+            prepared = await bridge.aside(bridge.prepare, api.said(call))
             result = await ask(*args, **api.with_memory(call, prepared))
-            await in_thread(self._heard(_answer(result, options), api, bridge, prepared))
+            await bridge.aside(self._heard(_answer(result, options), api, bridge, prepared))
             return result
 
         return asking_async if is_async else asking
@@ -109,7 +109,7 @@ class OpenAIShim(ClientShim):
 
         async def retrieving_async(response_id: str, **options: Any) -> Any:
             result = await retrieve(response_id, **options)
-            await in_thread(heard(response_id, result, options))
+            await bridge.aside(heard(response_id, result, options))
             return result
 
         return retrieving_async if is_async else retrieving

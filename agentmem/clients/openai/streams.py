@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 from agentmem.clients.core import Bridge, Prepared
@@ -31,6 +31,10 @@ class Recording:
             self._streamed.add(piece)
         except Exception:  # noqa: BLE001  the caller gets the odd piece all the same
             warn_unrecorded("a stream with pieces of an unknown shape")
+
+    async def record_aside(self) -> None:
+        """Record it, and wait for that without holding the event loop up."""
+        await self._bridge.aside(functools.partial(self.record, wait_for_write=True))
 
     def record(self, *, wait_for_write: bool) -> None:
         if self._once.acquire(blocking=False):
@@ -58,12 +62,6 @@ def tee(stream: Any, recording: Recording) -> None:
         _tee_async(stream, recording)
     else:
         _tee(stream, recording)
-
-
-async def in_thread(work: Callable[..., Any], *args: Any) -> Any:
-    import anyio.to_thread  # the SDK's own; it runs under asyncio and trio, and carries context variables along
-
-    return await anyio.to_thread.run_sync(work, *args)
 
 
 @functools.cache
@@ -109,7 +107,7 @@ def _tee_async(stream: Any, recording: Recording) -> None:
         try:
             await close()
             if recording.is_due:
-                await in_thread(functools.partial(recording.record, wait_for_write=True))
+                await recording.record_aside()
         finally:
             recording.record(wait_for_write=False)
 
