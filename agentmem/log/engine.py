@@ -70,6 +70,8 @@ class Database:
         self.engine = _sqlite_engine(self.url, self.path) if self.is_sqlite else _postgres_engine(self.url)
         self._engines = {transaction: self._engine_for(transaction) for transaction in ("read", "write", None)}
         self._gate = Gate()
+        self._file: tuple[int, int] | None = None
+        """Which file it is that was written to."""
         _open.add(self)
 
     @property
@@ -86,14 +88,29 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """A transaction that is durable when the block is left, and undone when it raises."""
+        """A transaction that is durable when the block is left, and undone when it raises.
+
+        Raises:
+            BackendError: the file was removed or replaced since it was first written to; a write would be for nothing.
+        """
         if not self.is_sqlite:
             with self._connected("write") as connection:
                 yield connection
             return
         # SQLite's own checkpoint, inside the commit, happens under the lock too.
-        with self.lock.hold(), self._connected("write") as connection:
-            yield connection
+        with self.lock.hold():
+            self._require_same_file()
+            with self._connected("write") as connection:
+                # Not sooner: a layered file system makes another file of it when it is opened to be written.
+                self._file = self._file or _file_id(self.path)
+                yield connection
+
+    def _require_same_file(self) -> None:
+        # SQLite would write into the removed file, and say that all is well.
+        if self._file is not None and self._file != _file_id(self.path):
+            raise BackendError(
+                f"{self.place} was removed or replaced while it was in use.", hint="Close this log and open it again."
+            )
 
     @contextmanager
     def outside_transactions(self) -> Iterator[Connection]:
@@ -236,6 +253,14 @@ def _sqlite_path(url: URL) -> Path | None:
     if not path.parent.is_dir():
         raise ConfigError(f"log: the folder {path.parent} does not exist.", hint="Create it first.")
     return path
+
+
+def _file_id(path: Path | None) -> tuple[int, int] | None:
+    try:
+        found = path.stat() if path is not None else None
+    except OSError:
+        return None
+    return found and (found.st_dev, found.st_ino)
 
 
 def _make_private(path: Path) -> None:

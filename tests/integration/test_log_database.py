@@ -143,6 +143,22 @@ def test_a_write_whose_checkpoint_a_reader_stops_is_still_acknowledged(log: SQLL
     assert (tmp_path / "agentmem.db-wal").stat().st_size == 0
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows removes no file that is open")
+@pytest.mark.parametrize("is_replaced", [False, True])
+def test_a_write_into_a_file_that_was_removed_or_replaced_is_refused(
+    log: SQLLog, tmp_path: Path, is_replaced: bool
+) -> None:
+    log.append(ANA, [draft("one")], generation=None)
+    file = tmp_path / "agentmem.db"
+    copy = file.with_name("copy.db")
+    copy.write_bytes(file.read_bytes())
+    file.unlink()
+    if is_replaced:
+        copy.rename(file)
+    with pytest.raises(BackendError, match="removed or replaced"):
+        log.append(ANA, [draft("two")], generation=None)
+
+
 def test_the_write_ahead_log_is_written_over_and_does_not_grow(log: SQLLog, tmp_path: Path) -> None:
     for number in range(200):
         log.append(ANA, [draft(f"{number} " + "long " * 20_000)], generation=None)

@@ -514,3 +514,18 @@ def test_an_answer_that_comes_after_the_manager_was_closed_is_stored_by_the_next
     assert (wrapped.status, wrapped.lost_turns) == ("spilled", 0)
     with MemoryManager.open(folder, embedder=None, extractor=None, wrapping=PATIENT) as memory:
         assert contents(memory) == ["one", "1"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows removes no file that is open")
+def test_what_is_said_after_the_database_was_removed_is_stored_in_the_next(folder: Path) -> None:
+    memory = MemoryManager.open(folder, embedder=None, extractor=None, wrapping=PATIENT)
+    wrapped = bridge(memory)
+    exchange(wrapped, "one", "1")
+    for file in folder.iterdir():
+        if file.is_file():
+            file.unlink()
+    exchange(wrapped, "two", "2")
+    assert (wrapped.status, wrapped.lost_turns) == ("spilled", 0)
+    memory.close()
+    with MemoryManager.open(folder, embedder=None, extractor=None, wrapping=PATIENT) as memory:
+        assert contents(memory) == ["two", "2"]
