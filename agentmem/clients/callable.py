@@ -6,10 +6,18 @@ as mappings or as models of an SDK. What is not understood passes through and is
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Generator,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import aclosing, closing
 from typing import Any, Final, ParamSpec, TypeVar, cast
 
@@ -70,48 +78,60 @@ def _coroutine_function(asking: _Asking) -> Callable[..., Any]:
         call = asking.call(args, options)
         if call is None:
             return await asking.function(*args, **options)
-        await _in_thread(call.prepare)
+        await call.bridge.aside(call.prepare)
         return await _awaited(call.ask(), call)
 
     return remembering
 
 
 def _generator_function(asking: _Asking) -> Callable[..., Any]:
-    def remembering(*args: Any, **options: Any) -> Iterator[Any]:
+    def remembering(*args: Any, **options: Any) -> Generator[Any, Any, Any]:
         call = asking.call(args, options)
-        if call is None:
-            yield from asking.function(*args, **options)
-        else:
-            yield from _each(call.ask(), call)
+        return (yield from asking.function(*args, **options) if call is None else _each(call.ask(), call))
 
     return remembering
 
 
 def _async_generator_function(asking: _Asking) -> Callable[..., Any]:
-    async def remembering(*args: Any, **options: Any) -> AsyncIterator[Any]:
+    async def pieces(*args: Any, **options: Any) -> AsyncGenerator[Any, Any]:
         call = asking.call(args, options)
-        if call is not None:
-            await _in_thread(call.prepare)
-        pieces: Any = asking.function(*args, **options) if call is None else _each_async(call.ask(), call)
-        async with aclosing(pieces):
-            async for piece in pieces:
-                yield piece
+        if call is None:
+            given: AsyncGenerator[Any, Any] = asking.function(*args, **options)
+            return given
+        await call.bridge.aside(call.prepare)
+        return await _heard_async(call.ask(), call)
 
-    return remembering
+    return _passing_on(pieces)
+
+
+def _passing_on(begin: Callable[..., Awaitable[AsyncGenerator[Any, Any]]]) -> Callable[..., AsyncGenerator[Any, Any]]:
+    """An async generator function for what ``begin`` returns: what is sent or thrown into the one goes to the other."""
+
+    async def passing_on(*args: Any, **options: Any) -> AsyncGenerator[Any, Any]:
+        pieces = await begin(*args, **options)
+        async with aclosing(pieces):
+            step = pieces.asend(None)
+            while True:
+                try:
+                    piece = await step
+                except StopAsyncIteration:
+                    return
+                try:
+                    sent = yield piece
+                except GeneratorExit:
+                    raise
+                except BaseException as error:  # noqa: BLE001  the other one's to handle or to raise
+                    step = pieces.athrow(error)
+                else:
+                    step = pieces.asend(sent)
+
+    return passing_on
 
 
 async def _awaited(result: Awaitable[Any], call: _Call) -> Any:
     answer = await result
     passing = call.passing(answer)
-    return await _in_thread(call.heard, answer) if passing is None else passing
-
-
-async def _in_thread(work: Callable[..., Any], *args: Any) -> Any:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:  # another library's loop: memory holds it up, no longer than its deadline
-        return work(*args)
-    return await asyncio.to_thread(work, *args)
+    return await call.bridge.aside(call.heard, answer) if passing is None else passing
 
 
 # --- one call -------------------------------------------------------------------------------------
@@ -161,9 +181,13 @@ class _Call:
         self._prepared: Prepared | None = None
         self.pieces = _Pieces()
 
+    @property
+    def bridge(self) -> Bridge:
+        return self._asking.bridge
+
     def prepare(self) -> Prepared:
         if self._prepared is None:
-            self._prepared = self._asking.bridge.prepare(_all_said(self._messages))
+            self._prepared = self.bridge.prepare(_all_said(self._messages))
         return self._prepared
 
     def ask(self) -> Any:
@@ -176,7 +200,7 @@ class _Call:
         passing = self.passing(result)
         if passing is not None:
             return passing
-        self._asking.bridge.observe(self.prepare(), _answered(result))
+        self.bridge.observe(self.prepare(), _answered(result))
         return result
 
     def passing(self, result: Any) -> Any:
@@ -184,7 +208,7 @@ class _Call:
         if inspect.isgenerator(result):
             return _each(result, self)
         if inspect.isasyncgen(result):
-            return _each_async(result, self)
+            return _passing_on(_heard_async)(result, self)
         is_sync, is_async = isinstance(result, Iterator), isinstance(result, AsyncIterator)
         if not (is_sync or is_async):
             return None
@@ -192,7 +216,7 @@ class _Call:
         return kind(result, self)
 
     def recording(self) -> Recording:
-        return Recording(self._asking.bridge, self.prepare(), self.pieces)
+        return Recording(self.bridge, self.prepare(), self.pieces)
 
 
 def _place_of(name: str, function: Callable[..., Any]) -> int | None:
@@ -213,30 +237,66 @@ def _place_of(name: str, function: Callable[..., Any]) -> int | None:
 # --- streams --------------------------------------------------------------------------------------
 
 
-def _each(pieces: Any, call: _Call) -> Iterator[Any]:
+def _each(pieces: Any, call: _Call) -> Generator[Any, Any, Any]:
     recording = call.recording()
     with closing(pieces):
         try:
-            for piece in pieces:
-                recording.add(piece)
-                yield piece
+            result = yield from _Heard(pieces, recording)
             call.pieces.end()
             recording.record(wait_for_write=True)
+            return result
         finally:
             recording.record(wait_for_write=False)
 
 
-async def _each_async(pieces: Any, call: _Call) -> AsyncIterator[Any]:
-    recording = call.recording()
-    async with aclosing(pieces):
+class _Heard(Generator[Any, Any, Any]):
+    """A generator that is heard: what is sent or thrown into it goes to the one that it hears."""
+
+    def __init__(self, pieces: Generator[Any, Any, Any], recording: Recording) -> None:
+        self._pieces, self._recording = pieces, recording
+
+    def send(self, value: Any) -> Any:
+        return self._heard(self._pieces.send(value))
+
+    def throw(self, *error: Any) -> Any:
+        return self._heard(self._pieces.throw(*error))
+
+    def _heard(self, piece: Any) -> Any:
+        self._recording.add(piece)
+        return piece
+
+
+async def _heard_async(pieces: AsyncGenerator[Any, Any], call: _Call) -> AsyncGenerator[Any, Any]:
+    return _HeardAsync(pieces, call)
+
+
+class _HeardAsync(AsyncGenerator[Any, Any]):
+    """As ``_Heard``; at its end it is recorded."""
+
+    def __init__(self, pieces: AsyncGenerator[Any, Any], call: _Call) -> None:
+        self._pieces, self._call, self._recording = pieces, call, call.recording()
+
+    async def asend(self, value: Any) -> Any:
+        return await self._heard(self._pieces.asend(value))
+
+    async def athrow(self, *error: Any) -> Any:
+        return await self._heard(self._pieces.athrow(*error))
+
+    async def aclose(self) -> None:
         try:
-            async for piece in pieces:
-                recording.add(piece)
-                yield piece
-            call.pieces.end()
-            await _in_thread(functools.partial(recording.record, wait_for_write=True))
+            await self._pieces.aclose()
         finally:
-            recording.record(wait_for_write=False)
+            self._recording.record(wait_for_write=False)
+
+    async def _heard(self, step: Awaitable[Any]) -> Any:
+        try:
+            piece = await step
+        except StopAsyncIteration:
+            self._call.pieces.end()
+            await self._recording.record_aside()
+            raise
+        self._recording.add(piece)
+        return piece
 
 
 class _Passing:
@@ -308,7 +368,7 @@ class _Async(_Passing):
             piece = await anext(self._stream)
         except StopAsyncIteration:
             self._pieces.end()
-            await _in_thread(functools.partial(self._recording.record, wait_for_write=True))
+            await self._recording.record_aside()
             raise
         except BaseException:
             self._recording.record(wait_for_write=False)

@@ -8,7 +8,7 @@ import functools
 import gc
 import inspect
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
 from types import SimpleNamespace
 from typing import Any, Final
 
@@ -282,6 +282,53 @@ def test_streams_that_are_left_early_are_incomplete(memory: MemoryManager) -> No
 
 
 # --- messages -------------------------------------------------------------------------------------
+
+
+def test_messages_of_an_unknown_make_are_given_as_they_are(memory: MemoryManager) -> None:
+    given: list[Any] = []
+
+    def complete(messages: list[Any]) -> str:
+        given.extend(messages)
+        return "You are Ana."
+
+    odd = SimpleNamespace(role="user", content=ASKED)
+    memory.wrap_callable(complete, scope=ANA, strict=True)([odd])
+    assert given == [odd]
+    assert recorded(memory) == SAID
+
+
+def test_a_generator_is_sent_and_thrown_what_its_caller_sends_and_throws(memory: MemoryManager) -> None:
+    def talking(prompt: str) -> Generator[str, str, str]:
+        answer = yield "What is it? "
+        try:
+            yield f"{answer}. "
+        except ValueError as error:
+            yield f"Not {error}."
+        return "done"
+
+    async def talking_async(prompt: str) -> AsyncGenerator[str, str]:
+        answer = yield "What is it? "
+        try:
+            yield f"{answer}. "
+        except ValueError as error:
+            yield f"Not {error}."
+
+    async def talk() -> list[str]:
+        talk = memory.wrap_callable(talking_async, scope=ANA, messages_arg="prompt")("And now?")
+        said = [await anext(talk), await talk.asend("Tea"), await talk.athrow(ValueError("tea"))]
+        with pytest.raises(StopAsyncIteration):
+            await anext(talk)
+        return said
+
+    talked = memory.wrap_callable(talking, scope=ANA, messages_arg="prompt")("What?")
+    expected = ["What is it? ", "Tea. ", "Not tea."]
+    assert [next(talked), talked.send("Tea"), talked.throw(ValueError("tea"))] == expected
+    with pytest.raises(StopIteration) as ended:
+        next(talked)
+    assert ended.value.value == "done"
+    assert asyncio.run(talk()) == expected
+    answer = ("assistant", "What is it? Tea. Not tea.")
+    assert recorded(memory) == [("user", "What?"), answer, ("user", "And now?"), answer]
 
 
 def test_one_string_is_what_the_user_says(memory: MemoryManager) -> None:
