@@ -6,7 +6,7 @@ import heapq
 import math
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -37,13 +37,29 @@ class ExtractiveCompressor(Compressor):
         self._counter = tokens or default_counter()
 
     def compress(self, request: CompressionRequest) -> Sequence[CompressedLine]:
-        memories = request.memories
-        sentences = list(_sentences(memories))
+        # What was spoken without a stop is cut at words, or one breath would cost the whole budget.
+        said = [passages(memory, longest=_LONGEST_CHARACTERS) for memory in request.memories]
+        return self.of_passages(request.memories, said, request.max_tokens, facts=request.facts)
+
+    def of_passages(
+        self,
+        memories: Sequence[Memory],
+        said: Sequence[Sequence[Passage]],
+        max_tokens: int,
+        *,
+        facts: Sequence[Memory] = (),
+    ) -> Sequence[CompressedLine]:
+        """As ``compress``, of these passages of each memory alone."""
+        sentences = [
+            _Sentence(place, passage, frozenset(query_terms(passage.text)))
+            for place, each in enumerate(said)
+            for passage in each
+        ]
         whole = _lines(memories, sentences)
-        if self._counter.count(_joined(whole)) <= request.max_tokens:
+        if self._counter.count(_joined(whole)) <= max_tokens:
             return whole
-        chosen = self._chosen(memories, sentences, request.facts, request.max_tokens)
-        while chosen and self._counter.count(_joined(_lines(memories, chosen))) > request.max_tokens:
+        chosen = self._chosen(memories, sentences, facts, max_tokens)
+        while chosen and self._counter.count(_joined(_lines(memories, chosen))) > max_tokens:
             # Line by line it was within the budget, together it may be a token or two above.
             chosen.pop()
         return _lines(memories, chosen)
@@ -128,13 +144,6 @@ _LONGEST_CHARACTERS: Final = 400
 _FEWEST_TERMS: Final = 3
 _FEWEST_WORDS: Final = 3
 _LETTERS: Final = re.compile(r"[^\W\d_][\w'’-]*")
-
-
-def _sentences(memories: Sequence[Memory]) -> Iterator[_Sentence]:
-    for place, memory in enumerate(memories):
-        # What was spoken without a stop is cut at words, or one breath would cost the whole budget.
-        for passage in passages(memory, longest=_LONGEST_CHARACTERS):
-            yield _Sentence(place, passage, frozenset(query_terms(passage.text)))
 
 
 def _corrections(memories: Sequence[Memory], sentences: Sequence[_Sentence]) -> Mapping[int, int]:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 
+from agentmem.extractors.gates import readable
+from agentmem.extractors.vocabulary import words
 from agentmem.records import Memory
 
 _MOST_TOPICS: Final = 10
@@ -71,9 +73,9 @@ def topics_in(turns: Sequence[Memory]) -> Mapping[str, Sequence[Memory]]:
 
     A name is a run of capitalised words, also where it begins a sentence, that is written so within sentences in more
     turns than it is written small: people, places, things that have one. The names of those who speak are none, for
-    they are in every other turn; nor are months and days of the week.
+    they are in every other turn; nor are titles, months and days of the week.
     """
-    speakers = {word.casefold() for turn in turns for word in (turn.speaker or "").split()}
+    speakers = names_of(turns)
     within = Counter(name for turn in turns for name in set(_WITHIN.findall(turn.content)))
     small = Counter(word for turn in turns for word in set(_SMALL.findall(turn.content)))
     known = {name for name in within if within[name] > small[name.lower()] and not _is_common(name, speakers)}
@@ -86,13 +88,41 @@ def topics_in(turns: Sequence[Memory]) -> Mapping[str, Sequence[Memory]]:
     return {name: naming[name] for name in topics}
 
 
+def names_of(turns: Iterable[Memory]) -> frozenset[str]:
+    """The words, in lower case, that those who speak are called by, as they present and greet each other."""
+    names: set[str] = set()
+    for turn in turns:
+        begins = turn.content[:_GREETING_CHARACTERS]
+        said = [turn.speaker or "", *_GREETED.findall(begins)]
+        if turn.role == "assistant":
+            said += _ADDRESSED.findall(begins)
+        elif _PRESENTED.search(begins) and (own := readable(turn)) is not None:
+            said += _PRESENTED.findall(own[0][:_GREETING_CHARACTERS])
+        names.update(word.casefold() for name in said for word in _PART_OF_NAME.findall(name))
+    return frozenset(names - _TITLES)
+
+
+_TITLES: Final = words("dr mr mrs ms mx prof st sir madam the a an my your")
+_PART_OF_NAME: Final = re.compile(r"[^\W\d_][\w-]+")
+_NAME: Final = r"(?:(?:Dr|Mr|Mrs|Ms|Prof)\.? )?[^\W\d_a-zß-öø-ÿ][\w'’-]*(?: [^\W\d_a-zß-öø-ÿ][\w'’-]+)?"
+_GREETING: Final = (
+    r"(?:hi|hello|hey|hola|dear|thanks|thank you|thx|welcome(?: back)?|good (?:morning|evening|afternoon))"
+)
+_PRESENTED: Final = re.compile(
+    rf"(?:\b(?i:I['’]?m|I am|my name is|my name['’]s|name is|calls? me) (?={_NAME})"
+    rf"|^\W*(?i:{_GREETING}[\w ]*, i['’]?m) )({_NAME}|\w+)"
+)
+_GREETED: Final = re.compile(rf"^\W*(?i:{_GREETING}),? ({_NAME}|[a-z]+(?=[,!]))")
+_ADDRESSED: Final = re.compile(rf"^[^.!?\n]{{0,40}}, ({_NAME})[.!?…](?=\s|$)")
+_GREETING_CHARACTERS: Final = 400
+
 _WORD: Final = r"[^\W\d_a-zß-öø-ÿ](?:[\w-]*\w)?"
 _RUN: Final = re.compile(rf"\b{_WORD}(?: {_WORD})*")
 _WITHIN: Final = re.compile(rf"(?:(?<=[^\W\d_] )|(?<=[,;:] )){_WORD}(?: {_WORD})*")
 _SMALL: Final = re.compile(r"\b[a-zß-öø-ÿ][\w-]*\b")
 _MONTHS: Final = "january february march april may june july august september october november december"
 _DAYS: Final = "monday tuesday wednesday thursday friday saturday sunday"
-_NO_NAMES: Final = frozenset(f"i {_MONTHS} {_DAYS}".split())
+_NO_NAMES: Final = frozenset(f"i {_MONTHS} {_DAYS}".split()) | _TITLES
 
 
 def _known(run: str, known: Collection[str]) -> str:

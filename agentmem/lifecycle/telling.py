@@ -1,8 +1,9 @@
 """What is worth telling of a session next time, in a few lines that cite their turns: no model, nothing made up.
 
 What was talked about, decided, promised, left open, and the mood. Sentences are quoted, promises and plans are taken
-from facts, and a line that cannot name its turns is not there. English; of other languages it quotes what tells most,
-names what came up again, and leaves the rest out.
+from facts, and a line that cannot name its turns is not there. Only somebody's own words are told as theirs, not what
+they pasted, played or took back. English; of other languages it quotes what tells most, names what came up again, and
+leaves the rest out.
 """
 
 from __future__ import annotations
@@ -13,15 +14,17 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 from typing import Final, Literal, NamedTuple
 
 from agentmem.compressors.extractive import ExtractiveCompressor
+from agentmem.compressors.passages import GAP, Passage, passages, retracted
 from agentmem.context.identity import due_of
 from agentmem.extractors import vocabulary
-from agentmem.interfaces import CompressionRequest, TokenCounter
+from agentmem.extractors.gates import HIDDEN, READ_CHARACTERS, assistants_words, is_the_assistants
+from agentmem.interfaces import TokenCounter
+from agentmem.lifecycle.digests import names_of
 from agentmem.records import Memory
-from agentmem.retrieval.lexical import split_sentences
 from agentmem.retrieval.sittings import MOST_TURNS
 
 About = Literal["talked", "decided", "promised", "open", "mood"]
@@ -29,7 +32,6 @@ About = Literal["talked", "decided", "promised", "open", "mood"]
 MAX_TOKENS: Final = 120
 _MOST_LINES: Final = 8
 """In a prompt every line costs its citation too."""
-_READ_CHARACTERS: Final = 1_500
 _QUOTED_CHARACTERS: Final = 160
 
 
@@ -69,7 +71,7 @@ def _by_need(turns: Sequence[Memory], facts: Sequence[Memory], counter: TokenCou
     if not turns:
         return
     promised, coming = _promised(turns, facts), _coming(turns, facts)
-    whole = [sentence for turn in turns for sentence in _sentences(turn)]
+    whole = _standing(turns)
     # What facts tell is not quoted once more.
     said = [sentence for sentence in whole if not any(sentence.holds(fact) for fact in facts if is_news(fact))]
     decided, asked = _decided(said), _asked(turns, whole)
@@ -98,19 +100,24 @@ def _within(lines: Iterable[HandOverLine], max_tokens: int, counter: TokenCounte
 
 def _repeats(line: HandOverLine, other: HandOverLine) -> bool:
     """Whether one quotes what the other quotes."""
-    words, others = line.text.rpartition(": ")[2], other.text.rpartition(": ")[2]
+    words, others = (_QUOTES.sub("", each.text) for each in (line, other))
     return line.derived_from == other.derived_from and (words in others or others in words)
 
+
+_QUOTES: Final = re.compile(r"^(?:Not answered: |Said last by )?[^:]{1,60}: ", re.IGNORECASE)
 
 # --- sentences ------------------------------------------------------------------------------------
 
 
 class _Sentence(NamedTuple):
-    """A sentence of a turn, and where in it it begins."""
+    """What somebody said in their own words, and the turn it stands in."""
 
     turn: Memory
-    start: int
-    text: str
+    passage: Passage
+
+    @property
+    def text(self) -> str:
+        return self.passage.text
 
     @property
     def is_question(self) -> bool:
@@ -121,10 +128,10 @@ class _Sentence(NamedTuple):
         if memory.fact is None or memory.fact.span is None or self.turn.id not in memory.derived_from:
             return False
         start, end = memory.fact.span
-        return start < self.start + len(self.text) and self.start < end
+        return start < self.passage.start + len(self.text) and self.passage.start < end
 
 
-_MARKUP: Final = re.compile(r"^\s*(?:[-*+•#>|`~]|\d+[.)]\s|\[|https?:)")
+_MARKUP: Final = re.compile(r"^\s*(?:[-*+•#>|`~]|\d+[.)]\s|\[|https?:|(?i:\w*(?:error|warning|exception)\b[^ ]*:))")
 _COURTESY: Final = re.compile(
     r"^\W*(?:(?:and|but|so|well|anyway|oh|also),? )*(?:(?:hey|hi|hello|thanks?|thank you|bye|goodbye|see (?:you|ya)"
     r"|talk (?:to you )?(?:soon|later)|take (?:care|comfort)|good(?:night|bye| luck| morning| evening)?|great|wow"
@@ -142,13 +149,39 @@ _COURTESY: Final = re.compile(
 )
 
 
+def _standing(turns: Sequence[Memory]) -> list[_Sentence]:
+    """The sentences of the turns but for those that the speaker's next turn takes back."""
+    sentences = [list(_sentences(turn)) for turn in turns]
+    for said, _ in retracted(turns):
+        del sentences[said][-1:]
+    return [sentence for each in sentences for sentence in each]
+
+
 def _sentences(turn: Memory) -> Iterator[_Sentence]:
-    """The sentences of a turn without lists, code and links."""
-    content = turn.content[:_READ_CHARACTERS]
-    for start, end in split_sentences(content):
-        text = content[start:end]
-        if not _MARKUP.match(text) and len(text) > 1:
-            yield _Sentence(turn, start, text)
+    """The sentences of a turn in the speaker's own words, without lists, code and links; what was pasted is "…"."""
+    if (own := _own(turn)) is None:
+        return
+    said = passages(own)
+    for passage, behind in zip_longest(said, said[1:]):
+        text = passage.own
+        if passage.whose != "own" or _MARKUP.match(text) or len(text) < 2:
+            continue
+        if text.endswith(":") and behind is not None and behind.whose != "own":
+            text = f"{text} {GAP}"
+        # A sentence that is cut would lose what takes it back, which stands at its end.
+        if passage.first == passage.last or len(text) <= _QUOTED_CHARACTERS:
+            yield _Sentence(turn, passage._replace(text=text))
+
+
+def _own(turn: Memory) -> Memory | None:
+    """The turn as far as it is read; of an assistant without what it wrote for others."""
+    content = turn.content[:READ_CHARACTERS]
+    if is_the_assistants(turn):
+        words = assistants_words(turn)
+        if words is None:
+            return None
+        content = words[0].replace(HIDDEN, "\n")
+    return replace(turn, content=content)
 
 
 _POINTING: Final = re.compile(
@@ -164,6 +197,8 @@ _TELLING_WORDS: Final = 2
 
 def _is_telling(text: str) -> bool:
     """Whether it says something by itself, to somebody who was not there."""
+    if text.endswith(f": {GAP}"):
+        return text.count(" ") + 1 >= _FEWEST_WORDS  # what a text was pasted for
     if text.count(" ") + 1 < _FEWEST_WORDS or _COURTESY.match(text) or _POINTING.match(text):
         return False
     if _LISTENER.search(text) and not _OF_ONESELF.search(text):
@@ -196,7 +231,8 @@ def _line(about: About, text: str, *turns: Memory) -> HandOverLine:
 
 _DECIDED: Final = re.compile(
     r"\b(?:(?:I|we)(?:['’]ve| have)? (?:just |finally |both )?(?:decided|agreed|settled on|chose|chosen|opted)\b"
-    r"|(?:I|we)(?:['’]ll| will|['’](?:m|re) going to) (?:go (?:with|for)|take|stick with|choose|pick)\b"
+    r"|(?:I|we)(?:['’]ll| will|['’](?:m|re) going to) (?:go (?:with|for)|take(?! care| over)|stick with|choose"
+    r"|pick(?! up))\b"
     r"|(?:I|we)(?:['’]m|['’]re| am| are) going with\b"
     r"|let['’]s (?:go (?:with|for)|use|take|pick|choose|stick with|settle)\b|(?:my|our) (?:final )?decision is\b"
     r"|made up (?:my|our) minds?\b|it['’]s (?:settled|decided|a deal)\b)",
@@ -242,7 +278,7 @@ def _last(turns: Sequence[Memory], whole: Sequence[_Sentence], said: Sequence[_S
     end = {turn.id for turn in [turn for turn in turns if turn.role == "user"][-_AT_THE_END:] or turns[-_AT_THE_END:]}
     for each in [each for each in whole if each.turn.id in end and _is_telling(each.text)][-1:]:
         if each in said:
-            yield _line("open", f"Said last by {_quote(each)}", each.turn)
+            yield _line("talked", f"Said last by {_quote(each)}", each.turn)
 
 
 _AT_THE_END: Final = 3
@@ -255,14 +291,15 @@ _QUOTED_TOKENS: Final = 90
 def _quoted(turns: Sequence[Memory], said: Sequence[_Sentence], counter: TokenCounter) -> list[HandOverLine]:
     """What the user told that tells most: first of how it began, then of the turns that matter most."""
     role = "user" if any(turn.role == "user" for turn in turns) else turns[0].role
-    telling: defaultdict[str, list[str]] = defaultdict(list)
+    telling: defaultdict[str, list[Passage]] = defaultdict(list)
     for each in said:
         if each.turn.role == role and not each.is_question and _is_telling(each.text):
-            telling[each.turn.id].append(_short(each.text))
+            telling[each.turn.id].append(each.passage._replace(text=_short(each.text)))
     by_role = [turn for turn in turns if turn.id in telling]
     matter = heapq.nlargest(_QUOTED_FROM, range(len(by_role)), key=lambda place: by_role[place].importance or 0.0)
-    cleaned = [replace(by_role[place], content="\n".join(telling[by_role[place].id])) for place in sorted(matter)]
-    lines = ExtractiveCompressor(tokens=counter).compress(CompressionRequest(cleaned, _QUOTED_TOKENS))
+    most = [by_role[place] for place in sorted(matter)]
+    quotable = [telling[turn.id] for turn in most]
+    lines = ExtractiveCompressor(tokens=counter).of_passages(most, quotable, _QUOTED_TOKENS)
     by_id = {turn.id: turn for turn in turns}
     told = [(by_id[line.derived_from[0]], line.text) for line in lines]
     quoted = [(turn, text.removeprefix(f"{turn.speaker or turn.role}: ")) for turn, text in told]
@@ -321,7 +358,7 @@ def _mood(turns: Sequence[Memory]) -> Iterator[HandOverLine]:
     """How the user felt, in a word, and where it went; nothing where it is not clear, or no more than friendly."""
     by_user = [turn for turn in turns if turn.role == "user"]
     felt = [turn for turn in by_user if _is_feeling(turn)]
-    if len(felt) < 2:
+    if len(felt) < 2 or len({turn.speaker for turn in by_user}) > 1:
         return
     early, late = felt[: len(felt) // 2], felt[len(felt) // 2 :]
     first, then = _feeling(early), _feeling(late)
@@ -337,10 +374,12 @@ _BODILY: Final = re.compile(r"\b(?:hurt(?:s|ing)?|pain(?:s|ful)?|aches?|aching|s
 
 
 def _is_feeling(turn: Memory) -> bool:
-    """Whether it tells of a mood: a knee that hurts is no sadness."""
+    """Whether it tells of the speaker's mood: a knee that hurts is no sadness, nor is a letter that was pasted."""
     affect = turn.affect
     is_felt = affect is not None and affect.label is not None and abs(affect.valence) >= _FELT
-    return is_felt and not _BODILY.search(turn.content)
+    if not is_felt or _BODILY.search(turn.content):
+        return False
+    return all(each.whose == "own" and each.own == each.text for each in passages(turn))
 
 
 def _valence(turns: Sequence[Memory]) -> float:
@@ -348,17 +387,36 @@ def _valence(turns: Sequence[Memory]) -> float:
 
 
 def _feeling(turns: Sequence[Memory]) -> tuple[str, list[Memory]] | None:
-    """The label that the turns together speak of most and the two that say it loudest; None if they contradict."""
+    """The label of what most turns together speak of, two at least, and the two that say it loudest; None if they
+    contradict."""
     sign = _valence(turns)
-    strength: defaultdict[str, float] = defaultdict(float)
+    alike: defaultdict[str, list[Memory]] = defaultdict(list)
     for turn in turns:
         if turn.affect and turn.affect.label and turn.affect.valence * sign > 0:
-            strength[turn.affect.label] += abs(turn.affect.valence)
-    if abs(sign) < _FELT * len(turns) or not strength:
+            alike[_ALIKE.get(turn.affect.label, turn.affect.label)].append(turn)
+    saying = max(alike.values(), key=lambda each: abs(_valence(each)), default=[])
+    if abs(sign) < _FELT * len(turns) or len(saying) < _AGREE:
         return None
-    label = max(strength, key=lambda each: strength[each])
-    saying = [turn for turn in turns if turn.affect and turn.affect.label == label]
-    return label, sorted(saying, key=lambda turn: -abs(turn.affect.valence if turn.affect else 0.0))[:2]
+    loudest = sorted(saying, key=lambda turn: -abs(turn.affect.valence if turn.affect else 0.0))
+    label = next(turn.affect.label for turn in loudest if turn.affect and turn.affect.label)
+    return label, loudest[:2]
+
+
+_AGREE: Final = 2
+"""Turns: one alone may be in jest, or about something else."""
+_ALIKE: Final = {
+    "worry": "fear",
+    "grief": "sadness",
+    "loneliness": "sadness",
+    "frustration": "anger",
+    "disgust": "anger",
+    "pride": "joy",
+    "love": "joy",
+    "gratitude": "joy",
+    "hope": "joy",
+    "relief": "joy",
+}
+"""Labels that bear each other out."""
 
 
 # --- topics ---------------------------------------------------------------------------------------
@@ -377,10 +435,12 @@ class _Topic:
 
     def __init__(self) -> None:
         self.turns: dict[str, Memory] = {}
+        self.named_by_user: set[str] = set()
         self.runs: dict[str, int] = {}
         self.times = 0
         self.as_noun = 0
         self.as_name = 0
+        self.as_first = 0
 
     @property
     def weight(self) -> float:
@@ -389,13 +449,33 @@ class _Topic:
         if self.as_noun * 3 < self.times or not by_user:
             return 0.0
         said = by_user + 0.5 * (len(self.turns) - by_user)
-        return said * (1.4 if self.as_name * 2 >= self.times else 1.0)
+        return said * (1.4 if self.is_name else 1.0)
 
     @property
-    def phrase(self) -> str:
-        """The longest words that it often stands among."""
+    def is_name(self) -> bool:
+        return self.as_name * 2 >= max(self.times - self.as_first, 1)
+
+    @property
+    def is_good(self) -> bool:
+        """Whether it may be told: a name, or a thing that the user spoke of in two turns."""
+        return len(self.named_by_user) >= (1 if self.is_name else 2)
+
+    def phrase(self, stem: str) -> str:
+        """The longest words that it often stands among; of a name those that are names too."""
         often = [run for run, count in self.runs.items() if count >= 2 and count * 3 >= self.times]
-        return max(often or self.runs, key=lambda run: (len(run.split()) if often else 0, self.runs[run], run))
+        chosen = max(often or self.runs, key=lambda run: (len(run.split()) if often else 0, self.runs[run], run))
+        words = chosen.split()
+        if not self.is_name and words[0][1:].islower():
+            words[0] = words[0].casefold()
+        place = next((place for place, word in enumerate(words) if _stem(word) == stem), None)
+        if place is None or not (self.is_name or not often):
+            return " ".join(words)
+        first, last = place, place + 1
+        while self.is_name and first > 0 and words[first - 1][0].isupper():
+            first -= 1
+        while self.is_name and last < len(words) and words[last][0].isupper():
+            last += 1
+        return " ".join(words[first:last])
 
 
 _TITLE: Final = re.compile(r"[\"“]([A-Z][^\"“”\n]{2,40})[\"”]")
@@ -403,50 +483,75 @@ _REMARK: Final = re.compile(r"\[[^\]\n]*\]|https?://\S+")
 
 
 def _topics(turns: Sequence[Memory]) -> Iterator[HandOverLine]:
-    """What came up again and again, by name."""
-    names = frozenset(word.casefold() for turn in turns for word in _WORD.findall(turn.speaker or ""))
+    """What came up again and again, by two names or more that are nobody's who speaks; one says too little."""
+    names = names_of(turns)
     nicknames = frozenset(name[:end] for name in names for end in range(3, len(name) + 1))
     topics: defaultdict[str, _Topic] = defaultdict(_Topic)
     for turn in turns:
-        for run, is_noun in _runs(turn.content[:_NAMED_CHARACTERS], nicknames):
-            phrase = " ".join(run)
-            for place, word in enumerate(run):
+        for run in _runs(_spoken(turn)[:_NAMED_CHARACTERS], nicknames):
+            phrase = " ".join(run.words)
+            for place, word in enumerate(run.words):
+                is_noun = run.is_noun and place == len(run.words) - 1
+                is_capital, is_first = word[0].isupper(), run.is_first and place == 0
                 topic = topics[_stem(word)]
                 topic.turns[turn.id] = turn
                 topic.runs[phrase] = topic.runs.get(phrase, 0) + 1
                 topic.times += 1
-                topic.as_noun += is_noun and place == len(run) - 1
-                topic.as_name += word[0].isupper()
+                topic.as_noun += is_noun or (is_capital and not is_first)
+                topic.as_name += is_capital and not is_first
+                topic.as_first += is_capital and is_first
+                if turn.role == "user" and (is_noun or is_capital):
+                    topic.named_by_user.add(turn.id)
     chosen: list[tuple[str, list[Memory]]] = []
     told: set[str] = set()
-    heavy = [(topic.weight, stem, topic) for stem, topic in topics.items() if len(topic.turns) > 1 or topic.as_name]
-    for weight, _, topic in sorted(heavy, key=lambda each: (-each[0], each[1])):
+    heavy = [(topic.weight, stem, topic) for stem, topic in topics.items() if topic.is_good]
+    for weight, stem, topic in sorted(heavy, key=lambda each: (-each[0], each[1])):
         if weight < _LEAST_WEIGHT or len(chosen) == _TOPICS:
             break
-        phrase = topic.phrase
+        phrase = topic.phrase(stem)
         stems = {_stem(word) for word in phrase.split()}
         if told.isdisjoint(stems):
             holding = [turn for turn in topic.turns.values() if phrase.casefold() in turn.content.casefold()]
             chosen.append((phrase, (holding or list(topic.turns.values()))[:_CITED]))
         told |= stems
-    if chosen:
+    if len(chosen) > 1:
         cited = [turn for _, saying in chosen for turn in saying]
         yield _line("talked", f"About {_listed([phrase for phrase, _ in chosen])}.", *cited)
 
 
-_LEAST_WEIGHT: Final = 1.5
+def _spoken(turn: Memory) -> str:
+    """What somebody said in their own words; of an assistant all it said, which counts only beside the user's."""
+    if turn.role == "assistant" and is_the_assistants(turn):
+        return turn.content
+    return "\n".join(each.own for each in passages(turn) if each.whose == "own")
+
+
+_LEAST_WEIGHT: Final = 1.2
 _NAMED_CHARACTERS: Final = 600
 
 
-def _runs(text: str, nicknames: Collection[str]) -> Iterator[tuple[tuple[str, ...], bool]]:
-    """Words that stand side by side and could name something, three at most, and whether what is before says so."""
+class _Run(NamedTuple):
+    """Words that stand side by side and could name something, three at most.
+
+    Args:
+        is_noun: What stands before says so.
+        is_first: It begins a sentence, so that its capital says nothing.
+    """
+
+    words: tuple[str, ...]
+    is_noun: bool
+    is_first: bool
+
+
+def _runs(text: str, nicknames: Collection[str]) -> Iterator[_Run]:
     for title in _TITLE.findall(text):
-        if any(_bare(word)[1] for word in _WORD.findall(title)):
-            yield (title.rstrip(",."),), True
+        words = _WORD.findall(title)
+        if any(_bare(word)[1] for word in words) and all(word[0].isupper() for word in words if len(word) > 3):
+            yield _Run((title.rstrip(",."),), True, False)
     text = _TITLE.sub(" . ", _REMARK.sub(" . ", text))
     run: list[str] = []
     before, end = "", -1
-    is_noun = False
+    is_noun = is_first = False
     for match in _WORD.finditer(text):
         word = match[0]
         low, bare = _bare(word)
@@ -455,16 +560,17 @@ def _runs(text: str, nicknames: Collection[str]) -> Iterator[tuple[tuple[str, ..
         is_name_on = bool(run) and not is_apart and word[0].isupper() and run[-1][0].isupper()
         is_light = (not bare and not is_name_on) or low in nicknames
         if run and (is_light or is_apart or len(run) == 3):
-            yield _noun_of(run), is_noun
+            yield _Run(_noun_of(run), is_noun, is_first)
             run = []
         if not is_light:
             if not run:
-                is_name = word[0].isupper() and not _begins(text, start)
+                is_first = _begins(text, start)
+                is_name = word[0].isupper() and not is_first
                 is_noun = is_name or (not is_apart and before in _BEFORE_A_NOUN)
             run.append(bare or word)
         before, end = low, match.end()
     if run:
-        yield _noun_of(run), is_noun
+        yield _Run(_noun_of(run), is_noun, is_first)
 
 
 def _noun_of(run: Sequence[str]) -> tuple[str, ...]:
@@ -513,7 +619,8 @@ _LIGHT: Final = vocabulary.words(
     "glad excited exciting proud sweet perfect interesting inspiring powerful important hard tough easy big small "
     "little new old long short high low full whole real true different similar able ready sure free busy late early "
     "first second last next best better worse worst super total definitely totally really actually thank thanks "
-    "congrats congratulations wow hey yeah yes okay haha lol bye awesome glad welcome sorry please "
+    "congrats congratulations wow hey hello hola hallo bonjour ciao yeah yes okay haha lol bye awesome glad welcome "
+    "sorry please "
     "support love joy fun luck stuff things news word words story stories experience experiences memories memory "
     "journey goal goals dream dreams passion chance opportunity opportunities challenge challenges progress success "
     "feel felt feels make makes made take takes took give gives gave get got help helped helps keep kept show shows "

@@ -109,6 +109,21 @@ def test_idioms_are_read_as_a_whole() -> None:
     assert valence("I can't wait to see you") > 0.5 and affect_of("wait here") is None
 
 
+def label_of(text: str) -> str | None:
+    affect = affect_of(text)
+    return affect and affect.label
+
+
+def test_bad_news_and_a_death_are_sadness_and_grief_and_sympathy_is_no_shame() -> None:
+    assert label_of("I have terrible news.") == "sadness"
+    assert {label_of(text) for text in ("My cat died last night.", "Biscuit had to be put down.", "He died.")} == {
+        "grief"
+    }
+    assert label_of("My phone died.") is None
+    assert label_of("Oh Maya, I'm so sorry.") == "sadness"
+    assert label_of("I'm sorry I was late.") == "shame"
+
+
 def test_a_question_about_your_feelings_is_none_of_mine() -> None:
     assert affect_of("Are you happy with your phone?") is None
     assert affect_of("Do you love spicy food?") is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from agentmem.lifecycle.digests import topics_in, week_of, weeks_in
@@ -34,6 +35,25 @@ def test_what_is_written_small_as_often_is_no_name() -> None:
 
 def test_speakers_months_days_and_i_are_no_topics() -> None:
     assert topics(*["Then Mel and Melanie came in May, on Friday, and I saw."] * 3) == {}
+
+
+def test_titles_and_what_the_user_is_called_are_no_topics() -> None:
+    turns = [
+        memory(content, id=str(number), role=role)
+        for number in range(3)
+        for role, content in (
+            ("user", "I'm Elena Reyes, so call me Dr. Reyes, not Dr. Elena. We met Dr. Moura in Porto."),
+            ("assistant", "Sure thing, Dr. Reyes! Elena Reyes and Moura it is."),
+        )
+    ]
+    turns = [replace(turn, id=f"t{place}") for place, turn in enumerate(turns)]
+    assert set(topics_in(turns)) == {"Moura", "Porto"}
+
+
+def test_a_name_in_a_letter_that_was_pasted_is_not_the_users() -> None:
+    letter = "Please summarize this e-mail:\n\nMy name is Peter and I live in Vienna with Peter."
+    turns = [memory(letter, id=f"t{number}") for number in range(3)]
+    assert "Peter" in topics_in(turns)
 
 
 def test_two_turns_are_no_topic_and_ten_topics_are_enough() -> None:

@@ -59,8 +59,94 @@ def test_what_came_up_again_is_named_and_cites_where() -> None:
     first = told(turns)[0]
     assert first.about == "talked"
     assert "pottery class" in first.text
-    assert first.text.startswith("About ")
+    assert first.text == "About pottery class and Bergen."
     assert set(first.derived_from) <= {turn.id for turn in turns}
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        ["Hey Max! I'm Ana from Setúbal.", "assistant: Hi Ana!", "Ana needs rest. Max, what is rest?"],
+        ["Call me Dr. Reyes please.", "assistant: Sure thing, Dr. Reyes!", "We met Dr. Reyes in Lima, he said."],
+        ["I like to run cargo and test.", "assistant: cargo fix runs the test.", "It ran."],
+    ],
+)
+def test_where_there_are_no_two_names_beside_those_who_speak_none_is_told(said: list[str]) -> None:
+    assert not any(line.text.startswith("About ") for line in told(turns_of(*said)))
+
+
+def test_a_name_is_told_without_the_words_beside_it() -> None:
+    turns = turns_of("My cat Whiskers woke me at five.", "And my husband Harold died two years ago.")
+    assert told(turns)[0].text == "About Harold and Whiskers."
+
+
+MAIL = (
+    "I'm Lena. Please summarize this e-mail:\n\nDear Lena,\n\nI'm so angry! I moved to Vienna, I hate delays and I've "
+    "decided to fire Karl. Why did you not answer?\n\nBest,\nPeter"
+)
+
+
+def test_what_was_pasted_is_not_told_as_the_users_words() -> None:
+    turns = turns_of(MAIL, "assistant: Peter moved.", "Thanks. I answered my friend Peter about the boat.")
+    texts = [line.text for line in told(turns)]
+    assert "The user: Please summarize this e-mail: …" in texts
+    assert not any(word in text for text in texts for word in ("Vienna", "delays", "Karl", "Why", "Mood"))
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Translate this for me: 'My name is Carmen and I promise to pay the gardener in Cadiz on Monday morning.'",
+        "Write a poem in the voice of a pirate: 'My name is Carmen, I live in Cadiz and I drink rum.'",
+        'Also, draft a letter: "Dear Carmen, I have decided to leave Cadiz at the end of the year." It is for Ines.',
+        "On Tuesday Karl wrote:\n> I live in Cadiz now and I am the new Carmen.\nWhat do I answer?",
+    ],
+)
+def test_what_is_quoted_at_length_or_played_is_nobodys_word(said: str) -> None:
+    texts = [line.text for line in told(turns_of(said, "assistant: Done."))]
+    assert not any(word in text for text in texts for word in ("Carmen", "Cadiz"))
+
+
+def test_what_an_assistant_drafts_is_no_decision() -> None:
+    draft = "assistant: Here's a draft for you:\n\nDear team, I've decided to leave the company in June.\n\nBest"
+    assert told(turns_of("Please help me to leave the company.", draft), about="decided") == []
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("I was born in the old town of Lima.", "Sorry, I mean my mother was born in Lima, I was born in Cusco."),
+        ("My flight to Chicago is on the 14th of May.", "No wait, on the 15th."),
+        ("I've decided to go with the red tiles.", "Actually no, the blue ones."),
+        ("I promise I'll never drink wine again.", "Until Friday, haha."),
+    ],
+)
+def test_what_is_taken_back_is_quoted_with_what_takes_it_back(first: str, second: str) -> None:
+    for said in (
+        [f"{first} {second}"],
+        [f"{first} {second}", "assistant: I see.", "Clara sings in our kitchen today."],
+    ):
+        texts = [line.text for line in told(turns_of(*said))]
+        assert any(first in text for text in texts)
+        assert all(second in text for text in texts if first in text)
+
+
+def test_what_the_next_turn_takes_back_is_not_quoted() -> None:
+    turns = turns_of("I painted the boat of my uncle. I've decided to sell it in May.", "assistant: Fine.", "Kidding!")
+    texts = [line.text for line in told(turns)]
+    assert any("painted the boat" in text for text in texts)
+    assert not any("sell" in text for text in texts)
+
+
+def test_a_correction_is_not_cut_off() -> None:
+    long = f"I've decided to move to Lima {'with all my things ' * 8}in May."
+    texts = [line.text for line in told(turns_of(f"{long} Actually no, to Cusco."))]
+    assert not any("move to Lima" in text for text in texts)
+
+
+def test_a_title_ends_no_quote() -> None:
+    turns = turns_of("I booked the physio, it's on Thursday at 10 with Dr. Moura.")
+    assert told(turns)[-1].text.endswith("I booked the physio, it's on Thursday at 10 with Dr. Moura.")
 
 
 def test_a_decision_is_quoted_and_the_last_one_first() -> None:
@@ -126,9 +212,13 @@ def test_the_last_topic_is_told_and_the_goodbye_is_not() -> None:
         "Thanks, talk to you soon!",
         "assistant: Bye!",
     )
-    assert [line.text for line in told(turns, about="open")] == [
-        "Said last by the user: My sister Clara is repainting the old boat this weekend."
+    last = [line for line in told(turns) if "Said last" in line.text]
+    assert last == [
+        HandOverLine(
+            "talked", "Said last by the user: My sister Clara is repainting the old boat this weekend.", ("t2",)
+        )
     ]
+    assert told(turns, about="open") == []
 
 
 def test_a_plan_is_told_while_it_lies_ahead() -> None:
@@ -157,6 +247,31 @@ def test_the_mood_is_told_where_it_is_clear_with_its_turn(said: list[str], mood:
     lines = told(turns_of(*said), about="mood")
     assert [mood in line.text for line in lines if mood] == ([True] if mood else [])
     assert bool(lines) == bool(mood)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        ["I LOVE this so much!", "assistant: I'm so sorry!", "My boss is so frustrating, I'm so angry."],
+        ["I hate waiting, I'm so angry.", "assistant: I'm so sorry, how terrible.", "The bus is green."],
+        ["Please shorten this letter:\n\nI am so sad and lonely.\n\nI feel awful.", "I'm so sad for Peter."],
+    ],
+)
+def test_a_mood_that_no_two_turns_of_the_users_own_agree_on_is_none(said: list[str]) -> None:
+    assert told(turns_of(*said), about="mood") == []
+
+
+def test_the_moods_of_several_people_are_no_mood() -> None:
+    sad = turns_of("I am so sad today.", speaker="Ana")
+    other = turns_of("I feel awful and sad.", speaker="Ben", id="t1")
+    assert told(sad + other, about="mood") == []
+
+
+def test_the_loss_of_a_pet_is_grief_and_no_frustration() -> None:
+    lines = told(
+        turns_of("I have terrible news. My cat Whiskers died.", "I can't stop crying, I miss her."), about="mood"
+    )
+    assert [line.text for line in lines] in (["Mood: grief."], ["Mood: sadness."])
 
 
 def test_untrusted_turns_are_not_told_of() -> None:
