@@ -31,12 +31,16 @@ from Stemmer import Stemmer
 from agentmem.bench.datasets import load
 from agentmem.extractors import vocabulary
 from agentmem.extractors.rules import RuleExtractor
+from agentmem.extractors.sequels import Known, sequels
 from agentmem.interfaces import ExtractedFact, ExtractionRequest
-from agentmem.records import Memory, Turn
+from agentmem.records import Fact, Memory, Turn
 from agentmem.testing.fakes import A_MONDAY, memory
 
 ROOT: Final = Path(__file__).parents[1]
-LABELLED: Final = tuple(ROOT / "tests" / "unit" / "data" / name for name in ("facts_dev.jsonl", "facts_frozen.jsonl"))
+LABELLED: Final = tuple(
+    ROOT / "tests" / "unit" / "data" / name
+    for name in ("facts_dev.jsonl", "facts_frozen.jsonl", "people_dev.jsonl", "people_held_out.jsonl")
+)
 VERDICTS: Final = Path(__file__).with_name("facts_by_hand.json")
 IN_OTHER_WORDS: Final = frozenset({"plan", "commitment", "instruction"})
 _ARTICLES: Final = frozenset("a an the my our to some".split())
@@ -92,8 +96,27 @@ def score(path: Path) -> Score:
             continue
         labelled = json.loads(line)
         total.sentences += 1
-        _compare(labelled, extractor.extract(ExtractionRequest([_turn(labelled)])), total)
+        _compare(labelled, _found(extractor, labelled), total)
     return total
+
+
+def _found(extractor: RuleExtractor, labelled: Mapping[str, Any]) -> list[ExtractedFact]:
+    """What the sentence states, by itself and of what the turns ``before`` it have stated."""
+    turn = _turn(labelled)
+    before = [_turn({**labelled, "text": text}) for text in labelled.get("before", ())]
+    stated = [
+        *extractor.extract(ExtractionRequest(before)),
+        *(facts := list(extractor.extract(ExtractionRequest([turn])))),
+    ]
+    known = Known()
+    known.add(
+        (Fact(fact.subject, fact.attribute, fact.value, fact.polarity, topic=fact.topic), turn.occurred_at)
+        for fact in stated
+    )
+    told = [fact for sequel in sequels(turn) for fact in known.follows(sequel, turn.occurred_at)]
+    return list(
+        {(fact.subject, fact.attribute, fact.topic, fact.value, fact.polarity): fact for fact in facts + told}.values()
+    )
 
 
 def _compare(labelled: Mapping[str, Any], facts: Sequence[ExtractedFact], total: Score) -> None:

@@ -191,6 +191,76 @@ def allergic(clause: Clause) -> Iterator[Found]:
                 yield Found("allergy", found)
 
 
+_MUST_NOT: Final = re.compile(
+    r"\bi (?:must not|mustn't|must never|am not allowed to|'m not allowed to|can't ever|have to avoid"
+    r"|must avoid|may not)"
+    r"(?: (?:eat|drink|have|eating|drinking))? (?P<what>\w)"
+)
+_NOT_ALLOWED: Final = re.compile(r"\bi(?:'m| am) not allowed to (?:eat|drink|have) (?P<what>\w)")
+_FOR_A_WHILE: Final = re.compile(
+    r"\b(?:before|after|until|till|today|tonight|tomorrow|for (?:a|an|the next|\d+|two|three|one)"
+    r"|this (?:week|evening)|at"
+    r" (?:work|night|home)|in (?:class|here)|during|too much|more than|less)\b"
+)
+_EATEN: Final = re.compile(r" (?:eat|drink|have|eating|drinking|avoid) $")
+_KILLS: Final = re.compile(
+    r"^\W*(?:(?:and|so|but|also|btw|by the way),? )?(?:(?:even )?(?:a |an |one |any )?(?:single |tiny |little )?"
+    r"(?:(?:trace|bit|bite|crumb|amount|drop)s? of )?)"
+    r"(?P<what>[a-z]+(?: [a-z]+)?) (?:could|can|would|might|will|may) (?:literally |easily |actually )?"
+    r"(?:kill me|be (?:fatal|deadly|lethal) (?:for|to) me|send me to (?:the )?(?:hospital|er)|put me"
+    r" in (?:the )?hospital)\b"
+)
+_ALLERGENS: Final = v.words(
+    "peanut peanuts nut nuts walnut walnuts almond almonds cashew cashews hazelnut hazelnuts "
+    "pistachio pistachios sesame soy "
+    "soya shellfish shrimp shrimps prawn prawns crab lobster mussels oysters fish milk dairy egg eggs wheat gluten "
+    "kiwi kiwis strawberry strawberries celery mustard lupin latex penicillin aspirin ibuprofen "
+    "amoxicillin bee bees wasp wasps "
+    "sting stings seafood peach peaches banana bananas mango coconut sulfites morphine codeine iodine"
+)
+
+
+def must_not_have(sentence: Sentence) -> Iterator[Found]:
+    """Reads "I must not eat grapefruit": not before an operation or after eight, but ever."""
+    said = sentence.low[sentence.start : sentence.end]
+    found = _MUST_NOT.search(said) or _NOT_ALLOWED.search(said)
+    if found is None or not _EATEN.search(found[0][:-1]) or _FOR_A_WHILE.search(said, found.start("what")):
+        return
+    at = sentence.start + found.start("what")
+    place = next((n for n, start in enumerate(sentence.starts) if start >= at), len(sentence.words))
+    if is_stated(sentence, 0, place):
+        for food in items(sentence, place, most=3):
+            if is_thing(sentence, food) and food[1] - food[0] <= 3:
+                yield Found("diet", food, polarity="denied")
+
+
+def could_kill(sentence: Sentence) -> Iterator[Found]:
+    """Reads "Peanuts could kill me"; so could Mondays."""
+    found = _KILLS.match(sentence.low[sentence.start : sentence.end])
+    if found is None or _ALLERGENS.isdisjoint(found["what"].split()[-1:]):
+        return
+    first, last = sentence.start + found.start("what"), sentence.start + found.end("what")
+    places = [n for n, start in enumerate(sentence.starts) if first <= start < last]
+    if places and is_stated(sentence, 0, places[-1]):
+        yield Found("allergy", (places[0], places[-1] + 1), polarity="affirmed")
+
+
+_OUTGREW: Final = re.compile(
+    r"\bi(?:'ve| have)?(?: finally| actually)? (?:outgrown|outgrew|grown out of|got rid of) my"
+    r" (?P<what>[\w-]+(?: [\w-]+)?) allergy\b"
+)
+
+
+def outgrew(sentence: Sentence) -> Iterator[Found]:
+    """Reads "I outgrew my nut allergy"."""
+    found = _OUTGREW.search(sentence.low, sentence.start, sentence.end)
+    if found is None:
+        return
+    places = [n for n, start in enumerate(sentence.starts) if found.start("what") <= start < found.end("what")]
+    if places and is_stated(sentence, 0, places[0]):
+        yield Found("allergy", (places[0], places[-1] + 1), polarity="ended")
+
+
 _SHARED_HEAD: Final = re.compile(r" (?:and|or) \w+ (?:stings?|bites?|hair|fur|dander|products|feathers|pollen|milk)\b")
 _SOME: Final = v.words("almost nearly most all certain both some many any various several kinds types sorts of")
 _WITH_STOPS: Final = v.STOPS - {"with"}

@@ -10,6 +10,7 @@ from typing import Final
 from agentmem.extractors import vocabulary as v
 from agentmem.extractors.clauses import Clause, Sentence, is_name, is_stated, name_at
 from agentmem.extractors.findings import Found, follows, polarity_of
+from agentmem.extractors.own_name import is_a_name
 from agentmem.extractors.phrases import Span, named
 from agentmem.records import Polarity
 
@@ -43,6 +44,18 @@ def relative(clause: Clause) -> Iterator[Found]:
     while sentence.words[at] not in v.RELATIONS and sentence.words[at] not in v.PARTNERS:
         at += 1
     yield relation(sentence.words[at], clause.name, (at + 1, at + 1 + len(clause.name.split())))
+
+
+def is_somebody(clause: Clause) -> Iterator[Found]:
+    """Reads "my wife is Ines", "my son is Leon, not Leo"."""
+    sentence = clause.sentence
+    name, end = named(sentence, clause.verb)
+    said = clause.subject
+    if clause.who != "they" or clause.name or clause.negated or clause.past or name is None or sentence.plain:
+        return
+    ends = end >= len(sentence.words) or sentence.breaks[end] or sentence.words[end] in ("and", "but", "not")
+    if ends and is_a_name(sentence, name) and (said in v.PARTNERS or said in v.RELATIONS):
+        yield relation(said, sentence.said(*name), name)
 
 
 def mentions(sentence: Sentence) -> Iterator[tuple[int, Found]]:
@@ -357,6 +370,8 @@ def status(clause: Clause, place: int | None = None) -> Iterator[Found]:
     yield Found("relationship", (at, at + 1))
     if clause.who == "we" and clause.name and clause.subject in ("", *v.PARTNERS) and status in ("married", "engaged"):
         yield Found("partner", (clause.first, clause.first + 1), value=clause.name)
+    if clause.who == "we" and clause.name and status in ("divorced", "separated"):
+        yield Found("partner", (clause.first, clause.first + 1), value=clause.name, polarity="ended")
     if tail == ["to"] and status in ("married", "engaged"):
         name = named_person(sentence, at + 2) or named(sentence, at + 2)[0]
         yield from [Found("partner", name)] if name else ()

@@ -10,7 +10,7 @@ from agentmem.extractors import vocabulary as v
 from agentmem.extractors.about_health import diet_at, illnesses
 from agentmem.extractors.about_people import relation
 from agentmem.extractors.about_tastes import languages
-from agentmem.extractors.clauses import Clause, Sentence, is_name, is_stated
+from agentmem.extractors.clauses import Clause, Sentence, is_stated
 from agentmem.extractors.findings import Found, follows
 from agentmem.extractors.phrases import Span, named, place_at
 
@@ -73,49 +73,6 @@ def spelled_age(word: str) -> int | None:
     if tens not in v.TENS or (ones and ones not in v.NUMBERS):
         return None
     return v.TENS[tens] + (v.NUMBERS[ones] if ones else 0)
-
-
-def introduced(clause: Clause) -> Iterator[Found]:
-    """Reads "Hi, I'm Ana": a name only where somebody says hello."""
-    sentence, place = clause.sentence, clause.verb
-    if clause.who != "i" or clause.negated or not sentence.is_capital(place) or not is_name(sentence, place):
-        return
-    found, end = named(sentence, place)
-    if sentence.said(place, place + 1).isupper() and len(sentence.words[place]) > 1:
-        return
-    ends = end >= len(sentence.words) or bool(sentence.breaks[end]) or sentence.words[end] in ("and", "from", "by")
-    greets = sentence.words[0] in ("hi", "hello", "hey") or _GREETS.search(sentence.rest(place)) is not None
-    greets = greets or _GOES_ON.match(sentence.low, sentence.ends[end - 1], sentence.end) is not None
-    if found and ends and greets and not _PEOPLE_OF.search(sentence.words[place]):
-        yield Found("name", found)
-
-
-_NAMES_SELF: Final = re.compile(
-    r"(?:hi|hello|hey)(?: (?:there|everyone|all|again|folks|guys))?[,! ]+(?P<here>\w+) here\b"
-    r"|(?:(?:hi|hello|hey)(?: there)?[,! ]+)?the name(?:'s| is) (?P<name>\w)"
-)
-
-
-def names_self(sentence: Sentence) -> Iterator[Found]:
-    """Reads "Hi, Marcus here", "The name's Priya"."""
-    found = _NAMES_SELF.match(sentence.low, sentence.starts[0], sentence.end)
-    if found is None:
-        return
-    begins = found.start(found.lastgroup or "name")
-    place = next((at for at, start in enumerate(sentence.starts) if start >= begins), 0)
-    if is_name(sentence, place) and is_stated(sentence, 0, place):
-        name, _ = named(sentence, place)
-        yield from [Found("name", name, polarity="affirmed")] if name else ()
-
-
-_GREETS: Final = re.compile(r"\bnice to meet\b|\bby the way\b")
-_GOES_ON: Final = re.compile(r"(?:, (?:an? |\d\d\b|from |i'm |i (?:live|work|am)\b)| and (?:i'm|i |my )| from )")
-_PEOPLE_OF: Final = re.compile(
-    r"(?:ish|ian|ese|ican|ench|itch|vegan)$|^(?:german|dutch|greek|swiss|czech|thai|muslim|catholic|buddhist|hindu"
-    r"|christian|mormon|virgo|aries|pisces|gemini|libra|taurus|scorpio|capricorn|aquarius|sagittarius|cancer|ok|okay"
-    r"|asian|african|european|latino|latina|gryffindor|batman|iron|back|sorry|glad|new|looking|american|black|white"
-    r"|type|team|gen|deaf|gay|korean|cuban|nigerian|arab|kenyan|filipino)$"
-)
 
 
 def short_age(clause: Clause) -> Iterator[Found]:
@@ -459,23 +416,12 @@ _CALL_ME: Final = re.compile(
     r"(?:(?:hi|hey|hello|please|just|you can|remember to|feel free to|from now on|in (?:the )?future|always|actually"
     r"|also|so|but|and)[, ]+)*(?P<not>(?:don't|do not|never|stop) )?call(?:ing)? me (?P<name>\w)"
 )
-_CALLED: Final = re.compile(
-    r"(?:(?:hi|hey|hello|so|but|and)[, ]+)*(?:everyone|everybody|people|friends|my friends|most people) calls? me "
-    r"(?P<name>\w)"
-)
 
 
 def call_me(sentence: Sentence) -> Iterator[Found]:
     """Reads "Call me Ana"."""
     found = _CALL_ME.match(sentence.low, sentence.starts[0], sentence.end) if " me " in sentence.low else None
     if found is not None and not found["not"]:
-        yield from _name_behind(sentence, found.start("name"))
-
-
-def called_by_others(sentence: Sentence) -> Iterator[Found]:
-    """Reads "Everybody calls me Ana"."""
-    found = _CALLED.match(sentence.low, sentence.starts[0], sentence.end) if " me " in sentence.low else None
-    if found is not None:
         yield from _name_behind(sentence, found.start("name"))
 
 

@@ -163,8 +163,66 @@ def passive_job(clause: Clause) -> Iterator[Found]:
         return
     if (place := follows(clause, "to")) and sentence.words[clause.verb] == "promoted":
         yield from promotion(sentence, place)
-    elif (place := follows(clause, "off from", "from")) and (firm := organisation_at(sentence, place)):
+    elif (place := follows(clause, "off from", "go from", "redundant by", "from")) and (
+        firm := organisation_at(sentence, place)
+    ):
         yield Found("employer", firm, polarity="ended")
+    elif _LET_GO.match(sentence.low, sentence.starts[clause.verb], sentence.end):
+        yield Found("employer", polarity="ended", end=clause.verb + 1)
+
+
+_NO_MORE: Final = (
+    r"(?=\s*(?:[.!,;:…)]|$)| (?:last|this|yesterday|today|on|in|again|and|so|but|because|after|two"
+    r"|three|a|recently|by my"
+    r"|by the|when|at work|as)\b)"
+)
+_LET_GO: Final = re.compile(rf"(?:fired|sacked|laid off|let go|made redundant){_NO_MORE}")
+_FIRED_ME: Final = re.compile(
+    rf"(?:^\W*|\b(?:and|but|so|because|today|yesterday),? )(?:they|my (?:boss|company|employer|manager|work)|we|he|she)"
+    r"(?: have| has| just| finally)* (?P<what>(?:fired|sacked|dismissed|laid off) me|(?:laid|let) me (?:off|go)|made me"
+    rf" redundant){_NO_MORE}"
+)
+_LAST_DAY: Final = re.compile(
+    r"(?:\b(?:was|is|had) (?P<mine>my last day) (?P<at>at|with|for) |(?:^\W*|\b)(?P<day>(?:my )?last"
+    r" day) (?:at|with|for) )"
+    r"(?P<firm>\w)"
+)
+_THERE_UNTIL: Final = re.compile(r"\bi (?:only )?(?P<what>worked (?:there|for them)) (?:until|till|up to|before)\b")
+
+
+def job_is_over(sentence: Sentence) -> Iterator[Found]:
+    """Reads "they fired me", "today was my last day at Acme", "I worked there until August"."""
+    low, start, end = sentence.low, sentence.start, sentence.end
+    said = low[start:end]
+    if over := (_FIRED_ME.search(said) or _THERE_UNTIL.search(said)):
+        first, last = _word_at(sentence, start + over.start("what")), _word_at(sentence, start + over.end("what") - 1)
+        if is_stated(sentence, first, first):
+            yield Found("employer", polarity="ended", end=last + 1)
+    elif day := _LAST_DAY.search(said):
+        place = _word_at(sentence, start + day.start("firm"))
+        firm = organisation_at(sentence, place)
+        is_past = day["mine"] is not None or _WAS.match(sentence.rest(firm[1] - 1)) if firm else False
+        if firm and is_past and sentence.is_capital(firm[0]) and is_stated(sentence, 0, place):
+            yield Found("employer", firm, polarity="ended")
+
+
+_WAS: Final = re.compile(r" was\b")
+
+
+def _word_at(sentence: Sentence, at: int) -> int:
+    return next((n for n, end in enumerate(sentence.ends) if end > at), len(sentence.ends) - 1)
+
+
+def new_role(clause: Clause) -> Iterator[Found]:
+    """Reads "I'm head nurse now"."""
+    sentence = clause.sentence
+    found = phrase(sentence, clause.verb, stops=_JOB_STOPS, most=4)
+    if clause.who != "i" or clause.negated or clause.past or found is None or found[0] != clause.verb:
+        return
+    said = sentence.words[found[0] : found[1]]
+    is_now = sentence.words[found[1] : found[1] + 1] == ["now"] or sentence.words[clause.verb - 1] == "now"
+    if is_now and _is_job(said[-1]) and _can_modify_a_job([word for word in said[:-1] if word not in v.RANKS]):
+        yield Found("job", found)
 
 
 def joined(clause: Clause) -> Iterator[Found]:
@@ -236,6 +294,23 @@ def is_at(clause: Clause) -> Iterator[Found]:
     )
     if served or changed:
         yield Found("employer", firm)
+
+
+def is_now_at(sentence: Sentence) -> Iterator[Found]:
+    """Reads "I worked there until August, now I'm at Northwestern"."""
+    found = _NOW_AT.search(sentence.low[sentence.start : sentence.end])
+    if found is None:
+        return
+    place = _word_at(sentence, sentence.start + found.start("firm"))
+    firm = organisation_at(sentence, place)
+    if firm and sentence.is_capital(firm[0]) and is_stated(sentence, 0, 1):
+        yield Found("employer", firm, polarity="affirmed")
+
+
+_NOW_AT: Final = re.compile(
+    r"\bi (?:worked|was working|used to work)\b[^.!?]{1,60}[,;]? (?:but |and )?(?:now i'm|now i am|i'm now|i am now) "
+    r"(?:at|with) (?P<firm>\w)"
+)
 
 
 _HIRED_ME: Final = re.compile(

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Final
 
 from agentmem.extractors import vocabulary as v
+from agentmem.extractors.about_days import events, turns_on
 from agentmem.extractors.about_health import (
     allergic,
     comes_off,
     condition,
+    could_kill,
     diagnosed,
     diet,
     drug_in,
@@ -25,7 +28,9 @@ from agentmem.extractors.about_health import (
     intolerant_word,
     is_of_type,
     keeps,
+    must_not_have,
     on_a_diet,
+    outgrew,
     prescribed,
     put_on,
     suffers,
@@ -41,6 +46,7 @@ from agentmem.extractors.about_people import (
     couple,
     dates,
     is_relative,
+    is_somebody,
     is_together,
     kin,
     left_me,
@@ -70,7 +76,6 @@ from agentmem.extractors.about_self import (
     goes_by,
     grew,
     home_is,
-    introduced,
     is_back,
     is_in,
     left_for,
@@ -116,7 +121,9 @@ from agentmem.extractors.about_work import (
     hired_me,
     in_a_year_of,
     is_at,
+    is_now_at,
     job_at,
+    job_is_over,
     joined,
     learns,
     left,
@@ -124,6 +131,7 @@ from agentmem.extractors.about_work import (
     makes_a_living,
     my_job,
     new_job,
+    new_role,
     occupation,
     of_a_job,
     passive_job,
@@ -137,6 +145,7 @@ from agentmem.extractors.about_work import (
 )
 from agentmem.extractors.clauses import Clause, Sentence, with_verb
 from agentmem.extractors.findings import Found, Rule, follows, polarity_of, words_after
+from agentmem.extractors.own_name import introduced
 from agentmem.extractors.phrases import items, named, organisation_at, phrase, place_at
 
 
@@ -171,7 +180,9 @@ def _past_tells(clause: Clause) -> bool:
     return clause.sentence.words[clause.verb] in _TOLD_IN_THE_PAST
 
 
-_TOLD_IN_THE_PAST: Final = v.words("born diagnosed raised brought promoted laid fired prescribed hired accepted")
+_TOLD_IN_THE_PAST: Final = v.words(
+    "born diagnosed raised brought promoted laid fired sacked let made prescribed hired accepted"
+)
 
 
 def _is_something(clause: Clause) -> Iterator[Found]:
@@ -211,6 +222,8 @@ def _is_something(clause: Clause) -> Iterator[Found]:
         yield from is_going(clause)
     else:
         yield from introduced(clause)
+        yield from is_somebody(clause)
+        yield from new_role(clause)
 
 
 _IN_A_RELATIONSHIP: Final = re.compile(
@@ -292,6 +305,11 @@ def _got(clause: Clause) -> Iterator[Found]:
     if job := job_at(sentence, clause.verb + 1):
         yield from of_a_job(sentence, job)
         return
+    if follows(clause, "fired", "sacked", "laid off", "let go", "made redundant"):
+        passive = replace(clause, verb=clause.verb + 1)
+        if gone := list(passive_job(passive)):
+            yield from gone
+            return
     if laid := follows(clause, "laid off from", "fired from", "let go from", "rid of"):
         if words[laid - 2 : laid] == ["rid", "of"]:
             yield from goods(sentence, laid, polarity="ended")
@@ -673,7 +691,7 @@ _AFTER_BE: Final = _table(
     ("from", comes_from),
     ("born raised brought", born),
     ("working employed interning", works),
-    ("promoted laid fired", passive_job),
+    ("promoted laid fired sacked let made", passive_job),
     ("hired", hired),
     ("retired", retired),
     ("studying majoring", studies),
@@ -682,6 +700,7 @@ _AFTER_BE: Final = _table(
     ("married divorced single engaged widowed separated", status),
     ("dating", dates),
     ("together", is_together),
+    ("turning", lambda clause: iter(()) if any(turns_on(clause.sentence)) else is_going(clause)),
     ("learning", learns),
     ("type", is_of_type),
     ("back", is_back),
@@ -712,6 +731,6 @@ _AFTER_BE: Final = _table(
 
 SENTENCE_RULES: Final[tuple[Callable[[Sentence], Iterator[Found]], ...]] = (
     is_favourite, is_language, is_relative, reached, home_is, birthday_said, my_job, hired_me, put_on, left_me,
-    proposed,
+    proposed, job_is_over, is_now_at, must_not_have, could_kill, outgrew, events, turns_on,
 )  # fmt: skip
 """What reads a sentence whose subject is not the speaker: "They hired me as …", "Home is …"."""

@@ -7,9 +7,10 @@ reported, quoted, played or joked states nothing, and what is doubtful stays a t
 from __future__ import annotations
 
 import re
+from calendar import monthrange
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from agentmem.extractors import vocabulary as v
@@ -30,7 +31,7 @@ _TALKS_OF_SELF: Final = re.compile(
     r"\b(?:please|i|i'm|im|i’m|ive|my|our|we|me|here|name|names|don't|stop|keep|use|moved|quit|bought|sold|adopted"
     r"|broke up|turned|got|started|allergic|born|based|living|working|studying|always|never|from now on|in future"
     r"|going forward|by default|again|any ?more|no more|only|forget|answers?|speak"
-    r"|avoid|call|be|address|write|home|joined|settled|promoted|diagnosed)\b",
+    r"|avoid|call|be|address|write|home|joined|settled|promoted|diagnosed|turning|turns|last day|is on)\b",
     re.IGNORECASE,
 )
 _CORRECTED: Final = re.compile(
@@ -43,11 +44,16 @@ _CORRECTED: Final = re.compile(
 _DOUBTED: Final = re.compile(
     r",? (?:or )?well, |[.!…]+ {1,2}no, (?!(?:i|we|my|it|he|she)\b)(?:[\w'-]{1,20} ?){1,3}[.!]"
 )
+_ANOTHERS: Final = re.compile(
+    r"[\s,.!…—–-]+(?:(?:hmm+|oh|ah|er|um|uh|sorry|wait|well|actually|no|hang on|hold on)[\s,.!…—–-]+){1,5}"
+    r"(?:that's|that is|that was|it's|it is|i mean|i meant) (?:my|his|her|our) "
+)
+"""What says that the words before it are true of somebody else."""
 _SURELY_CORRECTED: Final = re.compile(r"\b(?:sorry|wait|i mean|i meant|scratch|correction|make that|rather)\b")
 _CHANGES: Final = v.words(
     "moved relocated started got bought purchased quit left stopped sold adopted turned broke divorced separated "
     "went married promoted hired laid fired diagnosed retired engaged joined became gone gave lost changed switched "
-    "resigned split traded settled become tied dropped passed died"
+    "resigned split traded settled become tied dropped passed died put ran"
 )
 """Verbs of what happens at a time; a time beside any other says nothing of since when."""
 
@@ -86,9 +92,9 @@ def _facts(turn: Memory) -> list[ExtractedFact]:
 
 def _read(turn: Memory, text: str, low: str) -> Iterator[ExtractedFact]:
     from agentmem.extractors.about_people import mentions
-    from agentmem.extractors.about_self import called_by_others, names_self
     from agentmem.extractors.clauses import clauses, read_sentence, sentences
     from agentmem.extractors.findings import polarity_of
+    from agentmem.extractors.own_name import KIDDED, names_self
     from agentmem.extractors.patterns import SENTENCE_RULES, facts_of
     from agentmem.extractors.promises import reminder
     from agentmem.extractors.wishes import wishes
@@ -97,14 +103,14 @@ def _read(turn: Memory, text: str, low: str) -> Iterator[ExtractedFact]:
         yield from wishes(turn, text, low)
     plain = text.islower() or not any(map(str.isupper, text))
     for start, end in sentences(text, low):
-        if not _TALKS_OF_SELF.search(low, start, end):
+        if not _TALKS_OF_SELF.search(low, start, end) and not KIDDED.search(low, max(0, start - 60), start):
             continue
         sentence = read_sentence(text, low, start, end, plain=plain)
         if sentence is None:
             continue
-        reader = _Reader(turn, sentence)
+        reader = Reader(turn, sentence)
         if turn.speaker is None:
-            for found in (*called_by_others(sentence), *names_self(sentence)):
+            for found in names_self(sentence):
                 yield from reader.fact(found, 0)
             if (asked := reminder(sentence, turn.occurred_at)) is not None:
                 yield asked.as_fact(turn)
@@ -123,7 +129,7 @@ def _read(turn: Memory, text: str, low: str) -> Iterator[ExtractedFact]:
 
 
 @dataclass(slots=True)
-class _Reader:
+class Reader:
     """Makes facts of what was found in one sentence."""
 
     turn: Memory
@@ -134,6 +140,7 @@ class _Reader:
     ) -> Iterator[ExtractedFact]:
         """The fact, cited and dated, unless the words after it take it back."""
         from agentmem.extractors.findings import due_within
+        from agentmem.extractors.promises import of_the_assistants
 
         sentence = self.sentence
         at = found.at
@@ -152,13 +159,17 @@ class _Reader:
                 return
             begins, due = (day.begins, due_within(day)) if day else (None, None)
         elif clause is not None:
-            begins = self._since(clause, last)
+            begins = self.since(clause, last)
         value = " ".join(value.split()).strip(" \"'“”,;:.")
+        if found.attribute in _PLEDGES and _YOU.search(value):
+            if self.turn.speaker is not None:
+                return
+            value = of_the_assistants(value)
         longest = _LONGEST_DEED if found.attribute in _DEEDS else _LONGEST_VALUE
         if value in _TOO_LITTLE or len(value) > longest or "\x00" in value or not (value or found.polarity == "ended"):
             return
         start = sentence.starts[min(first, at[0] if at else first)]
-        yield ExtractedFact(
+        stated = ExtractedFact(
             subject=self._subject(found, clause),
             attribute=found.attribute,
             value=value,
@@ -170,6 +181,21 @@ class _Reader:
             valid_from=begins,
             due=due,
         )
+        yield stated
+        other = self._instead_of(at) if found.attribute in _NAMED and at is not None else None
+        if other is not None:
+            end = sentence.ends[other[1] - 1]
+            yield replace(stated, value=sentence.said(*other), polarity="denied", end=end)
+
+    def _instead_of(self, at: Span) -> Span | None:
+        """The name behind "Leon, not Leo"."""
+        from agentmem.extractors.phrases import named
+
+        sentence, place = self.sentence, at[1] + 1
+        if sentence.words[at[1] : place] != ["not"] or sentence.breaks[at[1]] not in ("", ","):
+            return None
+        other, end = named(sentence, place)
+        return other if end >= len(sentence.words) or sentence.breaks[end] else None
 
     def _subject(self, found: Found, clause: Clause | None) -> str:
         speaker = self.turn.speaker
@@ -185,7 +211,8 @@ class _Reader:
     def _corrected(self, at: Span) -> Span | None:
         """Where the value stands after "no, sorry, Porto"; None if it was taken back without another."""
         sentence = self.sentence
-        if _DOUBTED.match(sentence.low, sentence.ends[at[1] - 1]):
+        after = sentence.ends[at[1] - 1]
+        if _DOUBTED.match(sentence.low, after) or _ANOTHERS.match(sentence.low, after):
             return None
         match = _CORRECTED.match(sentence.low, sentence.ends[at[1] - 1])
         if match is None:
@@ -216,7 +243,9 @@ class _Reader:
         if not spans and sentence.breaks[first]:
             spans = self._times_to_come(sentence.start, sentence.starts[first])
             return (spans[0] if len(spans) == 1 and spans[0].tense == "future" else None), value
-        if len(spans) != 1 or spans[0].tense != "future":
+        # Who will do it "today" owes it; other plans for today are mostly what somebody is doing.
+        to_come = ("future", "present") if found.attribute == "commitment" else ("future",)
+        if len(spans) != 1 or spans[0].tense not in to_come:
             return None, _BY_A_DAY.sub("", value)
         end = sentence.ends[found.at[1] - 1]
         if spans[0].start < end:
@@ -238,12 +267,25 @@ class _Reader:
 
         said = as_date_words(self.sentence.text[after:until])
         spans = time_spans(_FUTURE + said, said_at=self.turn.occurred_at)
+        if not spans and (day := _BARE_DAY.search(said)):
+            month = self._month_of(int(day[1]))
+            spans = time_spans(f"{_FUTURE}{said[: day.start()]}on {day[1]} {month}", said_at=self.turn.occurred_at)
+            spans = [replace(span, end=len(_FUTURE) + day.end()) for span in spans if month]
         return [
             replace(span, start=span.start + after - len(_FUTURE), end=span.end + after - len(_FUTURE))
             for span in spans
         ]
 
-    def _since(self, clause: Clause, last: int) -> datetime | None:
+    def _month_of(self, day: int) -> str:
+        """The next month, with its year, that has such a day to come; blank if there is none soon."""
+        today = self.turn.occurred_at.date()
+        for ahead in range(3):
+            year, month = today.year + (today.month - 1 + ahead) // 12, (today.month - 1 + ahead) % 12 + 1
+            if day <= monthrange(year, month)[1] and date(year, month, day) >= today:
+                return f"{v.MONTH_NAMES[month - 1]} {year}"
+        return ""
+
+    def since(self, clause: Clause, last: int) -> datetime | None:
         """Since when, if one time stands right beside a clause that tells of a change, or behind "since"."""
         from agentmem.retrieval.dates import time_spans
 
@@ -285,9 +327,15 @@ class _Reader:
 _BY_A_DAY: Final = re.compile(r" (?:by|on) (?:mon|tues|wednes|thurs|fri|satur|sun)day$", re.IGNORECASE)
 _SINCE_WHEN: Final = re.compile(rf"\bsince ({'|'.join(v.MONTHS)})\b(?! \d)")
 _INSTANT: Final = timedelta(microseconds=1)
+_NAMED: Final = frozenset({"family", "partner", "pet"})
+_BARE_DAY: Final = re.compile(
+    r"\bon the ([1-9]\d?)(?:st|nd|rd|th)\b(?! (?:of|floor|time|try|day|street|avenue|row|page|and))"
+)
 _FUTURE: Final = "I will "
 """Tells the grammar of dates which of two Septembers is meant."""
 _TOO_LITTLE: Final = v.words("come do have be get go")
+_PLEDGES: Final = frozenset({"plan", "commitment"})
+_YOU: Final = re.compile(r"\byou\b", re.IGNORECASE)
 _DEEDS: Final = frozenset({"plan", "commitment", "instruction"})
 _DATE_LEADS: Final = re.compile(
     r"(?:[\s,]+(?:on|in|at|by|for|this|next|early|late|the|around|before|until|of|sometime|later|from|between|during"

@@ -23,6 +23,8 @@ def sentence(fact: Fact) -> str:
     'Clara no longer works where they did.'
     >>> sentence(Fact("user", "job", "nurse"))
     'The user works as a nurse.'
+    >>> sentence(Fact("user", "job", "retired"))
+    'The user is retired.'
     """
     attribute = attribute_of(fact.attribute)
     pattern: str = getattr(attribute, fact.polarity)
@@ -32,6 +34,8 @@ def sentence(fact: Fact) -> str:
         elif fact.topic:
             # "has a dog", where its name was not said
             pattern = _NAMED_TOPIC.sub("{topic}", pattern)
+    if fact.attribute == "job" and fact.polarity == "affirmed" and fact.value.casefold() == "retired":
+        pattern = "{subject} is {value}."
     words = {
         "subject": subject_in_words(fact.subject),
         "value": _with_article(fact.value.strip()) if attribute.counted else fact.value.strip(),

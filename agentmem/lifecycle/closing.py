@@ -1,7 +1,8 @@
-"""What later words close of what was promised or planned before.
+"""What later words close of what was promised, planned or otherwise known before.
 
-That something is done or off is kept as a fact only where there is a deed that it may close, whichever of the two came
-first into the log. Which one it closes, if any, is for ``supersession`` to say, from all that stands.
+That something is done or off is kept as a fact only where there is a deed that it may close, and "Whiskers died" only
+where a Whiskers is known, whichever of the two came first into the log. Which fact is closed, if any, is for
+``supersession`` to say, from all that stands.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from agentmem.clock import from_micros
+from agentmem.extractors.sequels import Known, may_follow_on, sequels
 from agentmem.interfaces import EpisodicLog, ExtractedFact, IndexQuery, LogQuery
 from agentmem.lifecycle.supersession import DEEDS, Deed
 from agentmem.records import TRUSTED, Draft, Fact, Memory, Scope
@@ -56,6 +58,7 @@ class Closings:
         self._latest = NEVER
         self._read = read
         self._known: dict[_Key, list[_Said]] | None = None
+        self._facts = Known()
         self._closing: list[tuple[datetime, int]] = []
         self._before: list[tuple[datetime, int]] | None = None
 
@@ -73,18 +76,26 @@ class Closings:
         """
         from agentmem.extractors.closings import may_close_something
 
-        new = _deeds((draft.fact, draft.occurred_at) for draft in drafts)
-        closing = [turn for turn in turns if may_close_something(turn)]
+        stated = [(draft.fact, draft.occurred_at) for draft in drafts]
+        new, new_facts = _deeds(stated), Known()
+        changeable = new_facts.add(stated)
+        closing = [turn for turn in turns if may_close_something(turn) or may_follow_on(turn)]
         if closing and self._known is None:
             facts = self._log.read(LogQuery(self._scope, kinds=frozenset({"fact"})))
             self._known = _deeds((fact.fact, fact.occurred_at) for fact in facts)
+            self._facts.add((fact.fact, fact.occurred_at) for fact in facts)
         if self._known is not None:
+            self._facts.add(stated)
             for key, deeds in new.items():
                 self._known.setdefault(key, []).extend(deeds)
-        found = [(turn, fact) for turn in closing for fact in _closing(turn, self._known or {})]
-        if new:
-            overtaking = self._said_after(min(said_at for deeds in new.values() for said_at, _ in deeds))
-            found += [(turn, fact) for turn in overtaking for fact in _closing(turn, new)]
+        found = [
+            (turn, fact)
+            for turn in closing
+            for fact in (*_closing(turn, self._known or {}), *_following(turn, self._facts))
+        ]
+        moments = [said_at for deeds in new.values() for said_at, _ in deeds] + changeable
+        for turn in self._said_after(min(moments)) if moments else ():
+            found += [(turn, fact) for fact in (*_closing(turn, new), *_following(turn, new_facts))]
         self._closing += [(turn.occurred_at, self._rows[turn.id]) for turn in closing]
         self._latest = max([self._latest, *(turn.occurred_at for turn in turns)])
         return found
@@ -126,6 +137,12 @@ def _closing(turn: Memory, deeds: Mapping[_Key, Sequence[_Said]]) -> Iterator[Ex
         done = Deed(end)
         if any(said_at <= turn.occurred_at and done.may_be(deed) for said_at, deed in deeds.get(end.key, ())):
             yield found
+
+
+def _following(turn: Memory, known: Known) -> Iterator[ExtractedFact]:
+    """What a turn says of facts that stood when it was said."""
+    for sequel in sequels(turn):
+        yield from known.follows(sequel, turn.occurred_at)
 
 
 def _said_done(turn: Memory) -> list[ExtractedFact]:

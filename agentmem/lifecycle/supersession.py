@@ -34,7 +34,8 @@ def decide(facts: Sequence[Memory]) -> Mapping[str, Standing]:
     - What is denied or ended closes that value where it was affirmed, and the other way round; an end that names no
       value closes any.
     - The same value again restates the first of its run; after a gap it begins a run of its own.
-    - Where times are equal, what was said later wins.
+    - Where times are equal, what was said later wins; and "she died last night" over what was said without a day this
+      morning.
     - What ends a promise or plan in other words ("I sent it") closes the one open deed that is most like it, and none
       if two are equally so; a promise stands from when it was made, whenever it is due.
     - A wish closes an earlier one that cannot be met beside it ("answer in German", "answer in French"; "use emoji",
@@ -83,6 +84,12 @@ class _Line:
         former = next((run for closer in against for run in closer.closed if new.is_outdone(run)), None)
         if former is not None:
             former.said.append(memory)
+            return
+        end = next((run for run in near if new.is_belied_by(run)), None)
+        if end is not None:
+            self.runs.append(new)
+            new.closed_by = end.said[0]
+            end.closed.append(new)
             return
         run = next((run for run in near if run not in against and new.restates(run)), None)
         if run is None:
@@ -149,6 +156,13 @@ class _Run:
             # Another dog does not bring the one that died back to life.
             return not other.value.words or (bool(self.value.words) and self.value.concerns(other.value))
         return other.polarity == "affirmed" and self.value.ends(other.value, denied=self.polarity == "denied")
+
+    def is_belied_by(self, end: _Run) -> bool:
+        """True if somebody later said that this had ended before ("moved out in May", said after "lives with me")."""
+        said = self.said[0]
+        named = self.polarity == "affirmed" and end.polarity == "ended" and bool(end.value.words)
+        is_older_news = said.valid_from == said.occurred_at < end.said[-1].occurred_at
+        return named and is_older_news and end.value.ends(self.value, denied=False)
 
     def is_outdone(self, former: _Run) -> bool:
         """True if this only repeats what somebody later said had ended before ("I moved last month")."""
@@ -329,7 +343,7 @@ _ANY_DEED: Final = frozenset(map(_stem, ANY_DEED))
 _REMINDS: Final = tuple(map(_stem, ("remind", "user", "to")))
 _ANY_THING: Final = frozenset(map(_stem, words("it that this them those these everything all")))
 _NOTHING_NAMED: Final = _ANY_THING | frozenset(
-    map(_stem, words("him her you me us user user's to for with about at on in of off up out back over down from by"))
+    map(_stem, words("him her you me us user user's assistant assistant's to for with about at on in of off up out back over down from by"))
 )
 _CAR: Final = frozenset({_stem("car")})
 _CARS: Final = frozenset(map(_stem, CAR_MAKES))

@@ -112,6 +112,13 @@ def test_what_a_later_word_says_had_ended_is_not_brought_back_by_having_been_rep
     assert spans(*facts, said("d", "Porto", 41))["d"] == (41, None, None)
 
 
+def test_what_later_words_say_had_ended_before_is_not_true_of_what_was_said_in_between() -> None:
+    cat = {"attribute": "pet", "topic": "cat"}
+    facts = said("a", "Whiskers", 5, **cat), said("b", "Whiskers", 3, "ended", occurred_at=day(7), **cat)
+    assert spans(*facts) == {"a": (5, 5, "b"), "b": (3, None, None)}
+    assert spans(*facts, said("c", "Whiskers", 9, **cat))["c"] == (9, None, None)
+
+
 def test_what_a_tool_says_closes_nothing_that_a_user_said() -> None:
     facts = said("a", "Porto", 0), said("b", "Rome", 5, integrity="tool"), said("c", "Oslo", 7, integrity="web")
     assert spans(*facts) == {"a": (0, None, None), "b": (5, 7, "c"), "c": (7, None, None)}
