@@ -23,7 +23,7 @@ from typing import Any, Final, ParamSpec, TypeVar, cast
 
 from agentmem.clients.anthropic.messages import fields_of, is_result, message_of, parts_of, said_in
 from agentmem.clients.core import Attached, Bridge, Prepared, Said, say
-from agentmem.clients.openai.api import Streamed, field, read_messages
+from agentmem.clients.openai.api import Streamed, field, is_readable, read_messages
 from agentmem.clients.openai.chat import Chat
 from agentmem.clients.openai.streams import Recording, warn_unrecorded
 from agentmem.context.placing import placed
@@ -452,7 +452,7 @@ def _with_memory(messages: str | list[Any], prepared: Prepared) -> Any:
     if isinstance(messages, str):
         return "\n\n".join(filter(None, [*blocks, without_blocks(messages, prepared.fences)]))
     of_user = [place for place, message in enumerate(messages) if any(said.role == "user" for said in _said(message))]
-    if not of_user:
+    if not all(is_readable(messages[place]) for place in of_user) or not of_user:
         return messages
     plain = [fields_of(message) if place in of_user else message for place, message in enumerate(messages)]
     return placed(plain, stable=blocks[0], volatile=blocks[1], first=of_user[0], last=of_user[-1], ours=prepared.fences)

@@ -97,6 +97,21 @@ def test_an_empty_message_at_the_end_is_left_alone(server: OpenAIServer, memory:
     assert recorded(memory) == [ASKED, "Ana.", "Understood."]
 
 
+class Odd:
+    """A message that is no mapping and no model of the SDK's."""
+
+    role, content = "user", ASKED
+
+
+def test_a_message_of_an_unknown_make_is_refused_in_the_sdks_own_words(bare: Any, client: Any) -> None:
+    errors = []
+    for each in (bare, client):
+        with pytest.raises(TypeError) as caught:
+            ask(each, Odd())
+        errors.append(str(caught.value))
+    assert errors[0] == errors[1]
+
+
 def test_an_image_alone_is_recorded_as_one(server: OpenAIServer, memory: MemoryManager, client: Any) -> None:
     ask(client, user([IMAGE]))
     assert server.requests[-1]["messages"][0]["content"][-1] == IMAGE

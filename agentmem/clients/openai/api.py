@@ -84,6 +84,8 @@ def with_blocks(messages: Sequence[Any], prepared: Prepared, *, part_type: str) 
     if not worded:
         return messages
     first, last = worded[0], worded[-1]
+    if not (is_readable(messages[first]) and is_readable(messages[last])):
+        return messages  # the SDK will refuse them in its own words
     plain = [_as_mapping(one) if place in (first, last) else one for place, one in enumerate(messages)]
     return placed(
         plain,
@@ -94,6 +96,11 @@ def with_blocks(messages: Sequence[Any], prepared: Prepared, *, part_type: str) 
         ours=prepared.fences,
         part_type=part_type,
     )
+
+
+def is_readable(message: Any) -> bool:
+    """Whether the message has fields to read and to change."""
+    return isinstance(message, Mapping) or hasattr(message, "model_dump")
 
 
 def _as_mapping(message: Any) -> Mapping[str, Any]:
