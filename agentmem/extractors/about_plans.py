@@ -101,19 +101,20 @@ def promised(clause: Clause) -> Iterator[Found]:
 
 
 def will(clause: Clause) -> Iterator[Found]:
-    """With its day: "I'll send the report by Friday" is a promise, "I'll visit Ana on Friday" a plan."""
+    """With its day: "I'll send (you) the report by Friday" is a promise, "I'll visit Ana on Friday" a plan."""
     words = clause.sentence.words
     verb = words[clause.verb]
     if (
         clause.who != "i"
         or clause.negated
-        or verb in _NO_PLANS | v.STOPS | _REPLIES
+        or (verb in _NO_PLANS | v.STOPS | _REPLIES and not _gets_back(words, clause.verb))
         or not verb.isalpha()
         or follows(clause, ("sure"))
     ):
         return
-    is_due = _BY_THEN.search(clause.sentence.rest(clause.verb))
-    yield from _deed("commitment" if is_due else "plan", clause, clause.verb, verb, dated=True)
+    rest = clause.sentence.rest(clause.verb)
+    is_owed = _BY_THEN.search(rest) or _takes_you(words, clause.verb) or (verb in _OWED and _STILL_TODAY.search(rest))
+    yield from _deed("commitment" if is_owed else "plan", clause, clause.verb, verb, dated=True)
 
 
 def present(clause: Clause) -> Iterator[Found]:
@@ -145,6 +146,11 @@ _BY_THEN: Final = re.compile(
     rf"|sun)day|{'|'.join(v.MONTHS)})\b)"
 )
 """A day that something is due; who stops by on Friday owes nothing."""
+_STILL_TODAY: Final = re.compile(r"\b(?:today|tonight|this (?:morning|afternoon|evening|week|weekend|month))\b")
+_OWED: Final = v.words(
+    "send call email mail pay return finish submit book renew sign deliver bring ask tell order post write"
+)
+"""What somebody waits for, so that it is promised for today rather than going on."""
 _REPLIES: Final = v.words("let get see talk update definitely also probably go take give post share start pick stick")
 
 
@@ -153,7 +159,13 @@ def _deed(attribute: str, clause: Clause, place: int, verb: str, *, dated: bool 
     sentence = clause.sentence
     words = sentence.words
     end = place + 1
-    while end < len(words) and end - place < 16 and not sentence.breaks[end] and not _ends_deed(words, end):
+    yours = _takes_you(words, place)
+    while (
+        end < len(words)
+        and end - place < 16
+        and not sentence.breaks[end]
+        and (end == yours or not _ends_deed(words, end))
+    ):
         end += 1
     while end > place + 1 and words[end - 1] in _LOOSE_ENDS:
         end -= 1
@@ -162,6 +174,19 @@ def _deed(attribute: str, clause: Clause, place: int, verb: str, *, dated: bool 
         return
     said = sentence.said(place + 1, end) if end > place + 1 else ""
     yield Found(attribute, (place, end), value=f"{verb} {said}".strip(), topic="dated" if dated else None)
+
+
+def _takes_you(words: list[str], verb: int) -> int:
+    """The place of the "you" to whom something is to be done: "send you the plan", "mail it to you"; 0 if nobody is."""
+    for place in range(verb + 1, min(verb + 8, len(words))):
+        if words[place] == "you":
+            return place if place == verb + 1 or words[place - 1] in ("to", "for", "with") else 0
+    return 0
+
+
+def _gets_back(words: list[str], verb: int) -> bool:
+    """True for "get back to you with the numbers", "give you the keys" and their like, which are more than a phrase."""
+    return words[verb : verb + 4] == ["get", "back", "to", "you"] or words[verb : verb + 2] == ["give", "you"]
 
 
 def _ends_deed(words: list[str], place: int) -> bool:

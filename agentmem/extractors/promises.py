@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
 from agentmem.extractors import vocabulary as v
@@ -23,9 +23,10 @@ from agentmem.retrieval.dates import time_spans
 _WILL: Final = ("'ll ", "’ll ", "I will", "i will", "I promise", "et me ", "going to")
 """One of which every promise holds; found much faster than a pattern."""
 _GATE: Final = re.compile(
-    r"\b(?:I['’]ll|I will|I promise|let me|I['’]m going to|I am going to)\b[^.!?\n]{0,160}?\b(?:tomorrow|tonight|today"
-    r"|this (?:week|evening|afternoon|morning|weekend)|next (?:week|month|time)|(?:mon|tues|wednes|thurs|fri|satur|sun)"
+    r"\bI promise\b|\b(?:I['’]ll|I will|let me|I['’]m going to|I am going to)\b[^.!?\n]{0,160}?\b(?:tomorrow|tonight"
+    r"|today|this (?:week|evening|afternoon|morning|weekend)|next (?:week|month|time)|(?:mon|tues|wednes|thurs|fri|satur|sun)"
     r"day|in (?:an?|a few|[0-9]+|two|three) (?:hour|minute|day|week)s?|remind you|back (?:to you|in with you)"
+    r"|you back|in the next (?:commit|session|lesson|release|version|round|meeting|call)|on the [0-9]"
     r"|look into|find out|check with|ask|follow up|check in|send you|email you|message you|report back|be in touch"
     rf"|let you know (?:when|once|as soon|by)|(?:{'|'.join(v.MONTHS)}) [0-9]"
     rf"|[0-9](?:st|nd|rd|th)? (?:of )?(?:{'|'.join(v.MONTHS)}))\b",
@@ -39,7 +40,8 @@ _LEAD: Final = (
     r"|next week|[a-z]+(?= *,))[ ,:;–—-]+){0,3}"
 )
 _PROMISE: Final = re.compile(
-    rf"[\s\"'*_]*{_LEAD}(?:i promise(?: that| you)? )?(?:i promise to|i(?:'ll| will|'m going to| am going to))"
+    rf"[\s\"'*_]*{_LEAD}(?:(?P<promised>i promise(?: that| you)? )(?:we'll|we will|i'll|i will)|(?P<vowed>i promise)"
+    r"(?: you)? to|i(?:'ll| will|'m going to| am going to))"
     r"(?: (?:definitely|certainly|also|then|gladly|happily|just|surely|be sure to|make sure to|go ahead and))*"
     r" (?P<deed>(?P<verb>[a-z]+(?:-[a-z]+)?)\b.*)"
 )
@@ -49,8 +51,12 @@ _LET_ME: Final = re.compile(
 )
 _DEFERRED: Final = re.compile(
     r"(?:get back to you|report back|follow up(?: with you)?|check (?:back )?in (?:with you|on you)|remind you"
+    r"|you back|in the next (?:commit|session|lesson|release|version|round|meeting|call)|on the [0-9]"
     r"|look into|find out|check with|ask (?!you\b)|(?:send|e-?mail|message) you (?!to\b)|be in touch"
-    r"|let you know (?:when|once|as soon as))"
+    r"|let you know (?:when|once|as soon as)|(?:call|ring|phone) you back)"
+)
+_LATER: Final = re.compile(
+    r"\b(?:next time|in the next (?:commit|session|lesson|release|version|round|meeting|call))\b"
 )
 _READIES: Final = re.compile(r"have [^.!?]{3,60}? ready\b")
 _CONDITION: Final = re.compile(
@@ -78,6 +84,7 @@ _YOURS: Final = (
     (re.compile(r"\byour\b", re.IGNORECASE), "the user's"),
     (re.compile(r"\byou\b", re.IGNORECASE), "the user"),
 )
+_THE_ASSISTANTS: Final = tuple((said, meant.replace("user", "assistant")) for said, meant in _YOURS)
 _MINE: Final = (
     (re.compile(r"\bmyself\b", re.IGNORECASE), "themselves"),
     (re.compile(r"\b(?:my|our)\b", re.IGNORECASE), "their"),
@@ -152,8 +159,15 @@ def _promise(text: str, low: str, start: int, end: int, said_at: datetime) -> Pr
     match = _LET_ME.match(low, start, end) or _PROMISE.match(low, start, end)
     if match is None or _CONDITION.search(low, start, end):
         return None
-    deferred = match.re is _LET_ME or _DEFERRED.match(low, match.start("deed"))
-    if not deferred and match["verb"] in _DONE_HERE and not _READIES.match(low, match.start("deed")):
+    begins = match.start("deed")
+    is_vowed = match.re is _PROMISE and (match["promised"] or match["vowed"])
+    deferred = match.re is _LET_ME or is_vowed or _DEFERRED.match(low, begins) or _LATER.search(low, begins, end)
+    if (
+        match.re is _PROMISE
+        and not _DEFERRED.match(low, begins)
+        and match["verb"] in _DONE_HERE
+        and not _READIES.match(low, match.start("deed"))
+    ):
         return None
     deed = _deed(text, low, match.start("deed"), end, said_at, when=low[start : match.start("deed")])
     if deed is None or not _says_what(deed.value) or (deed.due is None and not deferred):
@@ -178,9 +192,20 @@ def _deed(text: str, low: str, start: int, end: int, said_at: datetime, *, when:
     value = " ".join(value.split()).strip(" \"'“”,;:.")
     if not value or len(value.split()) > _MOST_WORDS or HIDDEN in value:
         return None
+    if not spans and (day := _day_of_month(said, said_at)):
+        value = " ".join(_BARE_DAY.sub("", value, 1).split())
+        return Promise(value, start, end, day, day + timedelta(days=1, seconds=-1)) if value else None
     if len(spans) != 1 or spans[0].ends <= said_at:
         return Promise(value, start, end, None, None)
     return Promise(value, start, end, spans[0].begins, due_within(spans[0]))
+
+
+def _day_of_month(said: str, said_at: datetime) -> datetime | None:
+    """The next day to come that "on the 28th" may mean."""
+    found = _BARE_DAY.search(said)
+    today = said_at.replace(hour=0, minute=0, second=0, microsecond=0)
+    days = (today + timedelta(days=ahead) for ahead in range(62)) if found else ()
+    return next((day for day in days if found and day.day == int(found[1])), None)
 
 
 def _says_what(value: str) -> bool:
@@ -194,6 +219,11 @@ def of_yours(deed: str) -> str:
     return _reworded(deed, _YOURS)
 
 
+def of_the_assistants(deed: str) -> str:
+    """What a user does for the assistant, in the words of a third: "send the assistant the plan"."""
+    return _reworded(deed, _THE_ASSISTANTS)
+
+
 def of_mine(deed: str) -> str:
     """What a user does, in the words of a third: "water their plants" for "water my plants"."""
     return _reworded(deed, _MINE)
@@ -205,6 +235,9 @@ def _reworded(deed: str, words: tuple[tuple[re.Pattern[str], str], ...]) -> str:
     return deed
 
 
+_BARE_DAY: Final = re.compile(
+    r"\bon the ([1-9]\d?)(?:st|nd|rd|th)\b(?! (?:of|floor|time|try|day|street|avenue|page)\b)"
+)
 _FUTURE: Final = "I will "
 """Tells the grammar of dates which of two Septembers is meant."""
 _POINTING: Final = v.words("it them that those this these there one ones into on up to with about for at")

@@ -243,3 +243,51 @@ def test_a_reminder_is_of_the_deed_that_it_reminds_of() -> None:
     assert owed("attend to Mum").may_be(reminder)
     assert owed("remind the user to call Mum").may_be(reminder)
     assert not owed("remind the user to call Dad").may_be(reminder)
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "due"),
+    [
+        ("I promise to send you the plan", "send the assistant the plan", None),
+        ("I'll send you the plan by Sunday", "send the assistant the plan", "2026-01-11"),
+        ("I promise I'll pay you back on Friday.", "pay the assistant back", "2026-01-09"),
+        ("I'll send you my slides tonight.", "send the assistant my slides", "2026-01-05"),
+        ("I'll book the hotel this week.", "book the hotel", "2026-01-11"),
+    ],
+)
+def test_what_users_will_do_for_the_assistant_they_have_promised(text: str, value: str, due: str | None) -> None:
+    [fact] = facts(text, "user")
+    assert (fact.subject, fact.attribute, fact.value) == ("user", "commitment", value)
+    assert (fact.due and fact.due.date().isoformat()) == due
+
+
+def test_whom_somebody_named_promises_something_is_not_known() -> None:
+    assert facts("I'll send you the plan by Sunday.", "user", "Tom") == []
+
+
+def test_what_users_did_for_the_assistant_closes_their_promise() -> None:
+    promised = Deed(Fact("user", "commitment", "send the assistant the plan"))
+    [closing] = [each for each in closings(memory("I've sent you the plan.", role="user")) if each.subject == "user"]
+    done = Fact("user", "commitment", closing.value, "ended")
+    assert Deed(done).may_be(promised)
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "due"),
+    [
+        ("I promise we'll write your vows next time.", "write the user's vows next time", None),
+        ("I promise I'll water the plants.", "water the plants", None),
+        ("I'll send you the invoice on the 28th.", "send the user the invoice", "2026-01-28"),
+        ("I'll send you the invoice on the 4th.", "send the user the invoice", "2026-02-04"),
+        ("I'll update the docs in the next commit.", "update the docs in the next commit", None),
+        ("I'll get back to you tomorrow with the numbers", "get back to the user with the numbers", "2026-01-06"),
+    ],
+)
+def test_what_the_assistant_vows_or_puts_off_it_has_promised(text: str, value: str, due: str | None) -> None:
+    [fact] = facts(text)
+    assert (fact.subject, fact.value, fact.due and fact.due.date().isoformat()) == ("assistant", value, due)
+
+
+@pytest.mark.parametrize("text", ["I promise to be brief.", "I promise this will be fun.", "I promise you'll love it."])
+def test_what_the_assistant_assures_it_has_not_promised(text: str) -> None:
+    assert facts(text) == []
