@@ -294,7 +294,10 @@ def _line(number: int, piece: Piece) -> str:
 
 def _is_read(turn: Memory) -> bool:
     """A user's words, if there are any: "Ok, and you?" says nothing of anybody."""
-    return turn.role == "user" and turn.trusted and bool(query_terms(turn.content))
+    if turn.role != "user" or not turn.trusted:
+        return False
+    # Search takes an emoji for a word, but it states nothing.
+    return any(map(str.isalnum, turn.content)) and bool(query_terms(turn.content))
 
 
 def _cut(piece: Piece, size: int) -> Iterator[Piece]:
