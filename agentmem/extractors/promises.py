@@ -24,8 +24,8 @@ _WILL: Final = ("'ll ", "’ll ", "I will", "i will", "I promise", "et me ", "go
 """One of which every promise holds; found much faster than a pattern."""
 _GATE: Final = re.compile(
     r"\bI promise\b|\b(?:I['’]ll|I will|let me|I['’]m going to|I am going to)\b[^.!?\n]{0,160}?\b(?:tomorrow|tonight"
-    r"|today|this (?:week|evening|afternoon|morning|weekend)|next (?:week|month|time)|(?:mon|tues|wednes|thurs|fri|satur|sun)"
-    r"day|in (?:an?|a few|[0-9]+|two|three) (?:hour|minute|day|week)s?|remind you|back (?:to you|in with you)"
+    r"|today|this (?:week|evening|afternoon|morning|weekend)|next (?:week|month|time)"
+    r"|(?:mon|tues|wednes|thurs|fri|satur|sun)day|in (?:an?|a few|[0-9]+|two|three) (?:hour|minute|day|week)s?|remind you|back (?:to you|in with you)"
     r"|you back|in the next (?:commit|session|lesson|release|version|round|meeting|call)|on the [0-9]"
     r"|look into|find out|check with|ask|follow up|check in|send you|email you|message you|report back|be in touch"
     rf"|let you know (?:when|once|as soon|by)|(?:{'|'.join(v.MONTHS)}) [0-9]"
@@ -140,7 +140,7 @@ def reminder(sentence: Sentence, said_at: datetime) -> Promise | None:
     is_named = deed is not None and (deed.value.casefold().split()[-1] not in _POINTING)
     if deed is None or not is_named or (asked["how"] == "about" and deed.due is None):
         return None
-    value = f"remind the user {asked['how']} {of_mine(deed.value)}"
+    value = f"remind the user {asked['how']} {_quoted_if_dangling(of_mine(deed.value))}"
     return deed._replace(value=value, start=sentence.starts[0])
 
 
@@ -172,7 +172,7 @@ def _promise(text: str, low: str, start: int, end: int, said_at: datetime) -> Pr
     deed = _deed(text, low, match.start("deed"), end, said_at, when=low[start : match.start("deed")])
     if deed is None or not _says_what(deed.value) or (deed.due is None and not deferred):
         return None
-    return deed._replace(value=of_yours(deed.value), start=match.start("deed"))
+    return deed._replace(value=_POINTS_BACK.sub("", of_yours(deed.value)), start=match.start("deed"))
 
 
 def _deed(text: str, low: str, start: int, end: int, said_at: datetime, *, when: str) -> Promise | None:
@@ -214,6 +214,11 @@ def _says_what(value: str) -> bool:
     return bool(rest) and not _POINTING.issuperset(rest)
 
 
+def _quoted_if_dangling(deed: str) -> str:
+    """The deed, in quotes where it speaks of somebody who was named elsewhere: whom "him" means, it does not say."""
+    return f'"{deed}"' if _SOMEBODY.search(deed) else deed
+
+
 def of_yours(deed: str) -> str:
     """What an assistant does, in the words of a third: "send the user the plan" for "send you the plan"."""
     return _reworded(deed, _YOURS)
@@ -235,6 +240,12 @@ def _reworded(deed: str, words: tuple[tuple[re.Pattern[str], str], ...]) -> str:
     return deed
 
 
+_SOMEBODY: Final = re.compile(r"\b(?:him|her|hers|his|he|she)\b", re.IGNORECASE)
+_POINTS_BACK: Final = re.compile(
+    r"^(?:think about|think over|look into|check|look at|look|find out|ask about) (?:that|it|this|them|those)"
+    r"(?: over| up)? and (?=get back to|report back|follow up|let )"
+)
+"""What says nothing by itself: "look into it and get back to the user"."""
 _BARE_DAY: Final = re.compile(
     r"\bon the ([1-9]\d?)(?:st|nd|rd|th)\b(?! (?:of|floor|time|try|day|street|avenue|page)\b)"
 )

@@ -36,13 +36,23 @@ def sentence(fact: Fact) -> str:
             pattern = _NAMED_TOPIC.sub("{topic}", pattern)
     if fact.attribute == "job" and fact.polarity == "affirmed" and fact.value.casefold() == "retired":
         pattern = "{subject} is {value}."
+    value = _with_article(fact.value.strip()) if attribute.counted else fact.value.strip()
     words = {
         "subject": subject_in_words(fact.subject),
-        "value": _with_article(fact.value.strip()) if attribute.counted else fact.value.strip(),
+        "value": _of_the_assistant(value) if attribute.name == "instruction" else value,
         "topic": fact.topic or attribute.name.replace("_", " "),
     }
     said = _PLACE.sub(lambda place: words[place[1]], pattern)
     return said[:-1] if said.endswith("..") else said
+
+
+def _of_the_assistant(value: str) -> str:
+    """A wish in the words of a third: "keep its answers short" for "keep your answers short"."""
+    return _YOURS.sub(lambda match: _ITS[match[0].casefold()], value)
+
+
+_ITS: Final = {"your": "its", "yours": "its own", "yourself": "itself"}
+_YOURS: Final = re.compile(rf"\b(?:{'|'.join(_ITS)})\b", re.IGNORECASE)
 
 
 def subject_in_words(subject: str) -> str:

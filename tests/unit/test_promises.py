@@ -93,6 +93,7 @@ def test_a_named_person_in_the_assistants_role_still_promises_as_that_person() -
         ("Remind me to call Mum on Friday.", "remind the user to call Mum", "2026-01-09"),
         ("Please remind me tomorrow to water my plants.", "remind the user to water their plants", "2026-01-06"),
         ("Could you remind me to buy milk?", "remind the user to buy milk", None),
+        ("Remind me to buy him a train set.", 'remind the user to "buy him a train set"', None),
         ("remind me about the dentist on Thursday", "remind the user about the dentist", "2026-01-08"),
     ],
 )

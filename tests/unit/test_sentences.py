@@ -27,6 +27,10 @@ from agentmem.testing import memory
         (Fact("user", "pet", "", "ended", topic="dog"), "The user no longer has the dog."),
         (Fact("user", "family", "sister", topic="sister"), "The user has a sister."),
         (Fact("user", "shoe size", "38"), "The user shoe size: 38"),
+        (
+            Fact("user", "instruction", "keep your answers short"),
+            "The user wants the assistant to keep its answers short.",
+        ),
         (Fact("{value}", "home", "{topic}"), "{value} lives in {topic}."),
     ],
 )
