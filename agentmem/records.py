@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections import Counter
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -180,11 +181,20 @@ class Lesson:
 
     @property
     def words(self) -> str:
-        """The lesson as one sentence."""
-        return f"When {self.situation}: {self.action}; outcome: {self.outcome}"
+        """The lesson as one sentence, in which a situation that says "when" itself says it once."""
+        situation = _WHEN.sub("", self.situation.strip())
+        return f"When {_unstopped(situation)}: {_unstopped(self.action)}; outcome: {self.outcome}"
 
     def to_dict(self) -> dict[str, Any]:
         return _as_object(self)
+
+
+_WHEN: Final = re.compile(r"^(?:when(?:ever)?|if) (?=\S)", re.IGNORECASE)
+
+
+def _unstopped(words: str) -> str:
+    """The words without the full stop at their end: in a sentence others follow."""
+    return re.sub(r"(?<=[^.\s])\.$", "", words)
 
 
 @dataclass(frozen=True, slots=True)

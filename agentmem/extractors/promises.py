@@ -25,7 +25,8 @@ _WILL: Final = ("'ll ", "’ll ", "I will", "i will", "I promise", "et me ", "go
 _GATE: Final = re.compile(
     r"\bI promise\b|\b(?:I['’]ll|I will|let me|I['’]m going to|I am going to)\b[^.!?\n]{0,160}?\b(?:tomorrow|tonight"
     r"|today|this (?:week|evening|afternoon|morning|weekend)|next (?:week|month|time)"
-    r"|(?:mon|tues|wednes|thurs|fri|satur|sun)day|in (?:an?|a few|[0-9]+|two|three) (?:hour|minute|day|week)s?|remind you|back (?:to you|in with you)"
+    r"|(?:mon|tues|wednes|thurs|fri|satur|sun)day|in (?:an?|a few|[0-9]+|two|three) (?:hour|minute|day|week)s?"
+    r"|remind you|back (?:to you|in with you)"
     r"|you back|in the next (?:commit|session|lesson|release|version|round|meeting|call)|on the [0-9]"
     r"|look into|find out|check with|ask|follow up|check in|send you|email you|message you|report back|be in touch"
     rf"|let you know (?:when|once|as soon|by)|(?:{'|'.join(v.MONTHS)}) [0-9]"

@@ -42,6 +42,20 @@ def test_a_lesson_is_worded_and_read_back() -> None:
 
 
 @pytest.mark.parametrize(
+    ("situation", "action", "words"),
+    [
+        ("When the user is tired.", "Rest.", "When the user is tired: Rest; outcome: OK."),
+        ("if tests fail", "look at them...", "When tests fail: look at them...; outcome: OK."),
+        ("whenever", ".", "When whenever: .; outcome: OK."),
+    ],
+)
+def test_a_lesson_says_when_once_and_stops_at_its_end(situation: str, action: str, words: str) -> None:
+    lesson = Lesson(situation, action, "OK.", 1.0)
+    assert lesson.words == words
+    assert drafted(Turn.of_lesson(lesson)).metadata["lesson"]["situation"] == situation
+
+
+@pytest.mark.parametrize(
     ("parts", "place"),
     [
         ({"situation": " "}, "situation is blank"),
