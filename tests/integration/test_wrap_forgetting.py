@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from agentmem import MemoryManager, Scope
-from agentmem.clients import Bridge, Said, WrapOptions
+from agentmem.clients import Bridge, Said, WrapOptions, private_turns
 from agentmem.context.rendering import parse_block
 from agentmem.interfaces import EpisodicLog
 from agentmem.lifecycle.retention import RetentionRule
@@ -272,6 +272,24 @@ def test_a_restored_backup_knows_what_must_not_come_back_by_resending(folder: Pa
     with MemoryManager.restore_from(tmp_path / "backup.db", folder, embedder=None, extractor=None) as memory:
         bridge(memory).prepare(HISTORY)
         assert contents(memory) == ["Good morning!", "Hello!", "Forget that please."]
+
+
+def test_what_was_private_is_not_recorded_when_it_is_sent_again_after_a_restart_or_a_restore(
+    folder: Path, tmp_path: Path
+) -> None:
+    with MemoryManager.open(folder, embedder=None, extractor=None) as memory:
+        wrapped = bridge(memory)
+        wrapped.observe(wrapped.prepare(HISTORY[:1]), HISTORY[1:2])
+        memory.backup(tmp_path / "backup.db")
+        with private_turns():
+            wrapped.observe(wrapped.prepare(HISTORY[:3]), HISTORY[3:4])
+    said = ["Good morning!", "Hello!", "Forget that please."]
+    with MemoryManager.open(folder, embedder=None, extractor=None) as memory:
+        bridge(memory).prepare(HISTORY)
+        assert contents(memory) == said
+    with MemoryManager.restore_from(tmp_path / "backup.db", folder, embedder=None, extractor=None) as memory:
+        bridge(memory).prepare(HISTORY)
+        assert contents(memory) == said
 
 
 def test_turns_past_their_retention_do_not_come_back_with_a_new_date(folder: Path, clock: Clock) -> None:

@@ -17,6 +17,7 @@ from agentmem.clients import WrapOptions
 openai = pytest.importorskip("openai", reason='the wrapper needs `pip install "pyagentmem[openai]"`')
 httpx2 = pytest.importorskip("httpx2")
 
+PATIENT = WrapOptions(deadline_s=30, write_deadline_s=30)
 THINGS = ["lamp", "rope", "violin", "map", "spoon", "kite", "clock"]
 PEOPLE = [f"person{number}" for number in range(20)]
 
@@ -123,6 +124,33 @@ def test_nobodys_words_or_memories_reach_another(calls: int) -> None:
                     ("assistant", f"{person} was told {number}"),
                 )
             ]
+
+
+def test_calls_of_an_event_loop_do_not_wait_for_the_applications_own_threads() -> None:
+    """A web framework runs its plain functions in the threads that anyio and asyncio lend to everybody."""
+    from anyio import to_thread
+
+    provider, release = Provider(), threading.Event()
+
+    async def main(memory: MemoryManager) -> None:
+        loop = asyncio.get_running_loop()
+        http = httpx2.AsyncClient(transport=httpx2.MockTransport(provider.answer_async))
+        async with openai.AsyncOpenAI(api_key="none", base_url="http://provider", http_client=http) as client:
+            wrapped = memory.wrap(client)
+            await talk_async(wrapped, PEOPLE[0], range(1))  # the SDK's own first call takes such a thread
+            lent = int(to_thread.current_default_thread_limiter().total_tokens)
+            busy = [asyncio.create_task(to_thread.run_sync(release.wait, 20)) for _ in range(lent)]
+            executor = [loop.run_in_executor(None, release.wait, 20) for _ in range(64)]
+            await asyncio.sleep(0.1)
+            try:
+                await asyncio.wait_for(talk_async(wrapped, PEOPLE[0], range(1, 4)), 10)
+            finally:
+                release.set()
+                await asyncio.gather(*busy, *executor)
+
+    with MemoryManager.open("sqlite://", extractor=None, embedder=None, wrapping=PATIENT) as memory:
+        asyncio.run(main(memory))
+        assert len(list(_said(memory, PEOPLE[0]))) == 8
 
 
 def _said(memory: MemoryManager, person: str) -> Any:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, nullcontext
+from contextvars import copy_context
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -15,6 +18,7 @@ from typing import Any
 import pytest
 
 from agentmem.clients import Bridge, Prepared, Said, WrapOptions, current_scope, private_turns, use_scope
+from agentmem.clients.sessions import is_private
 from agentmem.errors import AgentMemError, InvalidInput, ScopeError, StoreBusy, StoreFull
 from agentmem.interfaces import LogQuery, Message
 from agentmem.ledger import Ledger
@@ -559,6 +563,159 @@ def test_tasks_do_not_mix_their_scopes(memory: ListMemory) -> None:
     assert {m.content[0] == m.scope.user for m in memory.memories} == {True}
 
 
+def test_scopes_of_generators_that_take_turns_end_with_them(memory: ListMemory) -> None:
+    def handler(scope: Scope) -> Iterator[None]:
+        with use_scope(scope), private_turns():
+            yield
+
+    first, second = handler(ANA), handler(BOB)
+    for each in (first, second, first, second):
+        next(each, None)
+    assert (current_scope(), is_private()) == (None, False)
+
+
+def test_a_generator_that_goes_on_in_another_context_ends_its_scope_without_an_error() -> None:
+    def handler() -> Iterator[None]:
+        with use_scope(ANA), private_turns():
+            yield
+
+    handling = handler()
+    for _ in range(2):
+        copy_context().run(next, handling, None)
+    assert (current_scope(), is_private()) == (None, False)
+
+
+def test_what_was_begun_in_a_scope_keeps_it(memory: ListMemory) -> None:
+    with use_scope(ANA):
+        context = copy_context()
+    assert (context.run(current_scope), current_scope()) == (ANA, None)
+
+
+# --- whose call -----------------------------------------------------------------------------------
+
+
+def test_the_status_and_cost_are_of_the_callers_own_last_call(memory: ListMemory) -> None:
+    note(memory, "Ana lives in Porto.", "fact")
+    bridge = Bridge(memory)
+    told: list[tuple[str, int]] = []
+
+    def call(scope: Scope) -> None:
+        with use_scope(scope):
+            exchange(bridge, users("hello"))
+        others.start()
+        others.join()
+        told.append((bridge.status, bridge.last_cost.tokens))
+
+    others = threading.Thread(target=exchange, args=(bridge, users("hello")))
+    copy_context().run(call, ANA)
+    assert told == [("ok", 1)]
+    assert bridge.status == "off"  # here nobody has called: it is anybody's last
+
+
+def test_the_status_is_that_of_the_tasks_own_last_call(memory: ListMemory) -> None:
+    bridge = Bridge(memory)
+
+    async def call(scope: Scope | None) -> str:
+        with use_scope(scope) if scope else nullcontext():
+            await bridge.aside(bridge.prepare, users("hello"))
+        await asyncio.sleep(0.05)
+        return bridge.status
+
+    async def main() -> list[str]:
+        return list(await asyncio.gather(call(ANA), call(None)))
+
+    assert asyncio.run(main()) == ["ok", "off"]
+
+
+# --- event loops ----------------------------------------------------------------------------------
+
+
+def test_a_call_of_an_event_loop_waits_no_longer_than_its_deadlines_for_a_thread(
+    memory: ListMemory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agentmem.clients.core._CALLERS", 1)
+    release = threading.Event()
+    memory.before_reading = memory.before_storing = lambda: (release.wait(10), None)[1]
+    bridge = Bridge(memory, options=WrapOptions(deadline_s=0.2, write_deadline_s=0.2))
+
+    async def call(number: int) -> float:
+        with use_scope(Scope(user=f"u{number}", session="s")):
+            started = time.monotonic()
+            await bridge.aside(bridge.prepare, users("hello"))
+            return time.monotonic() - started
+
+    async def main() -> list[float]:
+        return await asyncio.gather(*map(call, range(8)))
+
+    assert max(asyncio.run(main())) < 0.8
+    release.set()
+    assert bridge.flush(10)
+    assert all(memory.said(f"u{number}") == ["user: hello"] for number in range(8))
+
+
+def test_what_a_cancelled_task_has_said_is_recorded(memory: ListMemory) -> None:
+    bridge = Bridge(memory, scope=ANA)
+    memory.before_reading = lambda: time.sleep(0.05)
+
+    async def main() -> None:
+        task = asyncio.create_task(bridge.aside(bridge.prepare, users("hello")))
+        await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(main())
+    _eventually(lambda: memory.said() == ["user: hello"])
+
+
+def test_what_broke_off_is_recorded_without_holding_up_the_loop_while_another_call_reads(memory: ListMemory) -> None:
+    bridge = Bridge(memory, scope=ANA)
+    broken = bridge.prepare(users("hello"))
+    reads, release = threading.Event(), threading.Event()
+
+    def read() -> None:
+        reads.set()
+        release.wait(10)
+
+    memory.before_reading = read
+    other = threading.Thread(target=bridge.prepare, args=(users("what", "is", "new"),))
+    other.start()
+    reads.wait(10)
+    started = time.monotonic()
+    bridge.observe(broken, [Said("assistant", "he")], complete=False, wait_for_write=False)
+    assert time.monotonic() - started < 0.1
+    release.set()
+    other.join(10)
+
+
+# --- forks ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="This system cannot fork.")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_child_that_is_forked_while_every_lock_is_held_calls_on(memory: ListMemory) -> None:
+    ledger = Ledger()
+    bridge = Bridge(memory, scope=ANA, ledger=ledger)
+    session = exchange(bridge, users("hello")).session
+    assert session is not None
+    memory.before_storing = lambda: time.sleep(0.3)
+    exchange(bridge, users("hello", "fine", "late"), "later")
+    held = [bridge, bridge._sessions, session, bridge._recording, bridge._readers, bridge._callers, ledger]
+    with ExitStack() as stack:
+        for thing in held:
+            stack.enter_context(getattr(thing, "lock", None) or thing._lock)  # type: ignore[attr-defined]
+        child = os.fork()
+        if child == 0:
+            signal.alarm(10)
+            memory.before_storing = lambda: None
+            exchange(bridge, users("hello", "fine", "late", "later", "bye"))
+            os._exit(0 if bridge.status == "ok" and bridge.flush(5) and memory.said()[-2:] == _CHILDS else 1)
+    assert os.waitpid(child, 0)[1] == 0
+
+
+_CHILDS = ["user: bye", "assistant: fine"]
+
+
 # --- trouble --------------------------------------------------------------------------------------
 
 
@@ -624,11 +781,12 @@ def test_what_ends_a_thread_of_memory_does_not_end_the_call(memory: ListMemory, 
     assert (bridge.status, bridge.lost_turns) == ("lost", 2)
 
 
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="This system interrupts no thread.")
 def test_an_interrupt_of_the_caller_is_the_callers(memory: ListMemory) -> None:
     released = threading.Event()
     memory.before_reading = lambda: (released.wait(10), None)[1]
     bridge = Bridge(memory, scope=ANA, options=WrapOptions(deadline_s=5))
-    timer = threading.Timer(0.05, signal.raise_signal, [signal.SIGINT])
+    timer = threading.Timer(0.05, signal.pthread_kill, [threading.get_ident(), signal.SIGINT])
     timer.start()
     with pytest.raises(KeyboardInterrupt):
         bridge.prepare(users("hello"))

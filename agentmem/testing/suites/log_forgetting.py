@@ -131,6 +131,18 @@ class ForgettingPromises(LogSuite):
         log.erase_everything(Scope(user="ana"), request=ErasureRequest("s", two.recorded_from))
         assert log.has_forgotten(tuesday)
 
+    def test_a_session_that_something_was_private_in_is_known_as_such(self, log: EpisodicLog) -> None:
+        if type(log).mark_private is EpisodicLog.mark_private:
+            pytest.skip("this log keeps no marks of sessions")
+        monday, tuesday = (Scope(user="ana", agent="coach", session=day) for day in ("monday", "tuesday"))
+        for _ in range(2):
+            log.mark_private(monday)
+        assert log.has_forgotten(monday)
+        assert log.has_forgotten(Scope(user="ana", agent="coach"))
+        assert not log.has_forgotten(tuesday)
+        assert not log.has_forgotten(BEN)
+        assert log.receipts(monday) == []
+
     def test_saying_it_again_is_a_new_memory(self, log: EpisodicLog) -> None:
         one = append_one(log, ANA, draft("I live in Porto.", idempotency_key="k"))
         log.erase(ANA, [one.id], mode="erase")
