@@ -602,7 +602,8 @@ class MemoryManager:
         Args:
             section: ``rules`` (kept as ``rule`` memories), ``persona``, ``profile``, ``relationship``, ``preferences``
                 or ``commitments``.
-            lines: A list of them, or a text of one a line; empty removes them all.
+            lines: A list of them, or a text of one a line; ``[]`` removes them all, a blank text is refused. Another
+                order alone is no change.
             reason: Kept in the history.
         """
         self._require(scope)

@@ -146,9 +146,9 @@ def rewritten(standing: Sequence[Memory], wanted: Sequence[str]) -> Rewriting:
 
 
 def _checked(lines: str | Sequence[str]) -> Sequence[str]:
-    """The lines, each once; of one text its lines that are not blank."""
+    """The lines, each once; of one text its lines that are not blank, one at least."""
     if isinstance(lines, str):
-        lines = [line for line in lines.splitlines() if line.strip()]
+        lines = [line for line in lines.splitlines() if line.strip()] or [lines]
     if not isinstance(lines, Sequence):
         raise InvalidInput(f"lines must be a text or a list of texts, not {type(lines).__name__}.")
     for line in lines:

@@ -121,9 +121,26 @@ def test_what_breaks_midway_loses_nothing_and_is_finished_by_the_same_call(
     ]
 
 
+@pytest.mark.parametrize("blank", ["", " \n", ["  "]])
+def test_a_blank_text_removes_no_line_and_an_empty_list_all(memory: MemoryManager, blank: Any) -> None:
+    memory.set_identity("persona", ["You are Max."], scope=ANA)
+    with pytest.raises(InvalidInput, match=r"\[\] removes every line"):
+        memory.set_identity("persona", blank, scope=ANA)
+    assert len(memory.identity(scope=ANA).lines) == 1
+    assert memory.set_identity("persona", [], scope=ANA).lines == ()
+
+
 @pytest.mark.parametrize(
     ("section", "lines"),
-    [("person", ["x"]), ("persona", ["x", "  "]), ("persona", 7), ("persona", ["a\x00b"]), ("persona", [7])],
+    [
+        ("person", ["x"]),
+        ("persona", ["x", "  "]),
+        ("persona", ""),
+        ("persona", " \n"),
+        ("persona", 7),
+        ("persona", ["a\x00b"]),
+        ("persona", [7]),
+    ],
 )
 def test_bad_input_writes_nothing_and_says_what_is_wrong(memory: MemoryManager, section: Any, lines: Any) -> None:
     with pytest.raises(InvalidInput):
