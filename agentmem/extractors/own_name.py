@@ -42,8 +42,21 @@ def is_a_name(sentence: Sentence, at: Span) -> bool:
 def _is_no_name(word: str) -> bool:
     if word in v.NAMES_LIKE_WORDS:
         return False
-    kinds = (v.NO_NAMES, v.DIETS, v.CONDITIONS, v.COMPANIES, v.RELATIONS, v.PARTNERS, v.ANIMALS, v.JOBS, v.ADVERBS)
-    return any(word in kind for kind in kinds) or _PEOPLE_OF.search(word) is not None
+    return any(word in kind for kind in _KINDS_OF_WORDS) or _PEOPLE_OF.search(word) is not None
+
+
+_KINDS_OF_WORDS: Final = (
+    v.NO_NAMES,
+    v.FILLERS,
+    v.ADVERBS,
+    v.DIETS,
+    v.CONDITIONS,
+    v.COMPANIES,
+    v.RELATIONS,
+    v.PARTNERS,
+    v.ANIMALS,
+    v.JOBS,
+)
 
 
 def _is_at_start(sentence: Sentence, first: int) -> bool:

@@ -61,6 +61,9 @@ class Known:
                 return
             for fact in known:
                 yield _concluded(sequel, fact)
+            if known and sequel.leaves:
+                yield replace(sequel.fact, attribute="relationship", value=sequel.leaves, polarity="affirmed")
+                sequel = replace(sequel, leaves="")
             if known and attribute == "partner" and "relationship" not in sequel.of:
                 status = self._concerned(replace(sequel, named=frozenset()), "relationship", said_at)
                 yield from (_concluded(sequel, fact) for fact in status)
@@ -86,8 +89,6 @@ _COUPLES: Final = frozenset({"dating", "engaged", "married"})
 
 def _concluded(sequel: Sequel, known: Fact) -> ExtractedFact:
     """What a known fact is now."""
-    if sequel.leaves and known.attribute.casefold() == "relationship":
-        return replace(sequel.fact, attribute="relationship", value=sequel.leaves, polarity="affirmed")
     return replace(sequel.fact, attribute=known.attribute, value=known.value, topic=known.topic)
 
 
@@ -106,15 +107,17 @@ def _is_named(value: str, names: frozenset[str]) -> bool:
 
 def may_follow_on(turn: Memory) -> bool:
     """False, quickly, for most turns."""
-    return turn.kind == "turn" and _GATE.search(turn.content, 0, _READ) is not None
+    from agentmem.extractors.gates import is_the_assistants
+
+    return turn.kind == "turn" and not is_the_assistants(turn) and _GATE.search(turn.content, 0, _READ) is not None
 
 
 def sequels(turn: Memory) -> Iterator[Sequel]:
     """What a turn says that may concern what is known."""
     from agentmem.extractors.clauses import read_sentence, sentences
-    from agentmem.extractors.gates import is_the_assistants, readable
+    from agentmem.extractors.gates import readable
 
-    if not may_follow_on(turn) or is_the_assistants(turn) or (words := readable(turn)) is None:
+    if not may_follow_on(turn) or (words := readable(turn)) is None:
         return
     text, low = words
     plain = text.islower()
@@ -131,9 +134,11 @@ class _Teller:
     sentence: Sentence
 
     def sequels(self) -> Iterator[Sequel]:
+        said = self._said()
         for ending in _ENDINGS:
-            for match in ending.said.finditer(self._said()):
-                yield from self._ended(ending, match)
+            if any(cue in said for cue in ending.cues):
+                for match in ending.said.finditer(said):
+                    yield from self._ended(ending, match)
         yield from self._eaten_again()
         yield from self._not_after_all()
         yield from self._of_others()
@@ -253,11 +258,12 @@ def _now(clause: Clause) -> Iterator[Found]:
 
 _READ: Final = 4000
 _GATE: Final = re.compile(
-    r"\b(?:died|passed (?:away|on)|put|gave|given|re-?homed?|lost|ran away|moved|relocated|lives"
-    r"|works|left|broken? (?:up|off)"
-    r"|broke (?:up|off)|split|separated|parted|divorced|widow(?:ed|er)?|single|called (?:it|off)"
-    r"|cancell?ed|ended|together"
-    r"|allergy|drink|eat|eating|retired|after all)\b",
+    r"\b(?:died|passed (?:away|on)|put (?:\w+ ){1,3}(?:down|to sleep)|(?:gave|give|given) (?:\w+ ){1,3}away"
+    r"|(?:gave|give|given) away|re-?homed?|lost \w+|ran away|moved (?:to|out|into|back)|relocated|lives in"
+    r"|works (?:at|for)|left \w+|broken? (?:up|off)|called (?:it|off)|cancell?ed (?:the|our|my)"
+    r"|ended (?:the|our|things)|split|separated"
+    r"|parted ways|divorced?|widow(?:ed|er)?|single|together|my ex|allergy|(?:eat|ate|eaten|eating) [a-z -]{1,30} again"
+    r"|(?:drink|eat) [a-z -]{1,30} any ?(?:more|longer)|no longer (?:drink|eat)|retired|after all)\b",
     re.IGNORECASE,
 )
 _UNREAL: Final = re.compile(
@@ -291,10 +297,12 @@ class _Ending:
     """Words for what is over: ``what`` is the evidence, ``name`` of whom or what it is, if that is said.
 
     Args:
+        cues: One of these stands in a sentence that says so.
         leaves: What the speaker is now, as a relationship.
         of_a_person: The name is written with a capital, unless nothing is.
     """
 
+    cues: tuple[str, ...]
     said: re.Pattern[str]
     of: tuple[str, ...]
     named: frozenset[str] = frozenset()
@@ -305,24 +313,29 @@ class _Ending:
 
 _ENDINGS: Final = (
     _Ending(
+        ("died", "passed"),
         re.compile(
             rf"{_START}(?P<what>{_NAME}{_HAS} (?:died|passed (?:away|on))){_WHEN}(?! of (?:laugh|bore|embarrass))"
         ),
         ("pet", "partner", "family"),
     ),
     _Ending(
+        (" put ",),
         re.compile(
             rf"(?P<what>{_I_OR_WE}{_HAS} put {_NAME} (?:down|to sleep))"
             rf"(?=\s*(?:[.!,;…]|$)| (?:last|this|yesterday|today)\b| (?:in|on) {_DAY})"
         ),
         ("pet",),
     ),
-    _Ending(re.compile(rf"(?P<what>{_I_OR_WE}{_HAS} (?:gave|give|given) {_NAME} away)\b"), ("pet",)),
+    _Ending(("away",), re.compile(rf"(?P<what>{_I_OR_WE}{_HAS} (?:gave|give|given) {_NAME} away)\b"), ("pet",)),
     _Ending(
-        re.compile(rf"(?P<what>{_I_OR_WE}{_HAS} (?:(?:gave|give|given) away|re-?homed?) {_NAME}){_WHEN}"), ("pet",)
+        ("away", "home"),
+        re.compile(rf"(?P<what>{_I_OR_WE}{_HAS} (?:(?:gave|give|given) away|re-?homed?) {_NAME}){_WHEN}"),
+        ("pet",),
     ),
-    _Ending(re.compile(rf"(?P<what>{_I_OR_WE}{_HAS} lost {_NAME}){_WHEN}"), ("pet", "partner")),
+    _Ending((" lost ",), re.compile(rf"(?P<what>{_I_OR_WE}{_HAS} lost {_NAME}){_WHEN}"), ("pet", "partner")),
     _Ending(
+        ("ran away",),
         re.compile(
             rf"{_START}(?P<what>{_NAME}{_HAS} ran away[^.!?]{{0,40}}? (?:never|hasn't|has not|didn't|did not)"
             r" (?:come|came|returned?)(?: back| home)?)"
@@ -330,19 +343,26 @@ _ENDINGS: Final = (
         ("pet",),
     ),
     _Ending(
+        ("moved out",),
         re.compile(
             rf"{_START}(?P<what>{_NAME}{_HAS} moved out(?: of (?:our|my|the) (?:flat|apartment|house|place|home))?)"
             rf"(?! of\b){_WHEN}"
         ),
         ("partner",),
     ),
-    _Ending(re.compile(rf"{_START}(?P<what>{_A_COUPLE}{_HAS} {_BROKE_UP}){_WHEN}"), ("partner", "relationship")),
     _Ending(
+        ("broke", "split", "divorced", "parted", "quits", "ended", "together"),
+        re.compile(rf"{_START}(?P<what>{_A_COUPLE}{_HAS} {_BROKE_UP}){_WHEN}"),
+        ("partner", "relationship"),
+    ),
+    _Ending(
+        ("separated",),
         re.compile(rf"{_START}(?P<what>{_A_COUPLE}{_HAS} separated){_WHEN}"),
         ("partner", "relationship"),
         leaves="separated",
     ),
     _Ending(
+        ("engagement", "wedding"),
         re.compile(
             rf"(?P<what>\b(?:i|we|he|she){_HAS} (?:called off|cancell?ed|broken? off|ended) (?:the|our|my)"
             r" (?:engagement|wedding))\b"
@@ -351,6 +371,7 @@ _ENDINGS: Final = (
         named=frozenset({"engaged"}),
     ),
     _Ending(
+        ("divorce", "widow", "single"),
         re.compile(
             r"(?P<what>\bi(?:'m| am)(?: now| finally| newly| officially)+ (?:divorced|widowed|single)"
             r"|\bi(?:'m| am) (?:(?:divorced|single) (?:now|again)|widowed|a widow(?:er)?)"
@@ -359,6 +380,14 @@ _ENDINGS: Final = (
         ("partner",),
     ),
     _Ending(
+        ("my ex",),
+        re.compile(
+            r"(?P<what>\bmy ex(?:[- ](?:husband|wife|boyfriend|girlfriend|partner))?,? (?P<name>[^\W\d_][\w'-]*))\b"
+        ),
+        ("partner",),
+    ),
+    _Ending(
+        (" left ",),
         re.compile(
             rf"(?P<what>\bi(?:'ve| have| just| finally)* left {_NAME})(?=\s*(?:[.!;…]|$)|,? (?:for good|behind)\b"
             rf"| last (?:year|month|summer|winter|spring|autumn|fall)\b| in (?:{_MONTH}|\d{{4}})\b"
@@ -367,9 +396,12 @@ _ENDINGS: Final = (
         ("home", "employer"),
     ),
     _Ending(
-        re.compile(r"(?P<what>\bi(?:'ve| have|'m| am| just| finally)* retired)\b(?! (?:from|the|this))"), ("employer",)
+        ("retired",),
+        re.compile(r"(?P<what>\bi(?:'ve| have|'m| am| just| finally)* retired)\b(?! (?:from|the|this))"),
+        ("employer",),
     ),
     _Ending(
+        ("allergy",),
         re.compile(
             r"(?P<what>\b(?:my|the) (?P<name>[\w-]+(?: [\w-]+)?) allergy (?:was|is|turned out to be|has been)(?: just)?"
             r"(?: an?)? (?:mistake|misdiagnosis|false alarm|error|misunderstanding|wrong|not real|imagined))\b"
@@ -379,6 +411,7 @@ _ENDINGS: Final = (
         of_a_person=False,
     ),
     _Ending(
+        (" any",),
         re.compile(
             r"(?P<what>\bi (?:(?:don't|do not) (?:drink|eat) (?P<name>[\w-]+(?: [\w-]+)?) (?:any ?more|any longer)))\b"
         ),
@@ -386,6 +419,7 @@ _ENDINGS: Final = (
         of_a_person=False,
     ),
     _Ending(
+        ("no longer",),
         re.compile(r"(?P<what>\bi no longer (?:drink|eat) (?P<name>[\w-]+(?: [\w-]+)?))\b"),
         ("likes",),
         of_a_person=False,

@@ -6,7 +6,7 @@ import re
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -259,6 +259,29 @@ def test_an_end_without_a_value_is_a_fact(tmp_path: Path) -> None:
         memory.store("I quit.", scope=ANA)
         assert memory.flush(10)
         assert facts(memory) == ["The user no longer works where they did."]
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)], ids=["as it happened", "the end first"])
+@pytest.mark.parametrize(
+    ("known", "said"),
+    [
+        ("My cat Whiskers woke me at five.", "I have terrible news. Whiskers died last night."),
+        ("My girlfriend Lucía is from Sevilla.", "We broke up."),
+        ("I'm moving to Rome next week.", "We're not moving after all."),
+        ("I live in Rome.", "I left Rome last year."),
+    ],
+)
+def test_what_is_only_known_from_other_words_ends_in_whatever_order_they_were_stored(
+    tmp_path: Path, order: tuple[int, int], known: str, said: str
+) -> None:
+    day = datetime(2026, 6, 1, 8, tzinfo=UTC)
+    turns = [Turn(known, occurred_at=day), Turn(said, occurred_at=day + timedelta(minutes=1))]
+    with MemoryManager.open(tmp_path, embedder=None) as memory:
+        for place in order:
+            memory.store(turns[place], scope=ANA)
+            memory.flush()
+        told = [fact.fact for fact in memory.list(scope=ANA, kinds={"fact"}) if fact.fact]
+        assert {fact.polarity for fact in told if fact.subject == "user"} == {"ended"}
 
 
 def test_a_fact_that_no_log_can_hold_is_dropped_and_counted(tmp_path: Path) -> None:

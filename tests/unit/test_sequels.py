@@ -63,6 +63,7 @@ def test_who_separates_is_separated_and_no_longer_with_whom_they_were_married_to
     assert told("I'm married to Tom.", said="We separated in May.") == [
         ("user", "partner", "Tom", "ended"),
         ("user", "relationship", "separated", "affirmed"),
+        ("user", "relationship", "married", "ended"),
     ]
 
 
