@@ -161,19 +161,14 @@ def _promise(text: str, low: str, start: int, end: int, said_at: datetime) -> Pr
     if match is None or _CONDITION.search(low, start, end):
         return None
     begins = match.start("deed")
-    is_vowed = match.re is _PROMISE and (match["promised"] or match["vowed"])
-    deferred = match.re is _LET_ME or is_vowed or _DEFERRED.match(low, begins) or _LATER.search(low, begins, end)
-    if (
-        match.re is _PROMISE
-        and not _DEFERRED.match(low, begins)
-        and match["verb"] in _DONE_HERE
-        and not _READIES.match(low, match.start("deed"))
-    ):
+    is_put_off = match.re is _LET_ME or _DEFERRED.match(low, begins) is not None
+    if not is_put_off and match["verb"] in _DONE_HERE and not _READIES.match(low, begins):
         return None
-    deed = _deed(text, low, match.start("deed"), end, said_at, when=low[start : match.start("deed")])
+    deferred = is_put_off or match["promised"] or match["vowed"] or _LATER.search(low, begins, end)
+    deed = _deed(text, low, begins, end, said_at, when=low[start:begins])
     if deed is None or not _says_what(deed.value) or (deed.due is None and not deferred):
         return None
-    return deed._replace(value=_POINTS_BACK.sub("", of_yours(deed.value)), start=match.start("deed"))
+    return deed._replace(value=_POINTS_BACK.sub("", of_yours(deed.value)), start=begins)
 
 
 def _deed(text: str, low: str, start: int, end: int, said_at: datetime, *, when: str) -> Promise | None:

@@ -343,7 +343,13 @@ _ANY_DEED: Final = frozenset(map(_stem, ANY_DEED))
 _REMINDS: Final = tuple(map(_stem, ("remind", "user", "to")))
 _ANY_THING: Final = frozenset(map(_stem, words("it that this them those these everything all")))
 _NOTHING_NAMED: Final = _ANY_THING | frozenset(
-    map(_stem, words("him her you me us user user's assistant assistant's to for with about at on in of off up out back over down from by"))
+    map(
+        _stem,
+        words(
+            "him her you me us user user's assistant assistant's to for with about at on in of off up out back over down "
+            "from by"
+        ),
+    )
 )
 _CAR: Final = frozenset({_stem("car")})
 _CARS: Final = frozenset(map(_stem, CAR_MAKES))
