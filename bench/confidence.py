@@ -3,7 +3,8 @@
 Every question of the development data is asked of memories that hold its answer and of memories that do not: its whole
 conversation and a foreign one, the session of a gold turn and a foreign session, and stretches of 1 to 60 turns with
 gold, without it, and of the foreign conversation. Relevant is a gold turn or the turn just before or after it: labels
-are sparse, and what completes or restates the evidence counts as none there.
+are sparse, and what completes or restates the evidence counts as none there. `cuts` says what `min_confidence` costs in
+recall of gold turns and brings in precision.
 
 Each data set and each kind of memory weighs the same. What is printed of a fit is leave-one-conversation-out
 (LongMemEval: five parts): neither the conversation that a question is about nor the one it is asked of was fitted to.
@@ -17,6 +18,7 @@ import json
 import random
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -24,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agentmem import MemoryManager, Scope
+from agentmem.bench.cuts import Cut, Judged, at_kept_recall, cuts, near
 from agentmem.bench.datasets import BenchQuestion, Dataset, load
 from agentmem.embedders.static import StaticEmbedder
 from agentmem.log.sql import SQLLog
@@ -53,13 +56,18 @@ class Memory(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """One question put to one memory: the evidence of its best ten, and which of them are relevant."""
+    """One question put to one memory: the evidence of its best ten, which of them are relevant, and which are gold.
+
+    ``wanted`` is how many gold turns there are; 0 in a foreign memory.
+    """
 
     data: str
     kind: str
     parts: frozenset[str]
     evidence: Evidence
     relevant: NDArray[np.bool_]
+    gold: NDArray[np.bool_]
+    wanted: int
 
 
 def main() -> None:
@@ -74,8 +82,10 @@ def main() -> None:
             columns = {"answer": [0, 1, 2, 4], "hit": [0, 1, 2, 3, 4]}[target][: None if embedded else -1]
             fitted = {NAMES[c]: v for c, v in zip([-1, *columns], fit(rows, columns).round(2).tolist(), strict=True)}
             report = {"bench": "confidence", "of": target, "evidence": name, "fitted": fitted}
-            print(json.dumps({**report, "held out": judged(rows, held_out(rows, columns))}))
-            print(json.dumps({**report, "shipped": judged(rows, rows.shipped)}))
+            for origin, probability in (("held out", held_out(rows, columns)), ("shipped", rows.shipped)):
+                print(json.dumps({**report, origin: judged(rows, probability)}))
+                if target == "hit":
+                    print(json.dumps({**report, f"cuts, {origin}": cut_curves(asked, probability)}))
 
 
 # --- what is asked --------------------------------------------------------------------------------
@@ -103,10 +113,11 @@ def ask(data: Dataset) -> Iterator[Asked]:
                         stored[key] = scope, {each.id: turn for each, turn in zip(kept, place.turns, strict=True)}
                     scope, turn_of = stored[key]
                     ids, evidence = retriever.evidence(Question(question.text, scope))
-                    near = beside(history.sessions, question.turns) if place.history == number else frozenset()
-                    relevant = np.array([turn_of[each] in near for each in ids], np.bool_)
+                    gold = question.turns if place.history == number else frozenset()
+                    around = near(gold, history.sessions)
+                    flags = (np.array([turn_of[each] in wanted for each in ids], np.bool_) for wanted in (around, gold))
                     parts = frozenset(part(data, history) for history in (number, place.history))
-                    yield Asked(data.kind, place.kind, parts, evidence, relevant)
+                    yield Asked(data.kind, place.kind, parts, evidence, *flags, len(gold))
                 if len(stored) > 500:
                     retriever.drop_caches()
     log.close()
@@ -135,16 +146,6 @@ def memories(data: Dataset, own: int, foreign: int, question: BenchQuestion, cho
 def stretch(count: int, first: int, size: int) -> range:
     first = max(0, min(first, count - size))
     return range(first, min(first + size, count))
-
-
-def beside(sessions: Sequence[int], gold: frozenset[int]) -> frozenset[int]:
-    """The gold turns, and those just before and after in the same session."""
-    around = {turn + step for turn in gold for step in (-1, 0, 1)}
-    return frozenset(
-        turn
-        for turn in around
-        if 0 <= turn < len(sessions) and any(abs(turn - each) < 2 and sessions[turn] == sessions[each] for each in gold)
-    )
 
 
 def part(data: Dataset, history: int) -> str:
@@ -257,6 +258,29 @@ def judged(rows: Rows, probability: Array) -> Mapping[str, Any]:
         if (here := tenths == tenth).any()
     ]
     return found
+
+
+def cut_curves(asked: Sequence[Asked], probability: Array) -> Mapping[str, Any]:
+    """Precision and recall by least confidence, of ten hits from a question's whole conversation."""
+    found = [each for each in asked if len(each.relevant)]
+    starts = np.cumsum([0, *(len(each.relevant) for each in found)])
+    curves: dict[str, Any] = {}
+    for data in sorted({each.data for each in found}):
+        answers = [
+            ([Judged(*hit) for hit in zip(probability[start:], each.gold, each.relevant, strict=False)], each.wanted)
+            for start, each in zip(starts, found, strict=False)
+            if (each.data, each.kind) == (data, "whole") and each.wanted
+        ]
+        curve = cuts(answers, at=np.arange(0, 0.81, 0.01).round(2).tolist())
+        chosen = [cut for cut in curve if round(cut.min_confidence * 100) in (0, 5, 10, 15, 20, 30, 40, 50, 60)]
+        curves[data] = {
+            f"at {share:.0%} of the recall": shown(at_kept_recall(curve, share)) for share in (0.99, 0.95, 0.9, 0.8)
+        } | {"curve": [shown(cut) for cut in chosen]}
+    return curves
+
+
+def shown(cut: Cut) -> dict[str, float]:
+    return {name: round(float(value), 3) for name, value in asdict(cut).items()}
 
 
 def auc(p: Array, y: Array) -> float:

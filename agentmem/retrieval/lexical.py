@@ -16,7 +16,7 @@ import threading
 import unicodedata
 import zlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, date, datetime
 from functools import lru_cache
 from types import MappingProxyType
@@ -77,6 +77,11 @@ class AskedWords(NamedTuple):
     language: str
     forms: Forms
     parts: Sequence[tuple[int, ...]]
+
+    def only(self, terms: Collection[int]) -> AskedWords:
+        """The same without any other terms."""
+        kept = {term: parts for term, parts in zip(self.forms, self.parts, strict=True) if term in terms}
+        return AskedWords(self.language, {term: self.forms[term] for term in kept}, list(kept.values()))
 
 
 def asked_words(text: str, languages: Sequence[str] = ()) -> AskedWords:

@@ -87,6 +87,8 @@ _WHOLE: Final = 0.999
 """Of the question's words by weight: all of them, but for the last bits."""
 _OF_A_PART: Final = 0.7
 """What "Zahnarzt" is worth in "Zahnarzttermin", of what the same word is."""
+_MOST_BORROWED: Final = 12
+"""Terms that a question takes from the conversation at most: each costs time, and the rest tells little."""
 _UNTOLD: Final = 5_000
 """At most so many of the newest rows are searched in the log while a vector store has not caught up with them."""
 _OF_SELF: Final = re.compile(
@@ -243,22 +245,21 @@ class Retriever:
             at_once.generation = self._generations.compared()
         return at_once.generation
 
-    def _asked(self, question: Question, languages: Sequence[str]) -> tuple[AskedWords, dict[int, float]]:
-        """The question's words in memories of these languages, and what each counts.
-
-        A question that only points back borrows the words it points at.
-        """
+    def _asked(self, question: Question, languages: Sequence[str]) -> _AskedFor:
+        """The question's words in memories of these languages; one that only points back borrows those it points at."""
         asked = asked_words(question.text, languages)
         weight = self._options.conversation
         pointed = pointed_at(question.text, question.conversation) if weight else []
         if not pointed:
-            return asked, dict.fromkeys(asked.forms, 1.0)
+            return _AskedFor(asked, dict.fromkeys(asked.forms, 1.0))
         borrowed: dict[int, float] = {}
-        for each in pointed[::-1]:
-            borrowed |= dict.fromkeys(asked_words(each.text, languages).forms, weight * each.share)
-        least = weight * pointed[-1].share
+        for each in pointed:
+            borrowed = dict.fromkeys(asked_words(each.text, languages).forms, weight * each.share) | borrowed
         together = asked_words("\n".join([*(each.text for each in pointed), question.text]), languages)
-        return together, {term: 1.0 if term in asked.forms else borrowed.get(term, least) for term in together.forms}
+        there = [term for term in together.forms if term in borrowed and term not in asked.forms]
+        kept = frozenset(sorted(there, key=borrowed.__getitem__, reverse=True)[:_MOST_BORROWED])
+        together = together.only(kept | asked.forms.keys())
+        return _AskedFor(together, {term: borrowed[term] if term in kept else 1.0 for term in together.forms}, kept)
 
     def _worded(self, question: Question) -> str:
         return worded(question.text, question.conversation if self._options.conversation else ())
@@ -308,8 +309,9 @@ class Retriever:
         weights = self._options
         reach = self._reach(question, view)
         candidates = int(np.count_nonzero(reach.shown))
-        asked, terms = self._asked(question, view.languages)
-        words = _Words.of(view, asked, terms, weights)
+        asked = self._asked(question, view.languages)
+        terms = asked.terms
+        words = _Words.of(view, asked, weights)
         cosines = self._cosines(question, meaning, view, words.scores)
         smoothed = words.scores + words.lent
         if not terms and meaning.vector is None:
@@ -320,7 +322,8 @@ class Retriever:
             session = np.float32(weights.session / fusion.largest(words.sessions, reach.shown))
             dense = np.float32(weights.dense / fusion.largest(cosines, reach.shown))
             shares = {
-                "lexical": lexical * words.scores,
+                "lexical": lexical * (words.scores - words.told),
+                "conversation": lexical * words.told,
                 "neighbours": lexical * words.lent,
                 "related": np.float32(weights.related / fusion.largest(words.related, reach.shown)) * words.related,
                 "session": session * words.sessions,
@@ -743,14 +746,23 @@ class _View:
         return np.concatenate(shifted)
 
 
+class _AskedFor(NamedTuple):
+    """A question's words, what each term counts, and which terms are the conversation's."""
+
+    words: AskedWords
+    terms: dict[int, float]
+    borrowed: Collection[int] = ()
+
+
 class _Words(NamedTuple):
-    """What the words say of every slot: BM25 of its own, what neighbours lend it, BM25 of related words and of its
-    session, coverage; and the highest BM25 there could be.
+    """What the words say of every slot: BM25 of its own and how much of it is the conversation's, what neighbours lend
+    it, BM25 of related words and of its session, coverage; and the highest BM25 there could be.
 
     IDF and mean lengths are those of everything in view; for IDF of memories it lies in a ``_BACKGROUND``.
     """
 
     scores: Floats
+    told: Floats
     lent: Floats
     related: Floats
     sessions: Floats
@@ -758,7 +770,8 @@ class _Words(NamedTuple):
     highest: float
 
     @classmethod
-    def of(cls, view: _View, asked: AskedWords, terms: Mapping[int, float], options: RetrievalOptions) -> _Words:
+    def of(cls, view: _View, question: _AskedFor, options: RetrievalOptions) -> _Words:
+        asked, terms, borrowed = question
         parts = view.partitions
         lengths = [part.postings.lengths for part in parts]
         count = sum(part.postings.count for part in parts)
@@ -798,8 +811,14 @@ class _Words(NamedTuple):
             )
             for each, own, part in zip(found, lengths, parts, strict=True)
         ]
+        scores = _joined([fusion.bm25(each, weights, own, mean) for each, own in zip(found, lengths, strict=True)])
+        told = np.zeros_like(scores)
+        if borrowed:
+            of_them = [weight if term in borrowed else 0.0 for term, weight in zip(terms, weights, strict=True)]
+            told = _joined([fusion.bm25(each, of_them, own, mean) for each, own in zip(found, lengths, strict=True)])
         return cls(
-            _joined([fusion.bm25(each, weights, own, mean) for each, own in zip(found, lengths, strict=True)]),
+            scores,
+            told,
             _joined(of_neighbours),
             _joined(
                 [
