@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from agentmem.clock import from_micros
-from agentmem.extractors.sequels import Known, may_follow_on, sequels
 from agentmem.interfaces import EpisodicLog, ExtractedFact, IndexQuery, LogQuery
 from agentmem.lifecycle.supersession import DEEDS, Deed
 from agentmem.records import TRUSTED, Draft, Fact, Memory, Scope
+
+if TYPE_CHECKING:
+    from agentmem.extractors.sequels import Known
 
 NEVER: Final = datetime.min.replace(tzinfo=UTC)
 EVER: Final = datetime.max.replace(tzinfo=UTC)
@@ -49,6 +51,8 @@ class Closings:
         latest: datetime,
         read: Callable[[Sequence[tuple[int, int]]], Sequence[Memory]],
     ) -> None:
+        from agentmem.extractors.sequels import Known
+
         self._log = log
         self._scope = scope
         self._partition = partition
@@ -75,6 +79,7 @@ class Closings:
             drafts: The facts that these turns state, which are not stored yet.
         """
         from agentmem.extractors.closings import may_close_something
+        from agentmem.extractors.sequels import Known, may_follow_on
 
         stated = [(draft.fact, draft.occurred_at) for draft in drafts]
         new, new_facts = _deeds(stated), Known()
@@ -141,6 +146,8 @@ def _closing(turn: Memory, deeds: Mapping[_Key, Sequence[_Said]]) -> Iterator[Ex
 
 def _following(turn: Memory, known: Known) -> Iterator[ExtractedFact]:
     """What a turn says of facts that stood when it was said."""
+    from agentmem.extractors.sequels import sequels
+
     for sequel in sequels(turn):
         yield from known.follows(sequel, turn.occurred_at)
 
