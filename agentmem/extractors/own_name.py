@@ -95,12 +95,16 @@ _NO_LOWER_NAME: Final = re.compile(r"(?:ing|ed|ly|ful|less|ous|able|ible|ish|ese
 
 
 def names_self(sentence: Sentence) -> Iterator[Found]:
-    """Reads "Hi, Marcus here", "The name's Priya", "everybody calls me Peggy"; in small letters only behind a hello."""
+    """Reads "Hi, Marcus here", "The name's Priya"; in small letters only behind a hello."""
     for begins in _named_at(sentence):
         yield from (found for found in _name_at(sentence, begins) if found.at and is_a_name(sentence, found.at))
+    yield from _in_small_letters(sentence)
+
+
+def goes_by(sentence: Sentence) -> Iterator[Found]:
+    """Reads "everybody calls me Peggy", which counts more than what she is called on paper."""
     if called := _CALLED.search(sentence.low, sentence.start, sentence.end):
         yield from _name_at(sentence, called.start("name"))
-    yield from _in_small_letters(sentence)
 
 
 def _name_at(sentence: Sentence, begins: int) -> Iterator[Found]:

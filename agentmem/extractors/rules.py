@@ -94,7 +94,7 @@ def _read(turn: Memory, text: str, low: str) -> Iterator[ExtractedFact]:
     from agentmem.extractors.about_people import mentions
     from agentmem.extractors.clauses import clauses, read_sentence, sentences
     from agentmem.extractors.findings import polarity_of
-    from agentmem.extractors.own_name import KIDDED, names_self
+    from agentmem.extractors.own_name import KIDDED, goes_by, names_self
     from agentmem.extractors.patterns import SENTENCE_RULES, facts_of
     from agentmem.extractors.promises import reminder
     from agentmem.extractors.wishes import wishes
@@ -124,6 +124,8 @@ def _read(turn: Memory, text: str, low: str) -> Iterator[ExtractedFact]:
                 for fact in reader.fact(found, clause.first, clause=clause, polarity=polarity):
                     stated.add(fact.value)
                     yield fact
+        for found in goes_by(sentence) if turn.speaker is None else ():
+            yield from reader.fact(found, 0)
         for place, found in mentions(sentence):
             yield from (fact for fact in reader.fact(found, place) if fact.value not in stated)
 

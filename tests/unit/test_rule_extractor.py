@@ -200,9 +200,8 @@ class TestNames:
         assert told("i'm maya.") == told("hi sol, i'm lost.") == []
 
     def test_what_everybody_calls_somebody_is_what_they_go_by(self) -> None:
-        margaret, peggy = sorted(read("My name is Margaret but everybody calls me Peggy."), key=lambda fact: fact.value)
-        assert (margaret.value, peggy.value) == ("Margaret", "Peggy")
-        assert margaret.end < peggy.end  # of two names in one turn the later one stands
+        names = [value for _, attribute, value, _ in told("My name is Margaret but everybody calls me Peggy.")]
+        assert names == ["Margaret", "Peggy"]  # of two names in one turn the later one stands
 
     def test_a_name_given_in_jest_is_not_kept(self) -> None:
         assert told("Call me Your Majesty. Kidding. Rob.") == [("user", "name", "Rob", "affirmed")]
