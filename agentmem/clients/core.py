@@ -83,8 +83,6 @@ _CALLERS: Final = 32
 _WARM_UP_S: Final = 1.0
 _CONVERSATION: Final = 6
 """How many of the messages before the question are given to retrieval."""
-_BY_HAND: Final = frozenset({"rule", "identity"})
-"""Kinds that are wanted in the stable text as soon as somebody has written them."""
 _NOTHING: Final = Told()
 
 
@@ -514,22 +512,7 @@ class Bridge:
         )
         tokens = context.tokens - context.stable_tokens
         block = Told(context.volatile, tokens, context.told) if words else _NOTHING
-        fresh = Told(context.stable, context.stable_tokens, context.stable_told)
-        return block, self._kept(session, fresh, self.options.max_tokens - tokens)
-
-    def _kept(self, session: Session, fresh: Told, room: int) -> Told:
-        """The session's stable text, byte for byte, as long as all of it holds and nobody has written what it lacks.
-
-        Facts that were learned meanwhile were learned from this conversation, which says them itself.
-        """
-        kept = session.stable
-        if kept is None or kept.text == fresh.text or kept.tokens > room:
-            return fresh
-        there = self._there(session.scope, {**kept.versions, **fresh.versions})
-        if any(id not in there or there[id].version != version for id, version in kept.versions.items()):
-            return fresh
-        written = {id for id in fresh.versions if id in there and there[id].kind in _BY_HAND}
-        return kept if written <= kept.versions.keys() else fresh
+        return block, Told(context.stable, context.stable_tokens, context.stable_told)
 
     def _stands(self, scope: Scope, *texts: Told) -> bool:
         """Whether everything that the texts tell is there and holds, in the versions that they tell."""

@@ -1,8 +1,9 @@
 """What an agent should have in mind to answer, as text within a budget: who is who, what was left open, what was said.
 
 A prompt gets two texts. The stable one (rules, identity, hand-over) depends on no question, so that it stands byte for
-byte the same in front of a conversation's first words until something in it changes. The volatile one (memories,
-documents, the last turns) is made for the question, and takes what room is left.
+byte the same in front of a conversation's first words, in every process, until something in it changes: what was
+learned since the conversation began comes in with the next one. The volatile one (memories, documents, the last turns)
+is made for the question, and takes what room is left.
 """
 
 from __future__ import annotations
@@ -81,9 +82,11 @@ class KnowsWhoIsWho(Protocol):
 
 
 class KeepsHandovers(Protocol):
-    """Tells what the session before the one that is going on left; ``HandOvers`` does."""
+    """Tells what the session before the one that is going on left, and when this one began; ``HandOvers`` does."""
 
     def latest(self, scope: Scope, at: datetime) -> Memory | None: ...
+
+    def begun(self, scope: Scope, at: datetime) -> datetime | None: ...
 
 
 class TellsLastTurns(Protocol):
@@ -114,7 +117,7 @@ class ContextOptions:
     max_tokens: int = 1200
     rules_share: float = 0.15
     identity_share: float = 0.2
-    handover_share: float = 0.12
+    handover_share: float = 0.15
     recent_share: float = 0.1
     recent_turns: int = 6
     order: Order = "time"
@@ -244,6 +247,9 @@ class ContextBuilder:
             self._add_recent(page, query, round(self.options.recent_share * budget))
             retrieval = self._found(query, page.room_in("memories"))
         facts = self._add_memories(page, query, stable, retrieval) if retrieval else []
+        if not page.spent.get("recent") and (retrieval is None or retrieval.confidence < self.options.sure_from):
+            # A greeting asks for nothing: what a session begins with is where the last one stopped.
+            self._add_last_words(page, query, stable)
 
         tokens = 0
 
@@ -296,18 +302,25 @@ class ContextBuilder:
 
     def _stable(self, query: ContextQuery, budget: int) -> _Stable:
         """The text of who is who; the one that was made before, as long as it rests on the same."""
-        reader = replace(query.scope, session=None)
         now = query.as_of or query.known_at or self._clock()
-        identity = self._identities.of(query.scope, as_of=query.as_of, known_at=query.known_at)
+        lines = self._known_before(query, now)
         handover = self._handover(query, now)
-        rests_on = (tuple(_state(line, now) for line in identity.lines), handover and (handover.id, handover.version))
-        kept = self._stable_texts.get((reader, budget))
+        rests_on = (tuple(_state(line, now) for line in lines), handover and (handover.id, handover.version))
+        kept = self._stable_texts.get((query.scope, budget))
         if kept is None or kept.rests_on != rests_on:
-            kept = self._written(reader, identity, handover, now, budget, rests_on)
+            kept = self._written(query.scope, lines, handover, now, budget, rests_on)
             if len(self._stable_texts) >= _KEPT:
                 self._stable_texts.clear()
-            self._stable_texts[reader, budget] = kept
+            self._stable_texts[query.scope, budget] = kept
         return kept
+
+    def _known_before(self, query: ContextQuery, now: datetime) -> Sequence[IdentityLine]:
+        """Who is who, without the facts that were learned since the session, as it sits now, began: it says them."""
+        lines = self._identities.of(query.scope, as_of=query.as_of, known_at=query.known_at).lines
+        if self._handovers is None or query.scope.session is None or not query.is_of_now:
+            return lines
+        begun = self._handovers.begun(query.scope, now)
+        return lines if begun is None else [line for line in lines if not _is_learned_since(begun, line.memory)]
 
     def _handover(self, query: ContextQuery, now: datetime) -> Memory | None:
         if self._handovers is None or query.known_at is not None:
@@ -316,20 +329,28 @@ class ContextBuilder:
         return handover if handover is not None and handover.trusted else None
 
     def _written(
-        self, reader: Scope, identity: Identity, handover: Memory | None, now: datetime, budget: int, rests_on: object
+        self,
+        scope: Scope,
+        lines: Sequence[IdentityLine],
+        handover: Memory | None,
+        now: datetime,
+        budget: int,
+        rests_on: object,
     ) -> _Stable:
         options = self.options
         of_rules, of_identity, of_handover = (
             round(share * budget) for share in (options.rules_share, options.identity_share, options.handover_share)
         )
-        paper = Paper(self._fences.of(reader), self._counter, labels=self._labels, arrange=_as_known)
+        paper = Paper(self._fences.of(scope), self._counter, labels=self._labels, arrange=_as_known)
         page = _Page(paper, paper.frame + of_rules + of_identity + of_handover)
-        lines = _identity_entries(identity.lines, page.cited, now)
+        entries = _identity_entries(lines, page.cited, now)
         rules, of_them, of_others = (
-            [entry for entry in lines if is_one(entry)] for is_one in (_is_rule, _is_of_them, _is_of_others)
+            [entry for entry in entries if is_one(entry)] for is_one in (_is_rule, _is_of_them, _is_of_others)
         )
         page.add(rules, "rules", page.room)
         left = max(of_identity - max(page.spent["rules"] - of_rules - paper.frame, 0), 0)
+        # A small share must hold more than its heading.
+        left += paper.opening("identity")
         page.add(of_them, "identity", left)
         # What is known of third persons is less of an identity.
         page.add(of_others, "identity", min(left - page.spent["identity"], of_identity // 2))
@@ -362,6 +383,19 @@ class ContextBuilder:
             and (since is None or turn.occurred_at >= since)
         ]
         page.add([_as_recent(entry) for entry in _best_first(folded(shown, page.cited))], "recent", share)
+
+    def _add_last_words(self, page: _Page, query: ContextQuery, stable: _Stable) -> None:
+        """The last turns of whatever session, where this one has none yet and nothing was asked for."""
+        if not query.is_of_now or not self.options.recent_turns:
+            return
+        told = {memory.id for entry in (*stable.page.kept, *page.kept) for memory in entry.said}
+        turns = self._survey.last_turns(query.scope, session=None, limit=self.options.recent_turns)
+        last = [
+            Hit(turn, score=place, confidence=1.0)
+            for place, turn in enumerate(turns)
+            if turn.trusted and turn.id not in told and turn.content.strip() not in query.held
+        ]
+        page.add([_as_recent(entry) for entry in _best_first(folded(last, page.cited))], "recent", page.room)
 
     def _found(self, query: ContextQuery, room: int) -> Retrieval | None:
         if not query.query.strip() or room < 1:
@@ -471,7 +505,9 @@ def _identity_entries(lines: Iterable[IdentityLine], cited: dict[str, str], now:
     said: dict[str, Entry] = {}
     for line in sorted(lines, key=lambda line: _known(line.memory)):
         if line.memory.trusted and line.state != "closed":
-            said.setdefault(plain(line.content), _identity_entry(line, cite(line.id, cited), now))
+            entry = _identity_entry(line, cite(line.id, cited), now)
+            same = said.setdefault(plain(line.content), entry)
+            said[plain(line.content)] = replace(same, score=max(same.score, entry.score))
     return _best_first(said.values())
 
 
@@ -490,6 +526,12 @@ def _identity_entry(line: IdentityLine, citation: str, now: datetime) -> Entry:
         due=line.due.date() if line.due else None,
     )
     return Entry(rendered, (memory,), score=_weight(line))
+
+
+def _is_learned_since(begun: datetime, memory: Memory) -> bool:
+    """Whether a fact was said, or first told, since then; of a later version only the former can be seen."""
+    is_told_since = memory.version == 1 and memory.recorded_from >= begun
+    return memory.kind == "fact" and (memory.occurred_at >= begun or is_told_since)
 
 
 def _is_rule(entry: Entry) -> bool:
@@ -513,11 +555,13 @@ def _may_rule(memory: Memory) -> bool:
 
 
 def _weight(line: IdentityLine) -> float:
-    """How important it is that a line is there: written by hand, a name, an open promise; then by importance."""
+    """How important it is that a line is there: the operator's rules, who the agent is, what else was written by hand,
+    a name, an open promise; then by importance."""
     memory = line.memory
     weight = 0.5 if memory.importance is None else memory.importance
     if memory.fact is None:
-        return 3 + weight
+        is_operators_rule = line.section == "rules" and memory.integrity == "operator"
+        return weight + (5 if is_operators_rule else 4 if line.section == "persona" else 3)
     return weight + (2 if memory.fact.attribute == "name" else 1 if line.state else 0)
 
 

@@ -91,6 +91,10 @@ class HandOvers:
                 return told
         return None
 
+    def begun(self, scope: Scope, at: datetime) -> datetime | None:
+        """When the sitting that is going on began; None if nothing was said in it yet."""
+        return self._sittings.begun(scope, at=at, current=scope.session)
+
     def drop_gone(self, scope: Scope) -> None:
         """Let go of what is kept of this scope's memories, so that nothing of a forgotten one stays."""
         with self._lock:

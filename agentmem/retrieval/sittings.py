@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
-from agentmem.clock import Clock, to_micros, utc_now
+from agentmem.clock import Clock, from_micros, to_micros, utc_now
 from agentmem.records import KINDS, NOTED, Scope
 from agentmem.retrieval.cache import CachedPartition
 from agentmem.retrieval.pipeline import Question, Retriever
@@ -75,7 +75,7 @@ class Sittings:
             if own is None:
                 return found
             spoken = own.spoken(until=to_micros(at))
-            going_on = own.tail(spoken[own.of_session(spoken, current)], to_micros(at))
+            going_on = own.going_on(spoken, current, to_micros(at))
             if len(going_on):
                 first = int(np.flatnonzero(spoken == going_on[0])[0])
                 spoken = spoken[:first]
@@ -88,6 +88,14 @@ class Sittings:
                     break  # before the slots are looked through for no one
                 spoken = spoken[~np.isin(spoken, sitting)]
         return found
+
+    def begun(self, scope: Scope, *, at: datetime, current: str | None) -> datetime | None:
+        """When the sitting that is going on began; None if nothing was said in it yet. Arguments as of ``before``."""
+        with self._own(scope) as own:
+            if own is None:
+                return None
+            going_on = own.going_on(own.spoken(until=to_micros(at)), current, to_micros(at))
+            return from_micros(int(own.said_at(going_on[:1])[0])) if len(going_on) else None
 
     def last(self, scope: Scope) -> Sitting | None:
         """The last sitting of the scope's session, or of the turns without one."""
@@ -133,6 +141,10 @@ class _Own(NamedTuple):
         if np.all(said_at[1:] > said_at[:-1]):
             return slots
         return slots[np.lexsort((self.partition["position"][slots], said_at))]
+
+    def going_on(self, spoken: Slots, session: str | None, at: int) -> Slots:
+        """Those of the slots, in the order said, that no pause parts from this moment of the session."""
+        return self.tail(spoken[self.of_session(spoken, session)], at)
 
     def is_said(self) -> Bools:
         """Which slots are turns of a conversation."""

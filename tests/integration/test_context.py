@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from agentmem import AsyncMemoryManager, Document, MemoryManager, Scope, Turn
 from agentmem.cli.commands import app
+from agentmem.clients import Bridge, Said, WrapOptions
 from agentmem.context.rendering import RenderedLine, parse_block
 from agentmem.errors import ConfigError, InvalidInput
 from agentmem.records import Context
@@ -21,6 +22,7 @@ from agentmem.records import Context
 ANA = Scope(user="ana", agent="coach", session="monday")
 BEN = Scope(user="ben", agent="coach", session="monday")
 COACH = Scope(agent="coach")
+PATIENT = WrapOptions(deadline_s=30, write_deadline_s=30)
 
 
 @pytest.fixture
@@ -95,7 +97,8 @@ def test_nobody_reads_what_another_said(memory: MemoryManager) -> None:
     tell(memory, "My name is Ben.", scope=BEN)
     assert "Ana" not in str(memory.context("Who am I?", scope=BEN))
     assert memory.context("Who am I?", scope=COACH).text == ""
-    fences = {memory.context("Who am I?", scope=scope).stable.split("\n")[0] for scope in (ANA, BEN)}
+    tuesday = (replace(scope, session="tuesday") for scope in (ANA, BEN))
+    fences = {memory.context("Who am I?", scope=scope).stable.split("\n")[0] for scope in tuesday}
     assert len(fences) == 2
 
 
@@ -135,10 +138,31 @@ def test_an_unchanged_prompt_begins_with_the_same_bytes_from_turn_to_turn(memory
         told.append(memory.context(words, scope=scope).stable)
     assert len(set(told)) == 1
     tell(memory, "I have a dog called Rex.", scope=scope)
-    last = memory.context("So?", scope=scope).stable
-    end_of_identity = told[0].index("</identity>")
-    assert last.startswith(told[0][:end_of_identity])
-    assert "Rex" in last[end_of_identity:]
+    assert memory.context("So?", scope=scope).stable == told[0]
+    after = memory.context("So?", scope=replace(ANA, session="wednesday")).stable
+    assert "Rex" in after[after.index("Lisbon") :], "what is new stands behind what was there"
+
+
+def test_every_wrap_and_every_process_begins_a_prompt_with_the_same_bytes_through_a_session(tmp_path: Path) -> None:
+    with MemoryManager.open(tmp_path, embedder=None) as memory:
+        tell(memory, "My name is Ana.", "I live in Lisbon.")
+    tuesday = replace(ANA, session="tuesday")
+    history: list[Said] = []
+    told = []
+    for words in ("Hi!", "I have a dog called Rex.", "I live in Porto now.", "I work at Acme.", "Bye!"):
+        with MemoryManager.open(tmp_path, embedder=None) as memory:
+            for _ in range(2):
+                bridge = Bridge(memory, scope=tuesday, strict=True, options=PATIENT)
+                prepared = bridge.prepare([*history, Said("user", words)])
+                told.append(prepared.stable)
+            bridge.observe(prepared, [Said("assistant", "Understood.")])
+            memory.store("The cat is Tom's.", scope=replace(ANA, session="another"))
+        history += [Said("user", words), Said("assistant", "Understood.")]
+    assert "Ana" in told[0]
+    assert len(set(told[:6])) == 1
+    assert len(set(told[6:])) == 1, "only where she lives went, once it was so no longer"
+    assert "Lisbon" not in told[-1]
+    assert "Acme" not in told[-1]
 
 
 def test_a_context_never_fails_for_a_lack_of_memories(memory: MemoryManager) -> None:

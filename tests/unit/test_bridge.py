@@ -418,21 +418,10 @@ def test_a_call_without_any_words_of_a_user_is_given_nothing(memory: ListMemory)
     assert Bridge(memory, scope=ANA).prepare([Said("assistant", "hi")]).stable == ""
 
 
-def test_facts_that_a_conversation_teaches_come_in_with_the_next(memory: ListMemory) -> None:
-    note(memory, "Ana lives in Porto.", "fact")
+def test_what_memory_has_to_tell_by_the_next_turn_is_told(memory: ListMemory) -> None:
     bridge = Bridge(memory, scope=ANA)
     exchange(bridge, users("hello"))
-    note(memory, "Ana has a cat.", "fact")
-    assert exchange(bridge, users("hello", "fine", "bye")).stable == "Ana lives in Porto."
-    later = Bridge(memory, scope=replace(ANA, session="tuesday")).prepare(users("hello"))
-    assert later.stable == "Ana lives in Porto. Ana has a cat."
-
-
-@pytest.mark.parametrize("kind", ["rule", "identity"])
-def test_what_somebody_wrote_by_hand_comes_in_at_once(memory: ListMemory, kind: str) -> None:
-    bridge = Bridge(memory, scope=ANA)
-    exchange(bridge, users("hello"))
-    note(memory, "Answer in Portuguese.", kind)
+    note(memory, "Answer in Portuguese.", "rule")
     assert exchange(bridge, users("hello", "fine", "bye")).stable == "Answer in Portuguese."
 
 
@@ -453,18 +442,6 @@ def test_what_was_changed_is_told_as_it_is_now(memory: ListMemory) -> None:
     exchange(bridge, users("hello"))
     memory.memories[0] = replace(home, content="Ana lives in Berlin.", version=2)
     assert exchange(bridge, users("hello", "fine", "bye")).stable == "Ana lives in Berlin."
-
-
-def test_the_budget_goes_before_the_same_bytes(memory: ListMemory) -> None:
-    """The fake counts a token a memory: two that are kept and two that are found are more than three."""
-    for words in ("Ana lives in Porto.", "Ana has a cat."):
-        note(memory, words, "fact")
-    bridge = Bridge(memory, scope=ANA, options=WrapOptions(max_tokens=3))
-    assert exchange(bridge, users("hello")).stable == "Ana lives in Porto. Ana has a cat."
-    for words in ("the tea is hot", "the tea is green"):
-        memory.store_many([Turn(words)], scope=Scope(user="ana", session="sunday"))
-    note(memory, "Ana drinks tea.", "fact")
-    assert exchange(bridge, users("hello", "fine", "tea")).stable.endswith("Ana drinks tea.")
 
 
 # --- what it takes --------------------------------------------------------------------------------

@@ -37,6 +37,7 @@ class Held:
     left: Memory | None = None
     turns: Sequence[Memory] = ()
     confidence: float = 0.9
+    begun_at: datetime | None = None
     asked: list[Question] = field(default_factory=list)
 
     def retrieve(self, question: Question) -> Retrieval:
@@ -53,8 +54,11 @@ class Held:
     def latest(self, scope: Scope, at: datetime) -> Memory | None:
         return self.left
 
+    def begun(self, scope: Scope, at: datetime) -> datetime | None:
+        return self.begun_at
+
     def last_turns(self, scope: Scope, *, session: str | None, limit: int) -> Sequence[Memory]:
-        return self.turns[-limit:]
+        return [turn for turn in self.turns if session in (None, turn.scope.session)][-limit:]
 
     def builder(self, *, counter: TokenCounter | None = None, **options: Any) -> ContextBuilder:
         return ContextBuilder(
@@ -438,6 +442,44 @@ def test_open_promises_and_lines_written_by_hand_are_kept_before_facts() -> None
     assert {"The user will call Tom.", "The assistant is called Max."} < set(shown)
 
 
+def test_no_rule_of_a_user_crowds_out_one_of_the_operator() -> None:
+    wishes = [
+        known(f"Rule {number}: " + "always " * 9, "rules", kind="rule", integrity="user", id=f"r{number:02}", day=9)
+        for number in range(40)
+    ]
+    must = known("Never give medical advice.", "rules", kind="rule", integrity="operator", importance=0.1, id="must")
+    for max_tokens in (400, 600, 1200):
+        assert "Never give medical advice." in contents(Held(lines=[must, *wishes]).context(max_tokens=max_tokens))
+
+
+def test_who_the_agent_is_stays_before_what_else_was_written_by_hand() -> None:
+    written = [
+        known(f"Both like thing {number}.", "relationship", kind="identity", id=f"w{number}") for number in range(40)
+    ]
+    persona = known("You are Rosie.", "persona", kind="identity", integrity="operator", importance=0.1, id="persona")
+    assert "You are Rosie." in contents(Held(lines=[persona, *written]).context(max_tokens=400))
+
+
+def test_a_line_written_by_hand_that_a_fact_says_too_counts_as_written() -> None:
+    facts = [known(f"The user owns thing {number}.", id=f"f{number:03}", importance=0.9, day=9) for number in range(60)]
+    both = [
+        known("The user is a nurse.", id="fact", importance=0.1),
+        known("The user is a nurse.", id="hand", kind="identity", integrity="operator", day=5),
+    ]
+    assert "The user is a nurse." in contents(Held(lines=[*both, *facts]).context(max_tokens=600))
+
+
+def test_a_greeting_in_a_new_session_finds_where_the_last_one_stopped() -> None:
+    held = Held(turns=[said("We launch in May.", id="a"), said("Who writes the release?", id="b")], confidence=0.01)
+    tuesday = replace(ANA, session="tuesday")
+    assert contents(held.context("Morning!", scope=tuesday), "recent") == [
+        "We launch in May.",
+        "Who writes the release?",
+    ]
+    sure = replace(held, confidence=0.9, hits=[hit("I moved to Lisbon.")])
+    assert contents(sure.context(scope=tuesday), "recent") == []
+
+
 # --- byte for byte --------------------------------------------------------------------------------
 
 
@@ -469,6 +511,23 @@ def test_what_changed_is_made_anew_and_what_was_forgotten_is_let_go() -> None:
     assert before != after
     builder.drop_gone(replace(ANA, session=None))
     assert builder._stable_texts == {}
+
+
+def test_what_was_learned_since_the_session_began_comes_in_with_the_next() -> None:
+    before = replace(EVERYTHING, begun_at=A_MONDAY - timedelta(days=15))
+    learned = known("The user has a dog.", id="fact-dog", day=20)
+    taken_in = known("The user was born in Porto.", id="fact-porto", recorded_from=A_MONDAY)
+    since = replace(before, lines=[*before.lines, learned, taken_in])
+    assert since.context().stable == before.context().stable
+    for later in (replace(since, begun_at=None).context(), since.context(scope=replace(ANA, session=None))):
+        assert "a dog" in later.stable
+        assert "Porto" in later.stable
+
+
+def test_a_rule_that_somebody_wrote_since_the_session_began_is_there_at_once() -> None:
+    rule = known("Be brief.", "rules", kind="rule", integrity="operator", id="rule-brief", day=20)
+    held = replace(EVERYTHING, begun_at=A_MONDAY - timedelta(days=15), lines=[rule])
+    assert contents(held.context().stable, "rules") == ["Be brief."]
 
 
 def test_fences_of_scopes_differ_and_say_nothing_without_the_key() -> None:

@@ -106,6 +106,9 @@ class Told:
         metadata = {"level": "handover", "lines": [["t"]] * len(lines), "about": [*lines]}
         return memory("\n".join(lines), kind="summary", metadata=metadata)
 
+    def begun(self, scope: Scope, at: datetime) -> datetime | None:
+        return None
+
     def last_turns(self, scope: Scope, *, session: str | None, limit: int) -> Sequence[Memory]:
         return self._said(3)
 
