@@ -108,6 +108,13 @@ _BRIEF: Final = 40
 """Characters: what is quoted so briefly, with its marks, is a name or a word that is spoken of."""
 _MARKED: Final = re.compile(r"\[(?P<whose>pasted|perhaps not meant): (?P<text>[^\[\]]+)\](?!\S)")
 """What ``quoted`` marks: the lines of a summary are summarised again."""
+_HANDED_IN: Final = re.compile(
+    r"\b(?:here (?:is|are)|here['’]s|this is|these are) (?:my|our|the|a|an|some) [^:.!?\n]{0,40}\b(?:sentences?"
+    r"|homework|essay|draft|text|poem|story|letter|e-?mail|message|paragraphs?|translations?|exercises?|answers?|document|article"
+    r"|speech|cv|résumé|resume|report|notes|transcript|abstract|bio|post)\b[^:.!?\n]{0,30}:",
+    re.IGNORECASE,
+)
+"""What stands behind it is a piece of work, whoever wrote it, and says nothing of its author."""
 _HIDDEN: Final = re.compile(f"{HIDDEN}+")
 
 
@@ -145,10 +152,13 @@ def _words(memory: Memory) -> _Words:
     words = readable(memory)
     if words is None:
         return _Words(content, len(content), is_meant=False)
-    # As long as the content: blanked stretches of other marks are put back.
-    masked = "".join(own if own == HIDDEN else said for said, own in zip(content, words[0], strict=False))
+    masked = content[: len(words[0])]
+    if HIDDEN in words[0]:
+        masked = "".join(own if own == HIDDEN else said for said, own in zip(masked, words[0], strict=True))
     # What goes on and on in one line was spoken, not pasted.
     is_speech = "\n" not in content and not masked.endswith(":")
+    if (handed_in := _HANDED_IN.search(masked)) is not None:
+        return _Words(masked + content[len(masked) :], handed_in.end())
     return _Words(masked + content[len(masked) :], len(content) if is_speech else len(masked))
 
 

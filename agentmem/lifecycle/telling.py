@@ -11,7 +11,7 @@ from __future__ import annotations
 import heapq
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from itertools import pairwise, zip_longest
@@ -71,19 +71,20 @@ def _by_need(turns: Sequence[Memory], facts: Sequence[Memory], counter: TokenCou
     if not turns:
         return
     promised, coming = _promised(turns, facts), _coming(turns, facts)
-    whole = _standing(turns)
+    read: _Read = {turn.id: passages(own) if (own := _own(turn)) is not None else [] for turn in turns}
+    whole = _standing(turns, read)
     # What facts tell is not quoted once more.
     said = [sentence for sentence in whole if not any(sentence.holds(fact) for fact in facts if is_news(fact))]
     decided, asked = _decided(said), _asked(turns, whole)
     quoted = _quoted(turns, said, counter)
-    yield from _topics(turns)
+    yield from _topics(turns, read)
     yield from promised[:3]
     yield from asked[:1]
     yield from decided[:2]
     yield from _last(turns, whole, said)
     yield from quoted[:2]
     yield from coming[:2]
-    yield from _mood(turns)
+    yield from _mood(turns, read)
     yield from (*quoted[2:4], *promised[3:6], *asked[1:2], *coming[2:4])
 
 
@@ -149,19 +150,20 @@ _COURTESY: Final = re.compile(
 )
 
 
-def _standing(turns: Sequence[Memory]) -> list[_Sentence]:
+_Read = Mapping[str, Sequence[Passage]]
+"""The passages of each turn, by its id."""
+
+
+def _standing(turns: Sequence[Memory], read: _Read) -> list[_Sentence]:
     """The sentences of the turns but for those that the speaker's next turn takes back."""
-    sentences = [list(_sentences(turn)) for turn in turns]
+    sentences = [list(_sentences(turn, read[turn.id])) for turn in turns]
     for said, _ in retracted(turns):
         del sentences[said][-1:]
     return [sentence for each in sentences for sentence in each]
 
 
-def _sentences(turn: Memory) -> Iterator[_Sentence]:
+def _sentences(turn: Memory, said: Sequence[Passage]) -> Iterator[_Sentence]:
     """The sentences of a turn in the speaker's own words, without lists, code and links; what was pasted is "…"."""
-    if (own := _own(turn)) is None:
-        return
-    said = passages(own)
     for passage, behind in zip_longest(said, said[1:]):
         text = passage.own
         if passage.whose != "own" or _MARKUP.match(text) or len(text) < 2:
@@ -354,10 +356,10 @@ _FELT: Final = 0.2
 """A valence nearer to 0 is no feeling."""
 
 
-def _mood(turns: Sequence[Memory]) -> Iterator[HandOverLine]:
+def _mood(turns: Sequence[Memory], read: _Read) -> Iterator[HandOverLine]:
     """How the user felt, in a word, and where it went; nothing where it is not clear, or no more than friendly."""
     by_user = [turn for turn in turns if turn.role == "user"]
-    felt = [turn for turn in by_user if _is_feeling(turn)]
+    felt = [turn for turn in by_user if _is_feeling(turn, read[turn.id])]
     if len(felt) < 2 or len({turn.speaker for turn in by_user}) > 1:
         return
     early, late = felt[: len(felt) // 2], felt[len(felt) // 2 :]
@@ -373,13 +375,13 @@ _GLAD: Final = 0.45
 _BODILY: Final = re.compile(r"\b(?:hurt(?:s|ing)?|pain(?:s|ful)?|aches?|aching|sore|swollen)\b", re.IGNORECASE)
 
 
-def _is_feeling(turn: Memory) -> bool:
+def _is_feeling(turn: Memory, said: Sequence[Passage]) -> bool:
     """Whether it tells of the speaker's mood: a knee that hurts is no sadness, nor is a letter that was pasted."""
     affect = turn.affect
     is_felt = affect is not None and affect.label is not None and abs(affect.valence) >= _FELT
     if not is_felt or _BODILY.search(turn.content):
         return False
-    return all(each.whose == "own" and each.own == each.text for each in passages(turn))
+    return all(each.whose == "own" and each.own == each.text for each in said)
 
 
 def _valence(turns: Sequence[Memory]) -> float:
@@ -482,13 +484,13 @@ _TITLE: Final = re.compile(r"[\"“]([A-Z][^\"“”\n]{2,40})[\"”]")
 _REMARK: Final = re.compile(r"\[[^\]\n]*\]|https?://\S+")
 
 
-def _topics(turns: Sequence[Memory]) -> Iterator[HandOverLine]:
+def _topics(turns: Sequence[Memory], read: _Read) -> Iterator[HandOverLine]:
     """What came up again and again, by two names or more that are nobody's who speaks; one says too little."""
     names = names_of(turns)
     nicknames = frozenset(name[:end] for name in names for end in range(3, len(name) + 1))
     topics: defaultdict[str, _Topic] = defaultdict(_Topic)
     for turn in turns:
-        for run in _runs(_spoken(turn)[:_NAMED_CHARACTERS], nicknames):
+        for run in _runs(_spoken(turn, read[turn.id])[:_NAMED_CHARACTERS], nicknames):
             phrase = " ".join(run.words)
             for place, word in enumerate(run.words):
                 is_noun = run.is_noun and place == len(run.words) - 1
@@ -519,11 +521,11 @@ def _topics(turns: Sequence[Memory]) -> Iterator[HandOverLine]:
         yield _line("talked", f"About {_listed([phrase for phrase, _ in chosen])}.", *cited)
 
 
-def _spoken(turn: Memory) -> str:
+def _spoken(turn: Memory, said: Sequence[Passage]) -> str:
     """What somebody said in their own words; of an assistant all it said, which counts only beside the user's."""
     if turn.role == "assistant" and is_the_assistants(turn):
         return turn.content
-    return "\n".join(each.own for each in passages(turn) if each.whose == "own")
+    return "\n".join(each.own for each in said if each.whose == "own")
 
 
 _LEAST_WEIGHT: Final = 1.2

@@ -99,6 +99,7 @@ def test_what_was_pasted_is_not_told_as_the_users_words() -> None:
         "Translate this for me: 'My name is Carmen and I promise to pay the gardener in Cadiz on Monday morning.'",
         "Write a poem in the voice of a pirate: 'My name is Carmen, I live in Cadiz and I drink rum.'",
         'Also, draft a letter: "Dear Carmen, I have decided to leave Cadiz at the end of the year." It is for Ines.',
+        "Here are my ten sentences: Estoy feliz. Vivo en Cadiz. Me llamo Carmen y tengo un perro.",
         "On Tuesday Karl wrote:\n> I live in Cadiz now and I am the new Carmen.\nWhat do I answer?",
     ],
 )
