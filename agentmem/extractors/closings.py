@@ -112,10 +112,15 @@ _PARTICLES: Final = r"(?: (?:to|with|for|about|up|in|off|out|back|over|down|afte
 _DID: Final = re.compile(
     rf"\b(?P<who>i|and)(?:'ve| have)?(?<!\band 've){_ADVERBS} (?P<verb>[a-z]{{3,}}){_PARTICLES} {_WHAT}"
 )
+_FINISHED: Final = (
+    r"(?:completed?|sent|submitted|paid|booked|sorted|settled|taken care of|handed in|delivered|filed|fixed|renewed"
+    r"|mailed|rented|ordered|reserved|arranged|signed|over with)"
+)
 _IS_DONE: Final = re.compile(
-    r"(?P<what>(?:the|my|our|your|that|this|[a-z]+'s) [a-z0-9' -]{2,50}?) (?:is|are|has been|have been|was|were)"
-    r"(?: (?:now|all|finally|already|officially))* (?:done|finished|completed?|sent|submitted|paid|booked|sorted"
-    r"|settled|taken care of|handed in|delivered|filed|fixed|renewed|mailed|over with)\b"
+    r"(?P<what>(?:the|my|our|your|that|this|[a-z]+'s) [a-z0-9' -]{2,50}?"
+    r"|(?<!\S)(?<!\w )(?!it\b|that\b|this\b|what\b)[a-z-]{3,20}(?: [a-z-]{3,20})?)"
+    r"(?: (?:is|are|has been|have been|was|were)|'s)(?: (?:now|all|finally|already|officially))* "
+    rf"(?:done|finished|{_FINISHED})\b"
     r"(?! (?:by|when|if|before|until)\b)"
 )
 _DONE_WITH: Final = re.compile(
@@ -170,8 +175,7 @@ _GATE: Final = re.compile(
     r"\b(?:done|finished|forget|never ?mind|no need|(?:don['’]t|no longer) (?:have|need) to|cancell?ed|called off"
     r"|here['’]s|here (?:is|are)|attached"
     rf"|(?:i|and)(?:['’]ve| have)?{_ADVERBS} (?:[a-z]{{2,}}ed|{'|'.join(sorted(_IRREGULAR))})"
-    r"|(?:is|are|was|were|been)(?: \w+)? (?:completed?|sent|submitted|paid|booked|sorted|settled|taken care of"
-    r"|handed in|delivered|filed|fixed|renewed|mailed|over with))\b",
+    rf"|(?:(?:is|are|was|were|been)(?: \w+)?|['’]s) {_FINISHED})\b",
     re.IGNORECASE,
 )
 

@@ -346,8 +346,8 @@ _NOTHING_NAMED: Final = _ANY_THING | frozenset(
     map(
         _stem,
         words(
-            "him her you me us user user's assistant assistant's to for with about at on in of off up out back over down "
-            "from by"
+            "him her you me us user user's assistant assistant's to for with about at on in of off up out back over "
+            "down from by"
         ),
     )
 )

@@ -262,6 +262,16 @@ def test_what_users_will_do_for_the_assistant_they_have_promised(text: str, valu
     assert (fact.due and fact.due.date().isoformat()) == due
 
 
+@pytest.mark.parametrize(("text", "value"), [("Van is rented!", "finish Van"), ("Hotel's booked.", "finish Hotel")])
+def test_a_thing_without_its_article_is_done_too(text: str, value: str) -> None:
+    assert {each.value for each in closings(memory(text, role="user")) if each.subject == "user"} == {value}
+
+
+@pytest.mark.parametrize("text", ["It's sorted by name.", "I think hotel's booked.", "What's ordered?"])
+def test_what_is_not_named_or_not_sure_is_not_done(text: str) -> None:
+    assert list(closings(memory(text, role="user"))) == []
+
+
 def test_whom_somebody_named_promises_something_is_not_known() -> None:
     assert facts("I'll send you the plan by Sunday.", "user", "Tom") == []
 
