@@ -8,7 +8,7 @@ from statistics import fmean
 from typing import Final, NamedTuple
 
 SHOWN: Final = 10
-CUTS: Final = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6, 0.7, 0.8)
+CUTS: Final = (0.0, 0.01, 0.02, 0.03, 0.04, 0.05, 0.07, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7)
 KEPT_RECALL: Final = 0.95
 
 
