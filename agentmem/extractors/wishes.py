@@ -76,7 +76,7 @@ def _in_sentence(text: str, low: str, start: int, end: int, *, introduced_by: st
     between = " ".join(low[one.end : other.start] for one, other in pairwise(found))
     is_fit = not before or _STATES.match(before) or _STATES_OF_ANOTHER.match(before)
     is_asked = "?" in low[max(start, end - 4) : end] and not _ASKS.match(low, start, end)
-    told = tells_of_others(f"{before} {between}") or _REPORTED.search(f"{between} {behind}")
+    told = tells_of_others(f"{before} {between}") or _TOLD_BEHIND.search(f"{between} {behind}")
     # "She wrote." tells of others by itself; "He is my boss. Never …" may be about him.
     is_led = bool(introduced_by) and not before and _STATES_OF_ANOTHER.match(introduced_by)
     return None if not is_fit or is_asked or told or is_led else found
@@ -126,7 +126,7 @@ def _short_wish(low: str, at: int, end: int) -> Wish | None:
     if found["no"]:
         told = found["no"]
         value = told if told.startswith(("tips", "advice")) else ""
-        value = f"give {value}" if value else f"{'make' if told.endswith(('jokes', 'puns')) else 'use'} {told}"
+        value = f"give {value}" if value else f"{'make' if told.startswith(('jokes', 'puns')) else 'use'} {told}"
     elif found["language"] or found["language2"]:
         value = f"answer in {(found['language'] or found['language2']).title()}"
     else:
@@ -139,11 +139,14 @@ def _short_wish(low: str, at: int, end: int) -> Wish | None:
 def _lifted(text: str, low: str, at: int, end: int) -> Wish | None:
     """What is no longer wished: "emoji are fine again", "you don't have to answer in French any more"."""
     if found := _ALLOWED.match(low, at, end):
-        thing = found["thing"] or found["thing2"]
-        if manner(f"use {thing}", is_ban=True) and (found["thing2"] or manner(f"use {thing}", is_ban=False)):
+        thing = found["thing"] or found["thing2"] or found["subject"]
+        if manner(f"mention {thing}" if found["subject"] else f"use {thing}", is_ban=bool(found["subject"])):
             return Wish(f"avoid {thing}", "ended", found.start("said"), found.end("said"))
     if found := _SPARED.match(low, at, end):
         deed = text[found.start("deed") : found.end("deed")]
+        if found["stop"]:
+            doing, _, rest = deed.partition(" ")
+            deed = f"{_BASES.get(doing.lower()) or base_of(doing.lower())} {rest}"
         if manner(deed, is_ban=False):
             return Wish(deed, "ended", found.start("deed"), found.end("deed"))
     if (found := _DROPPED.match(low, at, end)) and manner(f"use {found['thing']}", is_ban=False):
@@ -203,9 +206,8 @@ _MARK: Final = (
     r"|in (?:all )?your (?:answers|replies|responses))"
 )
 _LEAD: Final = (
-    r"[\s*]*(?:(?:please|pls|kindly|and|but|also|so|then|oh|ok|okay|hey|hi|hello|btw|by the way|just|actually|no|yes"
-    r"|thanks"
-    r"|thank you|thx|well|one more thing|sorry|hmm|great|perfect|right|anyway|cool|nice|again)[,!.:]? +)*"
+    r"[\s*]*(?:(?:please|pls|kindly|and|but|also|so|then|oh|ok|okay|hey|hi|hello|btw|by the way|just|let's|actually"
+    r"|no|yes|thanks|thank you|thx|well|one more thing|sorry|hmm|great|perfect|right|anyway|cool|nice|again)[,!.:]? +)*"
 )
 _HEAD: Final = re.compile(
     rf"{_LEAD}(?:(?P<mark>{_MARK}),? +)?{_LEAD}"
@@ -262,15 +264,14 @@ _SHORT: Final = re.compile(
     r"|$))"
 )
 _ALLOWED: Final = re.compile(
-    rf"{_LEAD}(?P<said>(?:the )?(?P<thing>[\w -]{{2,30}}?) (?:are|is|would be) (?:totally |perfectly )?(?:fine|ok"
-    rf"|okay|allowed"
-    r"|welcome|good|alright|all right) (?:again|after all|now(?= again| after all))|you (?:can|may) (?:use|mention"
-    r"|bring up"
-    r"|talk about|suggest|recommend|say|ask (?:me )?about) (?P<thing2>[\w' -]{2,40}?) again)(?=[.!,;]|$| now"
-    r"| after all)"
+    rf"{_LEAD}(?P<said>(?:the )?(?P<thing>[\w -]{{2,30}}?) (?:are|is|would be) (?:totally |perfectly )?(?:fine|ok|okay"
+    r"|allowed|welcome|good|alright|all right) (?:again|after all|now(?= again| after all))|(?:you (?:can|may)"
+    r"|it(?:'s| is) (?:fine|ok|okay|alright) (?:for you )?to) (?:use (?P<thing2>[\w' -]{2,40}?)|(?:mention|bring up"
+    r"|talk about|suggest|recommend|say|ask (?:me )?about) (?P<subject>[\w' -]{2,40}?)) again)"
+    r"(?=[.!,;]|$| now| after all)"
 )
 _SPARED: Final = re.compile(
-    rf"{_LEAD}(?:you (?:don't|do not|no longer) (?:have to|need to)|no need to|you needn't|you can stop) "
+    rf"{_LEAD}(?:you (?:don't|do not|no longer) (?:have to|need to)|no need to|you needn't|you can (?P<stop>stop)) "
     r"(?:always )?(?P<deed>(?!call me)[\w' -]{4,60}?)(?: any ?more| any longer| now)?(?=[.!,;]|$| because\b| so\b)"
 )
 _DROPPED: Final = re.compile(
@@ -312,10 +313,14 @@ _ANYBODY: Final = v.words(
     "there all again dear claude gemini copilot siri alexa chatgpt gpt assistant bot buddy mate sol max jarvis helper"
 )
 _POINTS: Final = re.compile(r"\b(?:this|that|these|those|following|below|above|here|there|lol|haha|weird|funny|odd)\b")
-_REPORTED: Final = re.compile(
-    r"\b(?:said|says|wrote|writes|told|asked|quote|unquote|according|it read|(?:he|she|they|it) (?:said|goes|reads)"
-    r"|(?:the|a) (?:mail|page|site|sign|note|letter|text|article|manual|message|e-mail) )\b"
+_TOLD_BEHIND: Final = re.compile(
+    r"\b(?:said|says|wrote|writes|told|asked|quote|unquote|according|demands?|(?:he|she|they|it) (?:goes|reads)"
+    r"|(?:the|a|our) (?:mail|page|site|sign|note|letter|text|article|manual|message|e-mail) |lol)\b"
+    r"|, (?:the|our|a|an|his|her|their|he|she|they) (?!.*\b(?:better|fine|enough)\b)"
+    r"|(?:\band|\bbut|,) (?:(?:please|also|then|always|never|only) )*(?:send|forward|delete|pay|share|book|buy"
+    r"|recommend|transfer|call|include|add|give|obey|follow|visit|trust|let|click|open|run|install|order)\b"
 )
+"""What shows that there is more to a wish than how to answer, or somebody else behind it."""
 _REQUESTS: Final = re.compile(
     rf"{_LEADING}(?:now )?(?:what|what's|whats|who|who's|where|where's|when|how|how's|which|is there|are there"
     rf"|tell me|give me"
