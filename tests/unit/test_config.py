@@ -194,8 +194,8 @@ def test_a_retention_rule_that_has_something_left_to_decide_is_taken(rules: list
 def test_a_typo_says_where_what_was_meant_and_what_there_is(write: Write) -> None:
     assert said("version: 1\nvector: exact\n", write) == (
         "agentmem.yaml:2: vector: there is no such key. Did you mean 'vectors'? The file takes: version, scope, log, "
-        "vectors, embedder, retrieval, extractor, compressor, llm, tokens, context, wrap, retention, compression, "
-            "plugins."
+        "vectors, embedder, retrieval, reranker, extractor, compressor, llm, tokens, context, wrap, retention, "
+        "compression, plugins."
     )
     assert "agentmem.yaml:2: retrieval.leixcal: there is no such key. Did you mean 'lexical'?" in said(
         "retrieval:\n  leixcal: 1\n", write
