@@ -266,7 +266,9 @@ class _Value:
         if self.words == deed.words:
             return 2.0
         if not named:
-            return 0.5 if verb not in _ANY_DEED and not _ANY_THING.isdisjoint(self.words) else 0.0
+            # "it" may be any thing; "I paid you back" is the one payment that names nothing either.
+            may_be = not other_named or not _ANY_THING.isdisjoint(self.words)
+            return 0.5 if verb not in _ANY_DEED and may_be else 0.0
         if not other_named or not (named <= other_named or other_named <= named):
             return 0.0
         return 1 + len(named & other_named) / len(named | other_named)

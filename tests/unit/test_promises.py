@@ -272,6 +272,14 @@ def test_what_is_not_named_or_not_sure_is_not_done(text: str) -> None:
     assert list(closings(memory(text, role="user"))) == []
 
 
+def test_a_deed_that_names_nothing_is_closed_by_one_that_names_nothing() -> None:
+    promised, other = (Deed(Fact("user", "commitment", value)) for value in ("pay the assistant back", "pay the rent"))
+    [done] = [each.value for each in closings(memory("I paid you back.", role="user")) if each.subject == "user"]
+    paid = Deed(Fact("user", "commitment", done, "ended"))
+    assert paid.may_be(promised)
+    assert not paid.may_be(other)
+
+
 def test_whom_somebody_named_promises_something_is_not_known() -> None:
     assert facts("I'll send you the plan by Sunday.", "user", "Tom") == []
 
