@@ -449,6 +449,14 @@ def test_upkeep_answers_programs(run: Run) -> None:
     assert run("compress", "--keep-last", "1").exit_code == 1, "there is one turn"
 
 
+def test_a_session_is_ended_and_says_what_it_hands_over(run: Run) -> None:
+    store(run, "I've decided to tile the kitchen in blue.", "--session", "monday")
+    handover = answer(run("end-session", "--session", "monday", "--json"))
+    assert handover["metadata"]["level"] == "handover"
+    assert "blue" in run("end-session", "--session", "monday").stdout
+    assert run("end-session", "--session", "tuesday").exit_code == 1
+
+
 # --- as a process ---------------------------------------------------------------------------------
 
 
