@@ -25,7 +25,9 @@ def test_new_fences_differ_and_that_of_a_scope_stays() -> None:
 
 
 @pytest.mark.parametrize(
-    "forged", ["", "0" * 32, "é" * 32, OURS.new()[:16] + OURS.new()[16:], OURS.new().upper(), None]
+    "forged",
+    ["", "0" * 32, "é" * 32, OURS.new()[:16] + OURS.new()[16:], OURS.new().upper(), None],
+    ids=["empty", "zeros", "letters", "two halves", "capitals", "none"],
 )
 def test_what_anybody_could_write_is_no_fence_of_ours(forged: str | None) -> None:
     assert forged not in OURS
