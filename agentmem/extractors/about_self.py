@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final
 
 from agentmem.extractors import vocabulary as v
@@ -419,10 +420,10 @@ _CALL_ME: Final = re.compile(
 
 
 def call_me(sentence: Sentence) -> Iterator[Found]:
-    """Reads "Call me Ana"."""
+    """Reads "Call me Ana", "Don't call me Princess"."""
     found = _CALL_ME.match(sentence.low, sentence.starts[0], sentence.end) if " me " in sentence.low else None
-    if found is not None and not found["not"]:
-        yield from _name_behind(sentence, found.start("name"))
+    for name in _name_behind(sentence, found.start("name")) if found else ():
+        yield replace(name, polarity="denied") if found and found["not"] else name
 
 
 def _name_behind(sentence: Sentence, begins: int) -> Iterator[Found]:

@@ -121,6 +121,10 @@ _NEVER_A_MANNER: Final = re.compile(
     r"|https|tls|2fa|authenticat\w*|authoriz\w*|sandbox\w*|back-?ups?|security|safety|warn(?:ing)?s?|instructions?"
     r"|polic(?:y|ies)|guidelines|rules?)\b"
 )
+FORMS_OF_ADDRESS: Final = v.words(
+    "sir ma'am madam doctor dr professor miss mister mr mrs ms boss chief captain mate buddy bro dude man dear honey "
+    "sweetie darling love babe baby pal friend champ queen king master"
+)
 _LANGUAGE: Final = (
     rf"(?:(?:plain|simple|easy|basic|british|american|brazilian|swiss|standard|proper|good) )?"
     rf"(?:{'|'.join(sorted(v.LANGUAGES))})"
@@ -238,7 +242,7 @@ _WORDING: Final = r"(?:the )?(?:words?|phrases?|expressions?|term) ['‘]?[\w' -
 _NOT_TALKED_OF: Final = re.compile(
     rf"(?:mention|bring up|talk (?:to me )?about|speak (?:to me )?(?:of|about)|discuss|refer to|suggest|recommend"
     rf"|propose"
-    rf"|comment on|offer me|ask(?: me)? about|remind me (?:of|about)|tell me (?:to|about)|address me|call me"
+    rf"|comment on|offer me|ask(?: me)? about|remind me (?:of|about)|tell me (?:to|about)|address me"
     rf"|treat me like"
     rf"|compare me (?:to|with)) {_TALKED_OF}"
     rf"|ask me (?:how i(?:'m| am| feel)\b[\w ]{{0,30}}|(?:(?:any|so many|more|follow-up|personal"
@@ -258,6 +262,7 @@ _NOT_TALKED_OF: Final = re.compile(
     rf"|compliments|pep talks|lectures|opinions|homework|long answers)(?: (?:on|about|for|with|from|in) {_TALKED_OF})?"
     rf"|(?:add|include|write) (?:any |a |an |so many |the )?(?:{_LOOK}|disclaimers?|caveats|summar(?:y|ies)|essays"
     rf"|introductions?|conclusions?|greetings?|signatures?|compliments|apologies){_IN_ANSWERS}"
+    rf"|call me (?:an? |your |by )?(?:{'|'.join(sorted(FORMS_OF_ADDRESS))}|(?:pet |nick)?names?|my (?:first|last) name)"
     rf"|{_SAY}(?: to me| me)? like an? [\w ]{{2,30}}"
     r"|(?:correct|translate|summari[sz]e|explain) (?:my [\w ]{2,30}|everything|things|the obvious|the basics|yourself"
     r"|jokes)"

@@ -16,7 +16,7 @@ from agentmem.extractors import vocabulary as v
 from agentmem.extractors.about_plans import base_of
 from agentmem.extractors.about_self import call_me
 from agentmem.extractors.clauses import read_sentence, sentences
-from agentmem.extractors.manner import manner
+from agentmem.extractors.manner import FORMS_OF_ADDRESS, manner
 from agentmem.extractors.own_words import may_have_marks, tells_of_others
 from agentmem.interfaces import ExtractedFact
 from agentmem.records import Memory, Polarity
@@ -164,6 +164,8 @@ def _name_at(text: str, low: str, at: int, end: int) -> Wish | None:
             first, last = called.at
             start, until = sentence.starts[first], sentence.ends[last - 1]
             polarity = called.polarity or "affirmed"
+            if polarity == "denied" and sentence.words[first] in FORMS_OF_ADDRESS and last == first + 1:
+                return None
             return Wish(text[start:until].strip(" .,"), polarity, start, until, attribute="name")
     return None
 
