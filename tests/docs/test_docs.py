@@ -17,6 +17,8 @@ from typing import NamedTuple
 
 import pytest
 
+from agentmem.extractors import attributes
+
 ROOT = Path(__file__).parents[2]
 PAGES = [page for page in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))) if page.is_file()]
 EXAMPLES_IN_DOCSTRINGS = [
@@ -27,6 +29,15 @@ EXAMPLES_IN_DOCSTRINGS = [
 _BLOCK = re.compile(
     r"(?:^<!-- (?P<note>[^\n]+) -->\n)?^```(?P<language>\w+)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL
 )
+
+
+@pytest.fixture(autouse=True)
+def registered() -> Iterator[None]:
+    """What a page registers is known in that page only."""
+    before = dict(attributes._registry)
+    yield
+    attributes._registry.clear()
+    attributes._registry.update(before)
 
 
 class Block(NamedTuple):
