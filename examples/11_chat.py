@@ -13,7 +13,7 @@ from recorded_chat import endpoint, words
 
 from agentmem import MemoryManager, Scope
 
-with endpoint() as (options, model), MemoryManager.open("./memory") as memory:
+with endpoint() as (options, model), MemoryManager.open("./chat-memory") as memory:
     memory.set_identity("persona", "You are Coach, a running coach, brief and kind.", scope=Scope(agent="coach"))
     ana = Scope(user="ana", agent="coach", session=f"chat-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}")
     client = memory.wrap(OpenAI(**options), scope=ana)

@@ -17,11 +17,12 @@ from agentmem import MemoryManager, Scope
 SESSIONS = (
     (
         ("Hi, my name is Ana. I live in Lisbon and I'm training for the Porto marathon.", "Hi Ana! When is it?"),
-        ("On 8 November. I'm allergic to nuts, by the way. Please always answer in one sentence.", "I will."),
-        ("I promised my sister to book the train by Friday.", "Good plan, Ana."),
+        ("On 8 November. I'm allergic to nuts, by the way.", "Good to know."),
+        ("Please always answer in one sentence.", "I will."),
+        ("I promised my sister to call the race office by Friday.", "Good plan, Ana."),
     ),
     (
-        ("I have just moved to Porto, so I need no train any more!", "Congratulations on the new home, Ana."),
+        ("I have just moved to Porto!", "Congratulations on the new home, Ana."),
         ("My left knee hurts after long runs.", "Rest it for two days and then run on grass."),
     ),
     (

@@ -580,6 +580,8 @@ def end_session(at: Target) -> int:
         lines = handover.content.split("\n")
         rows = [[about, line] for about, line in zip(handover.metadata["about"], lines, strict=True)]
         output.show(output.table("about", "hand-over", rows=rows))
+    else:
+        output.print_text("There is nothing to hand over: nothing was said there, or no session was named (--session).")
     return 0 if handover else 1
 
 

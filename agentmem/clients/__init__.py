@@ -169,6 +169,8 @@ def _shim(client: object) -> ClientShim:
         if package in known:
             shim: ClientShim = resolve("client", package)()
             return shim
+    if isinstance(client, type):
+        raise InvalidInput(f"{client.__qualname__} is a class.", hint=f"Wrap a client: {client.__qualname__}(…).")
     kind = f"{type(client).__module__}.{type(client).__qualname__}"
     raise InvalidInput(
         f"No shim is known for a {kind}.",

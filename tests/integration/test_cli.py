@@ -454,7 +454,9 @@ def test_a_session_is_ended_and_says_what_it_hands_over(run: Run) -> None:
     handover = answer(run("end-session", "--session", "monday", "--json"))
     assert handover["metadata"]["level"] == "handover"
     assert "blue" in run("end-session", "--session", "monday").stdout
-    assert run("end-session", "--session", "tuesday").exit_code == 1
+    nothing = run("end-session", "--session", "tuesday")
+    assert nothing.exit_code == 1
+    assert "nothing to hand over" in nothing.stdout
 
 
 # --- as a process ---------------------------------------------------------------------------------

@@ -271,3 +271,8 @@ def test_azure_clients_remember(server: OpenAIServer, memory: MemoryManager, is_
     ]
     assert all(KNOWN in str(request) for request in server.requests)
     assert recorded(memory) == [ASKED, "Understood."] * 2
+
+
+def test_a_class_instead_of_a_client_is_called_one(memory: MemoryManager) -> None:
+    with pytest.raises(InvalidInput, match="OpenAI is a class"):
+        memory.wrap(openai.OpenAI, scope=ANA)
