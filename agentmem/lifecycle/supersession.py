@@ -12,14 +12,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from agentmem.extractors.attributes import attribute_of
-from agentmem.extractors.manner import Matter, matter
 from agentmem.extractors.vocabulary import ANIMALS, ANY_DEED, CAR_MAKES, words
 from agentmem.interfaces import Standing
 from agentmem.records import POLARITIES, Fact, Memory
 from agentmem.retrieval.lexical import query_terms
+
+if TYPE_CHECKING:
+    from agentmem.extractors.manner import Matter
 
 DEEDS: Final = frozenset({"plan", "commitment"})
 """Attributes whose values are deeds: a verb, and what it is done to."""
@@ -191,8 +193,11 @@ class _Run:
 
 def _matter(fact: Fact) -> Matter | None:
     """What a wish to the assistant is about; None for all else."""
-    is_wish = fact.attribute.casefold() == "instruction" and bool(fact.value)
-    return matter(fact.value, fact.polarity) if is_wish else None
+    if fact.attribute.casefold() != "instruction" or not fact.value:
+        return None
+    from agentmem.extractors.manner import matter  # its patterns take 50 ms to compile, and few facts are wishes
+
+    return matter(fact.value, fact.polarity)
 
 
 def _most_alike(end: _Run, deeds: Sequence[_Run]) -> list[_Run]:
