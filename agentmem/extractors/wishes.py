@@ -78,7 +78,8 @@ def _in_sentence(text: str, low: str, start: int, end: int, *, introduced_by: st
     is_asked = "?" in low[max(start, end - 4) : end] and not _ASKS.match(low, start, end)
     told = tells_of_others(f"{before} {between}") or _TOLD_BEHIND.search(f"{between} {behind}")
     # "She wrote." tells of others by itself; "He is my boss. Never …" may be about him.
-    is_led = bool(introduced_by) and not before and _STATES_OF_ANOTHER.match(introduced_by)
+    is_of_another = _STATES_OF_ANOTHER.match(introduced_by) and not _STATES.match(introduced_by)
+    is_led = bool(introduced_by) and not before and bool(is_of_another)
     return None if not is_fit or is_asked or told or is_led else found
 
 
