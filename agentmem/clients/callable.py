@@ -352,7 +352,7 @@ class _Sync(_Passing):
             self._pieces.end()
             self._recording.record(wait_for_write=True)
             raise
-        except BaseException:
+        except BaseException:  # whatever ended it, what came until then was said; the caller gets the error itself
             self._recording.record(wait_for_write=False)
             raise
         self._recording.add(piece)
@@ -370,7 +370,7 @@ class _Async(_Passing):
             self._pieces.end()
             await self._recording.record_aside()
             raise
-        except BaseException:
+        except BaseException:  # as above; a cancelled task too
             self._recording.record(wait_for_write=False)
             raise
         self._recording.add(piece)

@@ -428,7 +428,7 @@ def _written(folder: Path, name: str, lines: bytes, *, is_held: bool) -> tuple[P
         os.fsync(descriptor)
         begun.rename(path)
         _sync_folder(folder)
-    except BaseException:
+    except BaseException:  # half a file is none, whatever stopped it
         begun.unlink(missing_ok=True)
         os.close(descriptor)
         raise

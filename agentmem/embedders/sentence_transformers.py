@@ -7,7 +7,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from agentmem.embedders import embed_present
-from agentmem.errors import BackendError, ConfigError
+from agentmem.errors import BackendError
+from agentmem.huggingface import loaded
 from agentmem.interfaces import Embedder, EmbedRequest
 
 if TYPE_CHECKING:
@@ -68,19 +69,11 @@ class SentenceTransformersEmbedder(Embedder):
 
     @cached_property
     def _loaded(self) -> SentenceTransformer:
-        try:
-            from sentence_transformers import SentenceTransformer
-        except ImportError as error:
-            raise ConfigError(
-                f"The embedder {self.name} needs the package sentence-transformers.",
-                hint='Run `pip install "pyagentmem[sentence-transformers]"`.',
-            ) from error
-        try:
-            return SentenceTransformer(self.model, device=self._device, local_files_only=self._local_files_only)
-        except (OSError, ValueError) as error:
-            raise ConfigError(
-                f"The model {self.model!r} could not be loaded: {error}",
-                hint="Give a folder, or set local_files_only: false to download it once."
-                if self._local_files_only
-                else "Check its name and the connection.",
-            ) from error
+        model: SentenceTransformer = loaded(
+            "SentenceTransformer",
+            self.model,
+            whose=f"The embedder {self.name}",
+            device=self._device,
+            local_files_only=self._local_files_only,
+        )
+        return model

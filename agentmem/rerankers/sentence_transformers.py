@@ -6,7 +6,8 @@ import threading
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from agentmem.errors import BackendError, ConfigError
+from agentmem.errors import BackendError
+from agentmem.huggingface import loaded
 from agentmem.interfaces import Reranker, RerankRequest
 from agentmem.rerankers import as_scores, probabilities
 
@@ -63,19 +64,11 @@ class SentenceTransformersReranker(Reranker):
 
     @cached_property
     def _loaded(self) -> CrossEncoder:
-        try:
-            from sentence_transformers import CrossEncoder
-        except ImportError as error:
-            raise ConfigError(
-                f"The reranker {self.name} needs the package sentence-transformers.",
-                hint='Run `pip install "pyagentmem[sentence-transformers]"`.',
-            ) from error
-        try:
-            return CrossEncoder(self.model, device=self._device, local_files_only=self._local_files_only)
-        except (OSError, ValueError) as error:
-            raise ConfigError(
-                f"The model {self.model!r} could not be loaded: {error}",
-                hint="Give a folder, or set local_files_only: false to download it once."
-                if self._local_files_only
-                else "Check its name and the connection.",
-            ) from error
+        model: CrossEncoder = loaded(
+            "CrossEncoder",
+            self.model,
+            whose=f"The reranker {self.name}",
+            device=self._device,
+            local_files_only=self._local_files_only,
+        )
+        return model
